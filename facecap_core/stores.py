@@ -1,0 +1,235 @@
+"""Stores: the Zarr arrays of a production, which appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.codecs import ZstdCodec
+
+from facecap_core.errors import StoreError
+from facecap_core.files import whole_directory
+
+SCHEMA_VERSION = 1
+FRAMES_PER_CHUNK = 64  # 4.9 MB of luma, 3.8 MB of 5000 vertices: benchmarks/stores.py
+
+
+@dataclass(frozen=True)
+class StorePaths:
+    """Where everything of a production is written, and nothing else knows."""
+
+    root: Path
+
+    def frames(self, shot: str, camera: str) -> Path:
+        return self.root / "frames" / shot / f"{camera}.zarr"
+
+    def targets(self, shot: str) -> Path:
+        return self.root / "targets" / f"{shot}.zarr"
+
+    def vertices(self, actor: str, shot: str) -> Path:
+        return self.root / "vertices" / actor / f"{shot}.zarr"
+
+    def models(self, actor: str) -> Path:
+        return self.root / "models" / actor
+
+    def model(self, actor: str, model: str) -> Path:
+        return self.models(actor) / model
+
+    def training_state(self, actor: str, model: str) -> Path:
+        return self.root / "training" / actor / model
+
+    @property
+    def jobs(self) -> Path:
+        return self.root / "jobs"
+
+
+class ArrayWriter:
+    """One array of a group in the making, filled in order along its first axis, in flat memory."""
+
+    def __init__(
+        self,
+        group: zarr.Group,
+        name: str,
+        *,
+        row_shape: tuple[int, ...],
+        dtype: str,
+        dimension_names: tuple[str, ...],
+    ) -> None:
+        self.name = name
+        self.rows = 0
+        scalar = not row_shape
+        self._chunk_rows = 65536 if scalar else FRAMES_PER_CHUNK
+        self._pending: list[np.ndarray] = []
+        self._pending_rows = 0
+        self._array: Any = group.create_array(
+            name,
+            shape=(0, *row_shape),
+            chunks=(self._chunk_rows, *row_shape),
+            dtype=dtype,
+            # The default codec does not notice a flipped bit; with a checksum each chunk does.
+            compressors=ZstdCodec(level=1, checksum=True),
+            fill_value=np.nan if np.dtype(dtype).kind == "f" else 0,
+            dimension_names=dimension_names,
+            config={"write_empty_chunks": True},  # so that a missing chunk is always a fault
+        )
+
+    def append(self, rows: np.ndarray) -> None:
+        """Add rows [row, ...]; only whole chunks are written."""
+        self._pending.append(np.ascontiguousarray(rows))
+        self._pending_rows += len(rows)
+        while self._pending_rows >= self._chunk_rows:
+            block = np.concatenate(self._pending) if len(self._pending) > 1 else self._pending[0]
+            self._write(block[: self._chunk_rows])
+            self._pending = [block[self._chunk_rows :].copy()]
+            self._pending_rows = len(self._pending[0])
+
+    def finish(self) -> None:
+        """Write what is left over and check that no chunk is missing."""
+        if self._pending_rows:
+            self._write(np.concatenate(self._pending))
+            self._pending, self._pending_rows = [], 0
+        if self._array.nchunks_initialized != self._array.nchunks:
+            raise StoreError(
+                f"{self.name}: {self._array.nchunks_initialized} of {self._array.nchunks} chunks written",
+                remedy="check the disk and run the same command again",
+                file=str(self._array.store_path),
+            )
+
+    def _write(self, rows: np.ndarray) -> None:
+        start, self.rows = self.rows, self.rows + len(rows)
+        self._array.resize((self.rows, *rows.shape[1:]))
+        self._array[start : self.rows] = rows
+
+
+class GroupWriter:
+    """A Zarr group in the making: its arrays and its attributes."""
+
+    def __init__(self, group: zarr.Group) -> None:
+        self._group = group
+        self.arrays: list[ArrayWriter] = []
+
+    def array(
+        self,
+        name: str,
+        *,
+        row_shape: tuple[int, ...],
+        dtype: str,
+        dimension_names: tuple[str, ...],
+    ) -> ArrayWriter:
+        writer = ArrayWriter(
+            self._group, name, row_shape=row_shape, dtype=dtype, dimension_names=dimension_names
+        )
+        self.arrays.append(writer)
+        return writer
+
+    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+        self._group.attrs.update(dict(attributes))
+
+
+@contextmanager
+def new_group(final: Path) -> Iterator[GroupWriter]:
+    """Make a group that appears at `final` when the block ends without an error.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    with whole_directory(final) as staged:
+        writer = GroupWriter(zarr.open_group(staged, mode="w", zarr_format=3))
+        writer.set_attributes({"schema_version": SCHEMA_VERSION})
+        yield writer
+        for array in writer.arrays:
+            array.finish()
+        writer.set_attributes({"frames": writer.arrays[0].rows if writer.arrays else 0})
+
+
+class GroupReader:
+    """A complete group, pinned to the version that was there when it was opened."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        try:
+            # Resolving the link once keeps a reader on one version while a new one is published.
+            self._group = zarr.open_group(os.path.realpath(path), mode="r", zarr_format=3)
+            self.attributes: dict[str, Any] = dict(self._group.attrs)
+        except (OSError, ValueError, KeyError) as error:
+            raise StoreError(
+                "is not in the store", remedy="run the ingest or inference of this shot", file=path
+            ) from error
+        if self.attributes.get("schema_version") != SCHEMA_VERSION or "frames" not in self.attributes:
+            raise StoreError(
+                f"has schema {self.attributes.get('schema_version')}, this version reads {SCHEMA_VERSION}",
+                remedy="run the ingest or inference of this shot again",
+                file=path,
+            )
+
+    @property
+    def frames(self) -> int:
+        return int(self.attributes["frames"])
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return tuple(self._array(name).shape)
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Rows [start, stop) of an array.
+
+        Raises:
+            StoreError: the array or one of its chunks is missing or damaged.
+        """
+        array = self._array(name)
+        try:
+            rows = np.asarray(array[start:stop])
+        except Exception as error:  # codecs raise RuntimeError, ValueError and others
+            raise StoreError(
+                f"{name}, frames {start} to {stop if stop is not None else self.frames}: damaged ({error})",
+                remedy="delete it and run the ingest or inference of this shot again",
+                file=self.path,
+            ) from error
+        return rows
+
+    def chunks(self, name: str) -> Iterator[np.ndarray]:
+        """The array in pieces of whole chunks along its first axis."""
+        rows = self._array(name).chunks[0]
+        for start in range(0, self.shape(name)[0], rows):
+            yield self.read(name, start, min(start + rows, self.shape(name)[0]))
+
+    def _array(self, name: str) -> Any:
+        try:
+            array: Any = self._group[name]
+            if array.nchunks_initialized != array.nchunks:
+                raise StoreError(
+                    f"{name}: {array.nchunks - array.nchunks_initialized} chunks are missing",
+                    remedy="delete it and run the ingest or inference of this shot again",
+                    file=self.path,
+                )
+        except KeyError as error:
+            raise StoreError(f"has no array {name}", file=self.path) from error
+        return array
+
+
+def stored_attributes(path: Path) -> dict[str, Any] | None:
+    """The attributes of a complete group of this version, or None where there is none."""
+    try:
+        return GroupReader(path).attributes
+    except StoreError:
+        return None
+
+
+def open_frames(path: Path) -> GroupReader:
+    """A frame store: `luma` uint8 [frame, y, x], `pts_seconds` float64 [frame]."""
+    return GroupReader(path)
+
+
+def open_targets(path: Path) -> GroupReader:
+    """A target store: `positions` float32 [frame, vertex, xyz] in the production's units."""
+    return GroupReader(path)
+
+
+def open_vertices(path: Path) -> GroupReader:
+    """A vertex store: `positions` float32 [frame, vertex, xyz], `confidence` float32 [frame]."""
+    return GroupReader(path)
