@@ -1,0 +1,193 @@
+"""Config: every setting of a training run, its presets and its overrides."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from facecap_core.errors import ConfigError
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NetworkConfig(_Settings):
+    """Section 3.1. Each stage is a 3x3 convolution of stride 2 and, where `refine`, one of stride 1."""
+
+    input_size: tuple[int, int] = Field((240, 320), description="width, height of the input")
+    channels: tuple[int, ...] = Field((64, 96, 144, 216, 324, 486), min_length=1, max_length=8)
+    refine: tuple[bool, ...] = Field((True,) * 6, description="has the stage a stride-1 layer")
+    dropout: float = Field(0.2, ge=0, lt=1)
+    components: int = Field(160, ge=1, le=4096, description="PCA basis vectors of the output layer")
+    basis_scale: Literal["orthonormal", "deviation"] = Field(
+        "deviation",
+        description="length of the basis vectors: 1, or the deviation of their coefficient",
+    )
+    train_output: bool = Field(True, description="False keeps the PCA basis fixed")
+
+    @model_validator(mode="after")
+    def _check(self) -> NetworkConfig:
+        if len(self.refine) != len(self.channels):
+            raise ValueError("refine needs one value per stage in channels")
+        if any(240 % s or 320 % s for s in (240 // self.input_size[0],)) or (
+            self.input_size[0] * 4 != self.input_size[1] * 3
+        ):
+            raise ValueError("input_size must be 240x320 divided by a whole number")
+        return self
+
+
+class AugmentationConfig(_Settings):
+    """Section 4.1. Each magnitude is the largest one; draws are uniform between minus and plus it."""
+
+    translation: float = Field(0.05, ge=0, le=0.5, description="part of the picture's width")
+    rotation_degrees: float = Field(4.0, ge=0, le=45)
+    zoom: float = Field(0.04, ge=0, le=0.5, description="natural logarithm of the factor")
+    brightness: float = Field(0.05, ge=0, le=1, description="part of the range black to white")
+    contrast: float = Field(0.10, ge=0, lt=1, description="natural logarithm of the factor")
+    ramp_epochs: float = Field(
+        5.0, ge=0, description="strength rises linearly from zero over these"
+    )
+
+
+class ScheduleConfig(_Settings):
+    """Section 4.2. Learning rate and beta1 over the run."""
+
+    kind: Literal["paper", "cosine"] = "paper"
+    epochs: float = Field(200.0, gt=0, le=100000)
+    learning_rate: float = Field(1e-3, gt=0)
+    rampup_epochs: float = Field(1.0, ge=0, description="geometric rise from a thousandth")
+    rampdown_epochs: float = Field(
+        30.0, ge=0, description="paper: smooth ramp to zero over the last"
+    )
+    beta1: float = Field(0.9, ge=0, lt=1)
+    final_beta1: float = Field(0.5, ge=0, lt=1)
+
+
+class OptimizerConfig(_Settings):
+    """Section 4.2: Adam with the values that its authors recommend."""
+
+    beta2: float = Field(0.999, ge=0, lt=1)
+    epsilon: float = Field(1e-8, gt=0)
+    weight_decay: float = Field(0.0, ge=0, description="decoupled (AdamW)")
+    average: float = Field(
+        0.0, ge=0, lt=1, description="decay per step of the averaged weights; 0: none"
+    )
+
+
+class TrainConfig(_Settings):
+    """Everything that decides a training run besides the data."""
+
+    preset: str
+    batch: int = Field(50, ge=1)
+    seed: int = Field(2017, ge=0, lt=2**31)
+    validate_every_epochs: float = Field(1.0, gt=0)
+    network: NetworkConfig = NetworkConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {"network": {"basis_scale": "orthonormal"}},
+    "fast": {
+        "batch": 64,
+        "schedule": {"kind": "cosine", "epochs": 60, "learning_rate": 1e-3, "rampup_epochs": 1},
+        "optimizer": {"weight_decay": 0.01, "average": 0.999},
+        "augmentation": {"ramp_epochs": 2},
+    },
+    "cpu": {
+        "batch": 32,
+        "validate_every_epochs": 4,
+        "network": {
+            "input_size": (120, 160),
+            "channels": (32, 48, 72, 108, 162),
+            "refine": (False, True, True, True, True),
+        },
+        "schedule": {"kind": "cosine", "epochs": 30, "learning_rate": 1.5e-3, "rampup_epochs": 0.5},
+        "optimizer": {"average": 0.999},
+        "augmentation": {"ramp_epochs": 2},
+    },
+    "demo": {
+        "batch": 16,
+        "validate_every_epochs": 4,
+        "network": {
+            "input_size": (60, 80),
+            "channels": (32, 48, 72, 108),
+            "refine": (False, True, True, True),
+            "components": 64,
+        },
+        "schedule": {"kind": "cosine", "epochs": 60, "learning_rate": 2e-3, "rampup_epochs": 1},
+        "optimizer": {"average": 0.995},
+        "augmentation": {"ramp_epochs": 2},
+    },
+}
+
+
+def resolve(preset: str, overrides: Iterable[str] = ()) -> TrainConfig:
+    """The preset with overrides such as `schedule.epochs=20` or `network.dropout=0` on top.
+
+    Raises:
+        ConfigError: an unknown preset or setting, or a value out of range; all of them together.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(
+            f"unknown preset {preset!r}", remedy=f"choose one of: {', '.join(PRESETS)}"
+        )
+    values: dict[str, Any] = {"preset": preset, **json.loads(json.dumps(PRESETS[preset]))}
+    faults = []
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator:
+            faults.append(f"--set {override}: not of the form KEY=VALUE")
+            continue
+        names = key.strip().split(".")
+        known = _setting_names()
+        if ".".join(names) not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            faults.append(
+                f"--set {override}: unknown setting"
+                + (f"; did you mean {near[0]}?" if near else f"; settings are {', '.join(known)}")
+            )
+            continue
+        place = values
+        for name in names[:-1]:
+            place = place.setdefault(name, {})
+        try:
+            place[names[-1]] = json.loads(text)
+        except json.JSONDecodeError:
+            place[names[-1]] = text
+    if faults:
+        raise ConfigError("; ".join(faults), remedy="see farm submit train --help")
+    return parse(values)
+
+
+def parse(values: dict[str, Any]) -> TrainConfig:
+    """A configuration from its JSON form.
+
+    Raises:
+        ConfigError: with every fault.
+    """
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+            for fault in error.errors()
+        )
+        raise ConfigError(faults, remedy="change the setting") from error
+
+
+def _setting_names() -> list[str]:
+    names = []
+    for name, field in TrainConfig.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            names += [f"{name}.{part}" for part in inner.model_fields]
+        elif name != "preset":
+            names.append(name)
+    return names

@@ -1,0 +1,77 @@
+"""Network: the convolutional network of Section 3.1."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from facecap_core.basis import Basis
+from facecap_core.config import NetworkConfig
+
+
+class Network(nn.Module):
+    """Whitened images [image, 1, y, x] to vertex coordinates [image, 3 * vertex].
+
+    Two 3x3 convolutions per stage, the first of stride 2, each with ReLU; dropout; a linear layer to
+    the coefficients; a linear layer to the coordinates.
+    """
+
+    def __init__(self, config: NetworkConfig, outputs: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        width, height = config.input_size
+        before = 1
+        for channels, refine in zip(config.channels, config.refine, strict=True):
+            layers += [nn.Conv2d(before, channels, 3, stride=2, padding=1), nn.ReLU(inplace=True)]
+            if refine:
+                layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True)]
+            width, height, before = (width + 1) // 2, (height + 1) // 2, channels
+        self.features = nn.Sequential(*layers)
+        self.drop = nn.Dropout(config.dropout)
+        self.fc = nn.Linear(before * width * height, config.components)
+        self.output = nn.Linear(config.components, outputs)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        features = self.features(images)
+        return self.output(self.fc(self.drop(features.flatten(1))))
+
+    def initialise(self, config: NetworkConfig, basis: Basis, seed: int) -> None:
+        """He initialisation; the output layer from the basis, its bias the mean mesh (Section 3.1)."""
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for layer in self.features:
+                if isinstance(layer, nn.Conv2d):
+                    fan_in = layer.weight[0].numel()
+                    _normal(layer.weight, (2.0 / fan_in) ** 0.5, generator)
+                    assert layer.bias is not None
+                    layer.bias.zero_()
+            # The layer is linear, so its variance is kept by 1 / fan_in (He et al. 2015, Equation 7).
+            _normal(self.fc.weight, (1.0 / self.fc.in_features) ** 0.5, generator)
+            self.fc.bias.zero_()
+            rows = basis.components
+            if config.basis_scale == "deviation":
+                rows = rows * basis.deviation[:, None]
+            self.output.weight.copy_(rows.T)
+            self.output.bias.copy_(basis.mean)
+        self.output.requires_grad_(config.train_output)
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(parameter.numel() for parameter in self.parameters())
+
+
+def _normal(weight: torch.Tensor, deviation: float, generator: torch.Generator) -> None:
+    # Drawn on the CPU, so that a seed means the same weights on every device.
+    weight.copy_(torch.randn(weight.shape, generator=generator) * deviation)
+
+
+def shrink(luma: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """uint8 images [image, y, x] averaged down to `size` (width, height), a whole fraction of theirs."""
+    factor = luma.shape[-1] // size[0]
+    if factor == 1:
+        return luma
+    blocks = []
+    for block in luma.split(128):
+        small = nn.functional.avg_pool2d(block[:, None].float(), factor)
+        blocks.append(small[:, 0].round().to(torch.uint8))
+    return torch.cat(blocks)
