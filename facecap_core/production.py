@@ -1,0 +1,210 @@
+"""Production: the user's folder of actors and shots, read from production.toml and shots.csv."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from facecap_core.errors import Fault, ProductionError
+from facecap_core.names import did_you_mean, shown
+from facecap_core.production_toml import CameraSettings, Settings, Units, read_settings
+from facecap_core.shots_csv import Shot, read_shots
+
+__all__ = [
+    "Actor",
+    "CameraSettings",
+    "Production",
+    "Shot",
+    "find_production",
+    "load_production",
+    "read_shot_list",
+]
+
+SETTINGS_FILE = "production.toml"
+SHOTS_FILE = "shots.csv"
+
+MM_PER_UNIT = {"mm": 1.0, "cm": 10.0, "dm": 100.0, "m": 1000.0, "in": 25.4, "ft": 304.8}
+
+
+class Actor(BaseModel):
+    """An actor: the mesh that is tracked, and how each camera sees the face. Paths are absolute."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    template: Path
+    animated: Path | None = None
+    cameras: dict[str, CameraSettings]
+
+    @property
+    def main_camera(self) -> str:
+        """The camera that single-camera training uses: "center", else the first listed."""
+        return "center" if "center" in self.cameras else next(iter(self.cameras))
+
+
+class Production(BaseModel):
+    """A folder with its settings, actors and shots (in the order of shots.csv)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    settings_path: Path
+    name: str
+    fps: Fraction
+    units: Units
+    store: Path
+    actors: dict[str, Actor]
+    shots: dict[str, Shot]
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths are taken from."""
+        return self.settings_path.parent
+
+    @property
+    def shots_path(self) -> Path:
+        """shots.csv, for messages."""
+        return self.folder / SHOTS_FILE
+
+    @property
+    def mm_per_unit(self) -> float:
+        """Millimetres in one unit of the point caches."""
+        return MM_PER_UNIT[self.units]
+
+    def shots_of(self, actor: str, *, split: str | None = None) -> list[Shot]:
+        """The actor's shots in order; all, or those of a split ("" is bulk footage)."""
+        return [
+            shot
+            for shot in self.shots.values()
+            if shot.actor == actor and split in (None, shot.split)
+        ]
+
+
+def find_production(start: Path) -> Path:
+    """The nearest folder at or above `start` that holds a production.toml.
+
+    Raises ProductionError when there is none.
+    """
+    start = start.absolute()
+    for folder in (start, *start.parents):
+        if (folder / SETTINGS_FILE).is_file():
+            return folder
+    fault = Fault(
+        f"there is no {SETTINGS_FILE} in this folder or any above it",
+        "go to the production's folder, name it with --production DIR, or begin one: farm init DIR",
+        str(start),
+    )
+    raise ProductionError([fault])
+
+
+def load_production(folder_or_toml: Path) -> Production:
+    """Read a production's two files; footage and caches are not looked at (see production_check).
+
+    Raises ProductionError with every fault of both files together.
+    """
+    path = Path(folder_or_toml).absolute()
+    if path.suffix != ".toml" or path.is_dir():
+        path = path / SETTINGS_FILE
+    if not path.is_file():
+        remedy = "name a folder that has one, or begin one: farm init DIR"
+        raise ProductionError([Fault(f"there is no {path.name} here", remedy, str(path.parent))])
+    settings, tables, faults = read_settings(path)
+    shots, shot_faults = read_shots(
+        path.parent / SHOTS_FILE, folder=path.parent, cameras=_cameras(tables)
+    )
+    faults += shot_faults
+    if settings is None or faults:
+        raise ProductionError(faults)
+    return _resolve(settings, shots, path)
+
+
+def read_shot_list(path: Path, production: Production) -> list[str]:
+    """The shots that a list names, each once, in the list's order.
+
+    A line is a shot's name or a glob (`ada_rom_*`); `#` begins a comment. Raises ProductionError
+    with every line that names no shot of the production.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        fault = Fault("is not UTF-8 text", "save the list as plain text", str(path))
+        raise ProductionError([fault]) from None
+    except OSError as error:
+        fault = Fault(f"the shot list cannot be read: {error.strerror}", "check it", str(path))
+        raise ProductionError([fault]) from None
+    chosen: dict[str, None] = {}
+    faults = []
+    for number, line in enumerate(text.splitlines(), 1):
+        pattern = line.partition("#")[0].strip()
+        if not pattern:
+            continue
+        found = _matching(pattern, list(production.shots))
+        chosen.update(dict.fromkeys(found))
+        if not found:
+            faults.append(_unmatched(pattern, production, path, number))
+    if not chosen and not faults:
+        faults.append(Fault("the list names no shot", "write a name or a glob a line", str(path)))
+    if faults:
+        raise ProductionError(faults)
+    return list(chosen)
+
+
+_PATTERN = re.compile(r"[A-Za-z0-9_.*?\[\]!-]{1,256}", re.ASCII)
+
+
+def _matching(pattern: str, names: Sequence[str]) -> list[str]:
+    if pattern in names:
+        return [pattern]
+    if not _PATTERN.fullmatch(pattern):
+        return []
+    return [name for name in names if fnmatchcase(name, pattern)]
+
+
+def _unmatched(pattern: str, production: Production, path: Path, line: int) -> Fault:
+    if not _PATTERN.fullmatch(pattern):
+        remedy = "write a shot's name or a glob, not a path"
+        return Fault(f"{shown(pattern)} is no shot's name", remedy, str(path), line)
+    otherwise = f"{production.shots_path} has no shots"
+    remedy = did_you_mean(pattern, production.shots, otherwise=otherwise)
+    return Fault(f"no shot is called {shown(pattern)}", remedy, str(path), line)
+
+
+def _cameras(tables: dict[str, Any] | None) -> dict[str, list[str] | None] | None:
+    """Each actor's cameras as far as they can be made out, for shots.csv is checked regardless."""
+    actors = (tables or {}).get("actors")
+    if not isinstance(actors, dict):
+        return None
+    tables_of_cameras = {
+        actor: table.get("cameras") if isinstance(table, dict) else None
+        for actor, table in actors.items()
+    }
+    return {
+        actor: list(cameras) if isinstance(cameras, dict) else None
+        for actor, cameras in tables_of_cameras.items()
+    }
+
+
+def _resolve(settings: Settings, shots: list[Shot], path: Path) -> Production:
+    folder = path.parent
+    return Production(
+        settings_path=path,
+        name=settings.name,
+        fps=settings.fps,
+        units=settings.units,
+        store=folder / settings.store,
+        actors={
+            name: Actor(
+                name=name,
+                template=folder / actor.template,
+                animated=folder / actor.animated if actor.animated else None,
+                cameras=dict(actor.cameras),
+            )
+            for name, actor in settings.actors.items()
+        },
+        shots={shot.name: shot for shot in shots},
+    )

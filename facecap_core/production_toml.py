@@ -1,0 +1,245 @@
+"""Settings: what production.toml says, each fault with its line and remedy."""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from facecap_core.errors import Fault
+from facecap_core.names import NAME_RULE, did_you_mean, is_name, nearest, shown
+
+Units = Literal["mm", "cm", "dm", "m", "in", "ft"]
+UNITS: tuple[str, ...] = get_args(Units)
+
+SHOT_COLUMNS = ("shot", "actor", "category", "split", "cache")
+"""Columns of shots.csv that are not cameras, so no camera may be called like one."""
+
+_EXAMPLES = {
+    "name": 'name = "quantum"',
+    "fps": 'fps = "30" or "24000/1001", "25", "30000/1001"',
+    "units": f"units is one of {', '.join(UNITS)}",
+    "store": 'store = "store"',
+    "actors": "add a table [actors.NAME] with its template and cameras",
+    "template": 'template = "actors/NAME/template.obj"',
+    "animated": 'animated = "actors/NAME/animated.txt", or leave it out',
+    "cameras": "add a table [actors.NAME.cameras.center] with its crop",
+    "crop": "crop = [x, y, width, height], whole source pixels, for example [120, 160, 960, 1280]",
+}
+
+_RATIO = re.compile(r"(\d{1,7})\s*/\s*(\d{1,7})", re.ASCII)
+_DECIMAL = re.compile(r"\d{1,7}(\.\d{1,9})?", re.ASCII)
+_NTSC = tuple(Fraction(rate * 1000, 1001) for rate in (24, 30, 48, 60, 72, 90, 96, 120, 240))
+
+
+def parse_fps(value: object) -> Fraction:
+    """Frames per second, exactly: of "30", 30, "30000/1001", and "29.97" as the NTSC rate it names.
+
+    Raises ValueError when it is no rate, or not between 1 and 1000.
+    """
+    text = value.strip() if isinstance(value, str) else str(value)
+    ratio = _RATIO.fullmatch(text)
+    if isinstance(value, bool) or not (ratio or _DECIMAL.fullmatch(text)):
+        raise ValueError(f"{shown(text)} is not a frame rate")
+    if ratio:
+        if int(ratio[2]) == 0:
+            raise ValueError(f"{shown(text)} divides by zero")
+        fps = Fraction(int(ratio[1]), int(ratio[2]))
+    else:
+        fps = Fraction(text)
+        if fps.denominator != 1:
+            # 29.97 and 23.98 are everyday roundings of rates that no decimal can say.
+            fps = next((exact for exact in _NTSC if math.isclose(exact, fps, abs_tol=0.007)), fps)
+    if not 1 <= fps <= 1000:
+        raise ValueError(f"{shown(text)} frames per second is outside 1 to 1000")
+    return fps
+
+
+def _fps(value: object) -> Fraction:
+    try:
+        return parse_fps(value)
+    except ValueError as error:
+        raise PydanticCustomError("fps", "{text}", {"text": str(error)}) from None
+
+
+def _name(value: str) -> str:
+    if not is_name(value):
+        raise PydanticCustomError(
+            "name", "{text} cannot be a name", {"text": shown(value), "remedy": NAME_RULE}
+        )
+    return value
+
+
+def _camera_name(value: str) -> str:
+    if value.casefold() in SHOT_COLUMNS:
+        raise PydanticCustomError(
+            "name",
+            "{text} cannot be a camera's name",
+            {"text": shown(value), "remedy": "shots.csv uses that word for another column"},
+        )
+    return _name(value)
+
+
+def _text(value: str) -> str:
+    if not value.strip() or not value.isprintable():
+        raise PydanticCustomError("text", "{text} is empty or unprintable", {"text": shown(value)})
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name)]
+CameraName = Annotated[str, AfterValidator(_camera_name)]
+Text = Annotated[str, Field(max_length=1000), AfterValidator(_text)]
+Offset = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
+Length = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class CameraSettings(_Table):
+    """A camera of an actor; `crop` is x, y, width, height in source pixels, after rotation."""
+
+    crop: tuple[Offset, Offset, Length, Length]
+
+
+class ActorSettings(_Table):
+    """The table [actors.NAME] as written: paths are not yet resolved."""
+
+    template: Text
+    animated: Text | None = None
+    cameras: Annotated[dict[CameraName, CameraSettings], Field(min_length=1)]
+
+
+class Settings(_Table):
+    """The whole production.toml as written: paths are not yet resolved."""
+
+    name: Text
+    fps: Annotated[Fraction, BeforeValidator(_fps)]
+    units: Units
+    store: Text = "store"
+    actors: Annotated[dict[Name, ActorSettings], Field(min_length=1)]
+
+
+def read_settings(path: Path) -> tuple[Settings | None, dict[str, Any] | None, list[Fault]]:
+    """The settings, the plain tables (None where it is no TOML), and everything wrong with them.
+
+    The settings are None when there is a fault. Nothing is raised for what the file says.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        return None, None, [Fault("is not UTF-8 text", "save it as UTF-8", str(path), line)]
+    except OSError as error:
+        message = f"cannot be read: {error.strerror}"
+        return None, None, [Fault(message, "check the path and its permissions", str(path))]
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        return None, None, [_syntax_fault(error, text, path)]
+    except (RecursionError, ValueError) as error:
+        return None, None, [Fault(f"is not usable TOML: {error}", "simplify it", str(path))]
+    try:
+        return Settings.model_validate(tables), tables, []
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        return None, tables, _faults(details, tables, text, path)
+
+
+def line_of(text: str, keys: Sequence[str]) -> int | None:
+    """The line of TOML `text` where `keys` is set, else that of the nearest table around it."""
+    wanted = tuple(keys)
+    best: tuple[int, int] | None = None  # (number of keys in common, line)
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(line):
+            table = found = _split(header[1])
+        elif key := _KEY.match(line):
+            found = table + _split(key[1])
+        else:
+            continue
+        # A header deeper than what is sought opens it as well: [actors.ada] is where actors begin.
+        common = min(len(found), len(wanted))
+        if found[:common] == wanted[:common] and common and (best is None or common > best[0]):
+            best = (common, number)
+    return best[1] if best else None
+
+
+_PART = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
+_DOTTED = rf"({_PART}(?:\s*\.\s*{_PART})*)"
+_HEADER = re.compile(rf"\s*\[\[?\s*{_DOTTED}\s*\]")
+_KEY = re.compile(rf"\s*{_DOTTED}\s*=")
+
+
+def _split(dotted: str) -> tuple[str, ...]:
+    return tuple(part.strip("\"'") for part in re.findall(_PART, dotted))
+
+
+def _syntax_fault(error: tomllib.TOMLDecodeError, text: str, path: Path) -> Fault:
+    place = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", str(error))
+    message = str(error)[: place.start()] if place else str(error)
+    line = int(place[1]) if place and place[1] else max(1, len(text.splitlines()))
+    remedy = 'mend the TOML here: text stands in "quotes", tables in [brackets]'
+    return Fault(f"is not valid TOML: {message}", remedy, str(path), line)
+
+
+def _faults(
+    details: list[ErrorDetails], tables: dict[str, Any], text: str, path: Path
+) -> list[Fault]:
+    faults = []
+    misspelt = {
+        (*error["loc"][:-1], nearest(str(error["loc"][-1]), _valid_keys(error["loc"])))
+        for error in details
+        if error["type"] == "extra_forbidden"
+    }
+    for error in details:
+        loc = tuple(part for part in error["loc"] if part != "[key]")
+        if error["type"] == "missing" and loc in misspelt:
+            continue  # The misspelt key is reported already, and is the cause of this.
+        keys = [part for part in loc if isinstance(part, str)]
+        if keys != list(loc):
+            # Of a crop's numbers several may be wrong, but the whole crop is what to mend.
+            message = f"{'.'.join(keys)} = {_value(tables, keys)} is no rectangle of whole pixels"
+            remedy = _EXAMPLES["crop"]
+        else:
+            message, remedy = _explain(error, keys)
+        faults.append(Fault(message, remedy, str(path), line_of(text, keys)))
+    return sorted(set(faults), key=lambda fault: (fault.line or 0, fault.message))
+
+
+def _value(tables: dict[str, Any], keys: list[str]) -> object:
+    value: Any = tables
+    for key in keys:
+        value = value[key]
+    return value
+
+
+def _valid_keys(loc: tuple[int | str, ...]) -> list[str]:
+    models: dict[int, type[BaseModel]] = {1: Settings, 3: ActorSettings}
+    return list(models.get(len(loc), CameraSettings).model_fields)
+
+
+def _explain(error: ErrorDetails, keys: list[str]) -> tuple[str, str]:
+    dotted, last = ".".join(keys), keys[-1] if keys else ""
+    remedy = str(error.get("ctx", {}).get("remedy", _EXAMPLES.get(last, "")))
+    match error["type"]:
+        case "extra_forbidden":
+            valid = _valid_keys(error["loc"])
+            return f"unknown key {dotted}", did_you_mean(last, valid)
+        case "missing":
+            return f"{dotted} is missing", remedy
+        case "name" | "text" | "fps":
+            return f"{dotted}: {error['msg']}", remedy
+        case "too_short" if last in ("actors", "cameras"):
+            return f"{dotted} is empty", remedy
+    if last == "units" and isinstance(error["input"], str):
+        return f"unknown units {shown(error['input'])}", remedy
+    return f"{dotted} = {shown(str(error['input']), 40)}: {error['msg']}", remedy
