@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,35 +17,6 @@ from facecap_core.files import whole_directory
 
 SCHEMA_VERSION = 1
 FRAMES_PER_CHUNK = 64  # 4.9 MB of luma, 3.8 MB of 5000 vertices: benchmarks/stores.py
-
-
-@dataclass(frozen=True)
-class StorePaths:
-    """Where everything of a production is written, and nothing else knows."""
-
-    root: Path
-
-    def frames(self, shot: str, camera: str) -> Path:
-        return self.root / "frames" / shot / f"{camera}.zarr"
-
-    def targets(self, shot: str) -> Path:
-        return self.root / "targets" / f"{shot}.zarr"
-
-    def vertices(self, actor: str, shot: str) -> Path:
-        return self.root / "vertices" / actor / f"{shot}.zarr"
-
-    def models(self, actor: str) -> Path:
-        return self.root / "models" / actor
-
-    def model(self, actor: str, model: str) -> Path:
-        return self.models(actor) / model
-
-    def training_state(self, actor: str, model: str) -> Path:
-        return self.root / "training" / actor / model
-
-    @property
-    def jobs(self) -> Path:
-        return self.root / "jobs"
 
 
 class ArrayWriter:
@@ -161,7 +131,10 @@ class GroupReader:
             raise StoreError(
                 "is not in the store", remedy="run the ingest or inference of this shot", file=path
             ) from error
-        if self.attributes.get("schema_version") != SCHEMA_VERSION or "frames" not in self.attributes:
+        if (
+            self.attributes.get("schema_version") != SCHEMA_VERSION
+            or "frames" not in self.attributes
+        ):
             raise StoreError(
                 f"has schema {self.attributes.get('schema_version')}, this version reads {SCHEMA_VERSION}",
                 remedy="run the ingest or inference of this shot again",
