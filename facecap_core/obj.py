@@ -93,12 +93,12 @@ def parse_obj(data: bytes, path: Path, error: type[FacecapError] = TemplateError
         uv_array = np.array(uvs, np.float32).reshape(-1, 2)
     bad = np.flatnonzero(~np.isfinite(positions).all(axis=1))
     if bad.size:
-        vertex = int(bad[0])
+        bad_vertex = int(bad[0])
         raise error(
-            f"vertex {vertex} is not finite: {tuple(points[vertex])}",
+            f"vertex {bad_vertex} is not finite: {tuple(points[bad_vertex])}",
             remedy="mend the mesh and export it again",
             file=path,
-            line=point_lines[vertex],
+            line=point_lines[bad_vertex],
         )
     has_uvs = corners_have_uvs and bool(corners)
     return Obj(
