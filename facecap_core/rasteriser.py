@@ -1,0 +1,384 @@
+"""Rasteriser: a z-buffer on torch that draws shaded triangle meshes, on CPU or GPU, without GL.
+
+Coverage is decided in integers on a grid of 1/256 pixel, so a pixel on an edge that two faces share
+belongs to exactly one of them. Each face is cut into one span of pixels a row, so no work is spent on
+pixels outside it. Only the pixels that stay visible are shaded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+SUBPIXELS = 256  # resolution of the coverage grid, steps a pixel
+FURTHEST_PIXEL = 1 << 20  # screen positions are limited to this, so that 64 bits hold every product
+
+Vector = tuple[float, float, float]
+Array = np.ndarray | Tensor
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera that looks from `position` at `target`; lengths in the unit of the mesh."""
+
+    position: Vector
+    target: Vector = (0.0, 0.0, 0.0)
+    up: Vector = (0.0, 1.0, 0.0)
+    vertical_fov_degrees: float = 20.0
+    near: float = 0.01  # faces that come nearer are not drawn
+
+    def axes(self) -> np.ndarray:
+        """Right, up and backward directions as rows, float64 [axis, xyz]."""
+        backward = np.subtract(self.position, self.target).astype(np.float64)
+        if not np.linalg.norm(backward) > 0:
+            raise ValueError("a camera needs a target apart from its position")
+        backward /= np.linalg.norm(backward)
+        right = np.cross(np.asarray(self.up, np.float64), backward)
+        if not np.linalg.norm(right) > 0:
+            raise ValueError("a camera cannot look along its up direction")
+        right /= np.linalg.norm(right)
+        return np.stack([right, np.cross(backward, right), backward])
+
+
+@dataclass(frozen=True)
+class Light:
+    """Parallel light: the direction towards its source, and its colour (1 is full)."""
+
+    direction: Vector
+    colour: Vector = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Lighting:
+    """Lights, the light from everywhere, and how surfaces shine where they have gloss."""
+
+    lights: tuple[Light, ...] = (
+        Light((-0.55, 0.55, 0.75), (0.62, 0.60, 0.57)),
+        Light((0.75, 0.15, 0.55), (0.22, 0.24, 0.27)),
+        Light((0.1, 0.8, -0.4), (0.14, 0.14, 0.16)),
+    )
+    ambient: Vector = (0.16, 0.16, 0.17)
+    shininess_doublings: int = 5  # the Blinn-Phong exponent as a power of two: 5 is 32
+    wrap: float = 0.15  # how far light creeps past the terminator, as it does in skin
+
+
+CLAY = (0.72, 0.70, 0.68)
+"""Colour of a mesh that has none."""
+
+
+def framing_camera(
+    positions: Array, aspect: float, *, margin: float = 1.06, vertical_fov_degrees: float = 17.0
+) -> Camera:
+    """The camera that holds the whole mesh from the front: it looks along -z with +y up.
+
+    positions: [..., vertex, xyz] (several frames are framed together); aspect: width / height.
+    """
+    points = _as_numpy(positions).reshape(-1, 3).astype(np.float64)
+    low, high = points.min(axis=0), points.max(axis=0)
+    middle = (low + high) / 2
+    half = math.tan(math.radians(vertical_fov_degrees) / 2)
+    reach = max(high[1] - low[1], (high[0] - low[0]) / aspect) / 2 * margin
+    distance = max(reach / half, 1e-6)
+    x, y = float(middle[0]), float(middle[1])
+    return Camera(
+        (x, y, float(high[2] + distance)),
+        (x, y, float(high[2])),
+        vertical_fov_degrees=vertical_fov_degrees,
+        near=distance * 1e-3,
+    )
+
+
+@dataclass(frozen=True)
+class Visibility:
+    """What the camera sees: one entry a covered pixel, in the order of rows."""
+
+    pixels: Tensor  # int64 [n], y * width + x
+    faces: Tensor  # int64 [n]
+    weights: Tensor  # float32 [3, n], perspective-correct, of the corners in the order of the face
+    depths: Tensor  # float32 [n], distance along the camera's axis
+
+
+class Rasteriser:
+    """Draws one topology again and again: faces and buffers stay, positions change.
+
+    faces: int [face, 3], counter-clockwise seen from outside; the others' backs are not drawn.
+    size: width and height in pixels.
+    """
+
+    def __init__(
+        self,
+        faces: Array,
+        *,
+        size: tuple[int, int],
+        device: str | torch.device | None = None,
+        lighting: Lighting | None = None,
+    ) -> None:
+        self.device = torch.device(device or "cpu")
+        self.faces = torch.as_tensor(faces).to(self.device, torch.int64)
+        if self.faces.ndim != 2 or self.faces.shape[1] != 3:
+            raise ValueError(f"faces must have the shape [face, 3], not {tuple(self.faces.shape)}")
+        self.width, self.height = size
+        if min(size) < 1:
+            raise ValueError(f"the picture must be at least a pixel wide and high, not {size}")
+        self.lighting = lighting or Lighting()
+        self._keys = torch.empty(self.width * self.height, dtype=torch.int64, device=self.device)
+        self._corners = self.faces.reshape(-1)
+
+    def see(self, positions: Tensor, camera: Camera) -> Visibility:
+        """Which face is seen in which pixel, and where in it; positions [vertex, xyz]."""
+        x, y, inverse_depth = self._project(positions, camera)
+        # A corner nearer than `near` would project wrongly; its face is left out.
+        a, b, c = self.faces.unbind(1)
+        # Rows run downwards, so a face that is counter-clockwise outside is clockwise here: b and c swap roles.
+        ax, ay, bx, by, cx, cy = x[a], y[a], x[c], y[c], x[b], y[b]
+        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        top = torch.minimum(torch.minimum(ay, by), cy)
+        bottom = torch.maximum(torch.maximum(ay, by), cy)
+        left = torch.minimum(torch.minimum(ax, bx), cx)
+        right = torch.maximum(torch.maximum(ax, bx), cx)
+        front = (inverse_depth > 0)[self._corners].reshape(-1, 3).all(1)
+        inside = (right >= 0) & (left < self.width * SUBPIXELS)
+        inside &= (bottom >= 0) & (top < self.height * SUBPIXELS)
+        drawn = (front & inside & (area > 0)).nonzero().squeeze(1)
+        corners = torch.stack([ax, ay, bx, by, cx, cy])[:, drawn]  # [coordinate, face]
+        depths = inverse_depth[torch.stack([a, c, b])[:, drawn]]  # [corner, face]
+        planes = _planes(corners, depths, area[drawn])
+        self._rasterise(corners, planes, top[drawn], bottom[drawn], drawn)
+        pixels = (self._keys >= 0).nonzero().squeeze(1)
+        row_of_face = torch.empty(len(self.faces), dtype=torch.int64, device=self.device)
+        row_of_face[drawn] = torch.arange(len(drawn), device=self.device)
+        seen = self._keys[pixels] & 0xFFFFFFFF
+        weights, distance = self._weights(pixels, planes.index_select(1, row_of_face[seen]))
+        return Visibility(pixels, seen, weights, distance)
+
+    def render(
+        self,
+        positions: Array,
+        *,
+        camera: Camera,
+        colours: Array | None = None,
+        gloss: Array | float = 0.12,
+        background: Array | Sequence[float] = (0.1, 0.1, 0.11),
+    ) -> Tensor:
+        """The picture, uint8 [y, x, rgb]; arguments as for `render_planes`."""
+        planes = self.render_planes(
+            positions, camera=camera, colours=colours, gloss=gloss, background=background
+        )
+        return planes.mul_(255.0).add_(0.5).to(torch.uint8).permute(1, 2, 0).contiguous()
+
+    def render_planes(
+        self,
+        positions: Array,
+        *,
+        camera: Camera,
+        colours: Array | None = None,
+        gloss: Array | float = 0.12,
+        background: Array | Sequence[float] = (0.1, 0.1, 0.11),
+    ) -> Tensor:
+        """The picture in 0..1, float32 [rgb, y, x].
+
+        positions [vertex, xyz]; colours [vertex, rgb] in 0..1 as a screen shows them; gloss: strength of
+        highlights, one number or [vertex]; background: one colour or a picture [y, x, rgb] in 0..1.
+        """
+        points = torch.as_tensor(positions).to(self.device, torch.float32)
+        if points.ndim != 2 or points.shape[1] != 3:
+            raise ValueError(f"positions must be [vertex, xyz], not {tuple(points.shape)}")
+        seen = self.see(points, camera)
+        albedo = self._attribute(CLAY if colours is None else colours, len(points), 3).square()
+        shine = self._attribute(gloss, len(points), 1)
+        # Channels come first throughout: long rows are what the processor is fast at.
+        table = torch.cat([self.normals(points), albedo, shine], dim=1)  # [vertex, channel]
+        shaded = self._shade(self._interpolate(table, seen), camera)
+        picture = torch.as_tensor(background, dtype=torch.float32, device=self.device)
+        picture = picture.expand(self.height, self.width, 3).permute(2, 0, 1).reshape(3, -1)
+        return picture.index_copy(1, seen.pixels, shaded).reshape(3, self.height, self.width)
+
+    def normals(self, positions: Tensor) -> Tensor:
+        """Vertex normals, weighted by face area: float32 [vertex, xyz], unit length."""
+        corner = positions.index_select(0, self._corners).reshape(-1, 3, 3)
+        across = corner[:, 1] - corner[:, 0]
+        normal = torch.linalg.cross(across, corner[:, 2] - corner[:, 0])  # [face, xyz]
+        total = torch.zeros_like(positions)
+        for k in range(3):
+            # One corner after another and on one thread order is fixed; on a GPU index_add_ may reorder.
+            total.index_add_(0, self.faces[:, k], normal)
+        return torch.nn.functional.normalize(total, dim=1, eps=1e-20)
+
+    def _project(self, positions: Tensor, camera: Camera) -> tuple[Tensor, Tensor, Tensor]:
+        axes = torch.as_tensor(camera.axes(), dtype=torch.float32, device=self.device)
+        origin = torch.as_tensor(camera.position, dtype=torch.float32, device=self.device)
+        seen = (positions - origin) @ axes.T  # [vertex, right up backward]
+        depth = -seen[:, 2]
+        usable = depth > camera.near
+        inverse = torch.where(usable, 1.0 / depth, torch.zeros_like(depth))
+        focal = self.height / 2 / math.tan(math.radians(camera.vertical_fov_degrees) / 2)
+        x = (seen[:, 0] * inverse * focal + self.width / 2) * SUBPIXELS
+        y = (self.height / 2 - seen[:, 1] * inverse * focal) * SUBPIXELS
+        limit = FURTHEST_PIXEL * SUBPIXELS
+        return (
+            x.clamp(-limit, limit).round().to(torch.int64),
+            y.clamp(-limit, limit).round().to(torch.int64),
+            inverse,
+        )
+
+    def _rasterise(
+        self, corners: Tensor, planes: Tensor, top: Tensor, bottom: Tensor, face: Tensor
+    ) -> None:
+        """Fill `_keys` with inverse depth (high half) and face (low half) of the nearest face."""
+        half = SUBPIXELS // 2
+        first = ((top - half + SUBPIXELS - 1) // SUBPIXELS).clamp(min=0)
+        last = ((bottom - half) // SUBPIXELS).clamp(max=self.height - 1)
+        of, down = _expand((last - first + 1).clamp(min=0))  # one entry a row of a face
+        row = first[of] + down
+        ax, ay, bx, by, cx, cy = corners
+        centre = row * SUBPIXELS + half
+        left = torch.zeros_like(row)
+        right = torch.full_like(row, self.width - 1)
+        for px, py, qx, qy in ((ax, ay, bx, by), (bx, by, cx, cy), (cx, cy, ax, ay)):
+            # Inside is where rise * x + run * y > rise * px + run * py; with equality, where rise > 0
+            # or else run > 0: the face on the other side of the edge has both signs turned.
+            rise, run = (py - qy)[of], (qx - px)[of]
+            bound = rise * (px[of] - half) + run * (py[of] - centre)
+            step = rise.abs() * SUBPIXELS
+            bound = torch.where(rise < 0, -bound, bound)
+            edge = torch.div(bound - 1, step.clamp(min=1), rounding_mode="floor")
+            left = torch.where(rise > 0, torch.maximum(left, edge + 1), left)
+            right = torch.where(rise < 0, torch.minimum(right, edge), right)
+            level = (rise == 0) & ((bound > 0) | ((bound == 0) & (run < 0)))
+            right = torch.where(level, -1, right)
+        span, along = _expand((right - left + 1).clamp(min=0))  # one entry a covered pixel
+        x0, y0, slope_x, slope_y, start = planes[[0, 1, 6, 7, 8]].index_select(1, of)
+        begin = start + slope_x * (left - x0) + slope_y * (row - y0)
+        near = begin[span] + slope_x[span] * along
+        # The bits of positive floats are ordered as the floats are.
+        bits = near.clamp(min=1e-30).view(torch.int32).to(torch.int64)
+        keys = (bits << 32) | face[of][span]
+        self._keys.fill_(-1)
+        self._keys.scatter_reduce_(0, (row * self.width + left)[span] + along, keys, "amax")
+
+    def _weights(self, pixels: Tensor, plane: Tensor) -> tuple[Tensor, Tensor]:
+        row = torch.div(pixels, self.width, rounding_mode="floor")
+        dx = (pixels - row * self.width) - plane[0]
+        dy = row - plane[1]
+        weights = plane[9:12]  # turned from inverse depths into weights, in place
+        second = plane[2] * dx + plane[3] * dy
+        third = plane[4] * dx + plane[5] * dy
+        weights[0] *= 1 - second - third
+        weights[1] *= third
+        weights[2] *= second
+        depth = 1.0 / (weights[0] + weights[1] + weights[2]).clamp_(min=1e-30)
+        return weights * depth, depth
+
+    def _interpolate(self, table: Tensor, seen: Visibility) -> Tensor:
+        """Vertex channels [vertex, channel] in the pixels seen: [channel, pixel]."""
+        n = table.shape[1]
+        by_face = table.index_select(0, self._corners).reshape(-1, 3 * n).T.contiguous()
+        corner = by_face.index_select(1, seen.faces)  # [corner and channel, pixel]
+        values = corner[:n] * seen.weights[0]
+        values.addcmul_(corner[n : 2 * n], seen.weights[1])
+        return values.addcmul_(corner[2 * n :], seen.weights[2])
+
+    def _shade(self, values: Tensor, camera: Camera) -> Tensor:
+        """Colours on the screen, 0..1 [rgb, pixel], from normal, squared colour and gloss."""
+        lighting = self.lighting
+        towards = np.array([light.direction for light in lighting.lights], np.float64)
+        towards /= np.linalg.norm(towards, axis=1, keepdims=True)
+        # The camera is far away compared with the face, so one direction to the eye serves all pixels.
+        halfway = towards + camera.axes()[2]
+        halfway /= np.linalg.norm(halfway, axis=1, keepdims=True)
+        colour = self._constant([light.colour for light in lighting.lights]).T  # [rgb, light]
+        normal = values[0:3]
+        length = torch.rsqrt((normal * normal).sum(0).clamp_(min=1e-20))
+        cosine = self._constant(np.concatenate([towards, halfway])) @ normal  # [light, pixel]
+        cosine *= length
+        count = len(towards)
+        diffuse = cosine[:count].add_(lighting.wrap).mul_(1 / (1 + lighting.wrap)).clamp_(min=0)
+        shine = cosine[count:].clamp_(min=0)
+        for _ in range(lighting.shininess_doublings):
+            shine.square_()
+        light = colour @ diffuse
+        light += self._constant(lighting.ambient)[:, None]
+        light *= values[3:6]
+        light += (colour @ shine).mul_(values[6:7])
+        # A square root stands for the screen's gamma; colours were squared on the way in.
+        return light.clamp_(0, 1).sqrt_()
+
+    def _constant(self, values: object) -> Tensor:
+        return torch.as_tensor(np.asarray(values, np.float32), device=self.device)
+
+    def _attribute(self, values: object, count: int, channels: int) -> Tensor:
+        table = torch.as_tensor(values).to(self.device, torch.float32)
+        if channels == 1 and table.ndim == 1:
+            table = table[:, None]
+        return table.expand(count, channels)
+
+
+def render(
+    positions: Array,
+    faces: Array,
+    *,
+    camera: Camera,
+    size: tuple[int, int],
+    colours: Array | None = None,
+    gloss: Array | float = 0.12,
+    background: Array | Sequence[float] = (0.1, 0.1, 0.11),
+    lighting: Lighting | None = None,
+    supersample: int = 1,
+    device: str | torch.device | None = None,
+) -> np.ndarray:
+    """Pictures of a mesh, uint8 [y, x, rgb], or [frame, y, x, rgb] for positions [frame, vertex, xyz].
+
+    colours: [vertex, rgb] or [frame, vertex, rgb] in 0..1, None for gray clay; supersample: draws that
+    many times larger and averages, for smooth outlines; size: (width, height).
+    """
+    points = torch.as_tensor(positions)
+    large = (size[0] * supersample, size[1] * supersample)
+    rasteriser = Rasteriser(faces, size=large, device=device, lighting=lighting)
+    tints = None if colours is None else torch.as_tensor(colours)
+    pictures = []
+    for index, frame in enumerate(points if points.ndim == 3 else points[None]):
+        tint = tints[index] if tints is not None and tints.ndim == 3 else tints
+        picture = rasteriser.render(
+            frame, camera=camera, colours=tint, gloss=gloss, background=background
+        )
+        pictures.append(_shrink(picture, supersample).cpu().numpy())
+    return np.stack(pictures) if points.ndim == 3 else pictures[0]
+
+
+def _planes(corners: Tensor, depths: Tensor, area: Tensor) -> Tensor:
+    """Per face, in pixels: origin x, y; slopes of the second and third corner's weight; slopes and
+    origin value of inverse depth; inverse depths of the corners in the face's own order. [12, face]
+    """
+    ax, ay, bx, by, cx, cy = (corners.to(torch.float64) / SUBPIXELS).unbind(0)
+    scale = SUBPIXELS**2 / area.to(torch.float64)
+    second_x, second_y = (cy - ay) * scale, (ax - cx) * scale
+    third_x, third_y = (ay - by) * scale, (bx - ax) * scale
+    near_a, near_b, near_c = depths.to(torch.float64).unbind(0)
+    slope_x = second_x * (near_b - near_a) + third_x * (near_c - near_a)
+    slope_y = second_y * (near_b - near_a) + third_y * (near_c - near_a)
+    rows = [ax - 0.5, ay - 0.5, second_x, second_y, third_x, third_y, slope_x, slope_y, near_a]
+    return torch.stack([*rows, near_a, near_c, near_b]).to(torch.float32)
+
+
+def _expand(counts: Tensor) -> tuple[Tensor, Tensor]:
+    """For each of sum(counts) entries: the index it belongs to, and its place there."""
+    owner = torch.repeat_interleave(counts)
+    start = counts.cumsum(0) - counts
+    return owner, torch.arange(len(owner), device=counts.device) - start[owner]
+
+
+def _shrink(picture: Tensor, factor: int) -> Tensor:
+    if factor == 1:
+        return picture
+    height, width = picture.shape[0] // factor, picture.shape[1] // factor
+    blocks = picture.reshape(height, factor, width, factor, 3).to(torch.float32)
+    return blocks.mean(dim=(1, 3)).add_(0.5).to(torch.uint8)
+
+
+def _as_numpy(values: Array) -> np.ndarray:
+    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
