@@ -1,0 +1,85 @@
+"""Checkpoint: the state from which a killed training goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from facecap_core.files import write_bytes_atomically
+
+
+@dataclass
+class Position:
+    """How far a run is, besides its tensors."""
+
+    key: str  # identity of configuration and data: another run's state is never resumed
+    step: int = 0
+    seconds: float = 0.0
+    epoch_loss: float = 0.0  # sum of losses times frames since the last line of the history
+    epoch_frames: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def save_checkpoint(
+    path: Path,
+    position: Position,
+    network: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: list[torch.Tensor] | None,
+) -> None:
+    """Write the whole state as one file, atomically.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    tensors = {}
+    for i, (name, parameter) in enumerate(network.named_parameters()):
+        tensors[f"network/{name}"] = parameter.detach()
+        for key, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"optimizer/{key}/{name}"] = value
+        if average is not None:
+            tensors[f"average/{name}"] = average[i]
+    tensors = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
+    write_bytes_atomically(path, save(tensors, {"position": json.dumps(vars(position))}))
+
+
+def load_checkpoint(
+    path: Path,
+    key: str,
+    network: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: list[torch.Tensor] | None,
+) -> Position | None:
+    """Restore the state in place; None where there is none, or it belongs to another run."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            position = Position(**json.loads(file.metadata()["position"]))
+            if position.key != key:
+                return None
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        return None
+    with torch.no_grad():
+        for i, (name, parameter) in enumerate(network.named_parameters()):
+            parameter.copy_(tensors[f"network/{name}"])
+            prefix = "optimizer/"
+            state = {
+                entry[len(prefix) : -len(name) - 1]: value
+                for entry, value in tensors.items()
+                if entry.startswith(prefix) and entry.endswith("/" + name)
+            }
+            if state:
+                optimizer.state[parameter] = {
+                    # Adam's step count of the fused kernel lives beside the parameter.
+                    entry: value.to(parameter.device)
+                    for entry, value in state.items()
+                }
+            if average is not None:
+                average[i].copy_(tensors[f"average/{name}"])
+    return position

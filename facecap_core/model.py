@@ -1,0 +1,155 @@
+"""Model: a trained network with all that is needed to use it and to trace it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from facecap_core.config import TrainConfig, parse
+from facecap_core.errors import ConfigError, ModelError
+from facecap_core.evaluation import MM_PER_UNIT
+from facecap_core.files import whole_directory, write_bytes_atomically, write_text_atomically
+from facecap_core.network import Network, shrink
+from facecap_core.whitening import Whitening
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network ready for inference on `device`; `facts` is the whole of model.json."""
+
+    network: Network
+    config: TrainConfig
+    whitening: Whitening
+    device: torch.device
+    facts: dict[str, Any]
+
+    @property
+    def camera(self) -> str:
+        return str(self.facts["cameras"][0])
+
+    @property
+    def crop(self) -> tuple[int, int, int, int]:
+        x, y, width, height = (int(v) for v in self.facts["crop"][self.camera])
+        return x, y, width, height
+
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        width, height = self.facts["picture_size"][self.camera]
+        return int(width), int(height)
+
+    @property
+    def vertex_count(self) -> int:
+        return int(self.facts["vertex_count"])
+
+    def predict(self, luma: np.ndarray) -> np.ndarray:
+        """uint8 images [frame, y=320, x=240] to positions float32 [frame, vertex, xyz], in the
+        production's units. For batches: everything given is on the device at once."""
+        with torch.inference_mode(), autocast(self.device):
+            images = shrink(torch.from_numpy(luma), self.config.network.input_size)
+            images = self.whitening(images.to(self.device))[:, None]
+            images = images.contiguous(memory_format=torch.channels_last)
+            positions_cm = self.network(images)
+        scale = 10 / MM_PER_UNIT[self.facts["units"]]
+        return (positions_cm.float() * scale).cpu().numpy().reshape(len(luma), -1, 3)
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """bfloat16 convolutions where the device is made for them, float32 else."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision(device) == "bf16")
+
+
+def precision(device: torch.device) -> str:
+    """`bf16` on GPUs and on processors with bfloat16 instructions, `fp32` on others."""
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return "bf16" if supported is not None and supported() else "fp32"
+
+
+def choose_device(device: str | None) -> torch.device:
+    """The named device, or a GPU where there is one, or the CPU.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    name = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(
+            "this machine has no GPU that torch can use", remedy="leave the device out, or use cpu"
+        )
+    return torch.device(name)
+
+
+def save_model(
+    directory: Path,
+    weights: dict[str, torch.Tensor],
+    facts: dict[str, Any],
+    history: list[dict[str, Any]],
+) -> None:
+    """Write weights.safetensors, model.json and metrics.jsonl; the folder appears whole.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    with whole_directory(directory) as staged:
+        write_bytes_atomically(staged / "weights.safetensors", save(plain))
+        write_text_atomically(staged / "metrics.jsonl", metrics_lines(history))
+        facts = {"schema_version": SCHEMA_VERSION, **facts}
+        write_text_atomically(staged / "model.json", json.dumps(facts, indent=1) + "\n")
+
+
+def metrics_lines(history: list[dict[str, Any]]) -> str:
+    return "".join(json.dumps(line) + "\n" for line in history)
+
+
+def read_model_facts(directory: Path) -> dict[str, Any]:
+    """model.json of a complete model.
+
+    Raises:
+        ModelError: there is none, or it is of another version.
+    """
+    path = Path(directory) / "model.json"
+    try:
+        facts = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            "is not a model", remedy="`farm models` lists what there is", file=directory
+        ) from error
+    if not isinstance(facts, dict) or facts.get("schema_version") != SCHEMA_VERSION:
+        raise ModelError(
+            f"model.json is not of schema {SCHEMA_VERSION}", remedy="train again", file=path
+        )
+    return facts
+
+
+def load_model(directory: Path, device: str | None = None) -> Model:
+    """Read a model folder for inference.
+
+    Raises:
+        ModelError: it is missing, damaged, or of another version.
+        ConfigError: there is no such device.
+    """
+    where = choose_device(device)
+    directory = Path(os.path.realpath(directory))
+    facts = read_model_facts(directory)
+    try:
+        config = parse(facts["config"])
+        whitening = Whitening(facts["whitening"]["mean"], facts["whitening"]["deviation"])
+        network = Network(config.network, 3 * int(facts["vertex_count"]))
+        network.load_state_dict(load_file(directory / "weights.safetensors"))
+    except (OSError, KeyError, TypeError, RuntimeError, SafetensorError, ConfigError) as error:
+        raise ModelError(f"is damaged: {error}", remedy="train again", file=directory) from error
+    network.eval().requires_grad_(False)
+    network.place(where)
+    return Model(network, config, whitening, where, facts)

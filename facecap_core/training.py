@@ -1,0 +1,432 @@
+"""Training: from frames and targets to a model (Sections 4.1 and 4.2)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from facecap_core.augment import augment, draw
+from facecap_core.basis import Basis, compute_basis
+from facecap_core.checkpoint import Position, load_checkpoint, save_checkpoint
+from facecap_core.config import TrainConfig
+from facecap_core.errors import TrainingError
+from facecap_core.evaluation import baselines_mm, per_frame_rmse_mm, pooled_rmse_mm, rmse_mm_of_loss
+from facecap_core.files import write_text_atomically
+from facecap_core.model import autocast, choose_device, metrics_lines, precision, save_model
+from facecap_core.network import Network
+from facecap_core.progress import OnProgress, Progress, report
+from facecap_core.provenance import made
+from facecap_core.schedule import augmentation_strength, beta1, learning_rate
+from facecap_core.trainingset import Examples
+from facecap_core.whitening import Whitening, compute_whitening
+
+CHECKPOINT_SECONDS = 20.0
+PROGRESS_SECONDS = 1.0
+VALIDATION_BATCH = 64
+MM_PER_CM = 10.0
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What came out: `validation_rmse_mm` is nan where there were no validation shots."""
+
+    directory: Path
+    training_rmse_mm: float
+    validation_rmse_mm: float
+    seconds: float
+
+
+def train(
+    training: Examples,
+    validation: Examples | None,
+    config: TrainConfig,
+    *,
+    animated: np.ndarray,
+    facts: dict[str, Any],
+    model_directory: Path,
+    state_directory: Path,
+    device: str | None = None,
+    threads: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> TrainResult:
+    """Train one network and write its model folder; a killed run goes on when called again.
+
+    One seed decides the run: every random draw is a function of seed and position, so that a resumed
+    run on the same kind of device with the same number of threads ends with the same bits.
+
+    Args:
+        animated: indices of the vertices that count in errors.
+        facts: what model.json says besides what training finds out (actor, crop, units, ...).
+        device: "cpu", "cuda", "cuda:1", ...; None takes a GPU where there is one.
+        threads: of the CPU; None leaves torch's setting.
+
+    Raises:
+        TrainingError: the data do not fit, or the loss is not finite.
+        StoreError: the model or the state cannot be written.
+        Cancelled: `on_progress` answered False; the state is kept.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if len(training) < 2:
+        raise TrainingError("fewer than two training frames", remedy="add training shots")
+    where = choose_device(device)
+    run = _Run(training.to(where), validation and validation.to(where), config, where)
+    key = _run_key(config, facts, run, torch.get_num_threads())
+    state_path = Path(state_directory) / "state.safetensors"
+    with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
+        run.restore(state_path, key)
+        _loop(run, state_path, on_progress)
+        results = _final_figures(run, animated)
+    position = run.position
+    save_model(
+        model_directory,
+        run.final_weights(),
+        {
+            **facts,
+            "vertex_count": training.positions.shape[1] // 3,
+            "animated_count": len(animated),
+            "preset": config.preset,
+            "config": json.loads(config.model_dump_json()),
+            "architecture": {
+                "kind": "convolutional",
+                "parameters": run.network.parameter_count,
+                "section": "3.1",
+            },
+            "whitening": vars(run.whitening),
+            "training": {**facts.get("training", {}), **results["training"]},
+            "validation": results["validation"],
+            "made": {
+                **made(),
+                "seed": config.seed,
+                "device": _device_name(where),
+                "precision": precision(where),
+                "threads": torch.get_num_threads(),
+                "seconds": round(position.seconds, 1),
+            },
+        },
+        position.history,
+    )
+    state_path.unlink(missing_ok=True)
+    return TrainResult(
+        Path(model_directory),
+        results["training"]["rmse_mm"],
+        results["validation"]["rmse_mm"] if validation else math.nan,
+        position.seconds,
+    )
+
+
+class _Run:
+    """The tensors of a run: data, network, optimizer, averaged weights."""
+
+    def __init__(
+        self,
+        training: Examples,
+        validation: Examples | None,
+        config: TrainConfig,
+        device: torch.device,
+    ) -> None:
+        self.training, self.validation = training, validation
+        self.config, self.device = config, device
+        self.whitening: Whitening = compute_whitening(training.luma)
+        self.basis: Basis = compute_basis(training.positions, config.network.components)
+        self.network = Network(config.network, training.positions.shape[1])
+        basis = Basis(*(part.cpu() for part in vars(self.basis).values()))
+        self.network.initialise(config.network, basis, config.seed)
+        self.network.place(device)
+        self.parameters = [p for p in self.network.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(
+            self.parameters,
+            lr=config.schedule.learning_rate,
+            betas=(config.schedule.beta1, config.optimizer.beta2),
+            eps=config.optimizer.epsilon,
+            weight_decay=config.optimizer.weight_decay,
+            fused=True,
+        )
+        self.average: list[torch.Tensor] | None = None
+        if config.optimizer.average:
+            self.average = [p.detach().clone() for p in self.network.parameters()]
+        self.position = Position("")
+
+    @property
+    def steps(self) -> int:
+        return math.ceil(len(self.training) * self.config.schedule.epochs / self.config.batch)
+
+    def epoch(self, step: int) -> float:
+        return step * self.config.batch / len(self.training)
+
+    def restore(self, path: Path, key: str) -> None:
+        found = load_checkpoint(path, key, self.network, self.optimizer, self.average)
+        self.position = found or Position(key)
+
+    def step(self, step: int, indices: torch.Tensor) -> torch.Tensor:
+        """One update from the frames `indices`; the loss, still on the device."""
+        config, epoch = self.config, self.epoch(step)
+        torch.manual_seed(_mix(config.seed, 2, step))  # dropout
+        draws = draw(
+            len(indices),
+            config.augmentation,
+            augmentation_strength(epoch, config.augmentation),
+            torch.Generator().manual_seed(_mix(config.seed, 1, step)),
+        )
+        luma = self.training.luma[indices]
+        images = self.whitening(augment(luma, draws, self.whitening.mean))[:, None]
+        images = images.contiguous(memory_format=torch.channels_last)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(epoch, config.schedule)
+            group["betas"] = (beta1(epoch, config.schedule), config.optimizer.beta2)
+        with autocast(self.device):
+            predicted = self.network(images)
+        loss = torch.nn.functional.mse_loss(predicted, self.training.positions[indices])
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        if self.average is not None:
+            # Young averages forget faster, or the random start would stay in them for long.
+            weight = 1 - min(config.optimizer.average, (1 + step) / (10 + step))
+            with torch.no_grad():
+                torch._foreach_lerp_(self.average, list(self.network.parameters()), weight)
+        return loss.detach()
+
+    def predict(self, examples: Examples) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Batches of (predicted, target) [frame, 3 * vertex] without augmentation or dropout."""
+        self.network.eval()
+        with torch.inference_mode(), autocast(self.device):
+            for luma, target in zip(
+                examples.luma.split(VALIDATION_BATCH),
+                examples.positions.split(VALIDATION_BATCH),
+                strict=True,
+            ):
+                images = self.whitening(luma)[:, None]
+                yield self.network(images.contiguous(memory_format=torch.channels_last)), target
+        self.network.train()
+
+    def validation_loss(self) -> float | None:
+        """Mean over frames of the loss in cm², with the averaged weights where there are some."""
+        if self.validation is None:
+            return None
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        self._swap_average()
+        for predicted, target in self.predict(self.validation):
+            total += (predicted - target).square().mean(1).double().sum()
+        self._swap_average()
+        return float(total) / len(self.validation)
+
+    def use_average(self) -> None:
+        """From here on the network has the averaged weights."""
+        self._swap_average()
+
+    def final_weights(self) -> dict[str, torch.Tensor]:
+        return self.network.state_dict()
+
+    def _swap_average(self) -> None:
+        if self.average is not None:
+            with torch.no_grad():
+                for parameter, averaged in zip(
+                    self.network.parameters(), self.average, strict=True
+                ):
+                    kept = parameter.detach().clone()
+                    parameter.copy_(averaged)
+                    averaged.copy_(kept)
+
+
+def _loop(run: _Run, state_path: Path, on_progress: OnProgress | None) -> None:
+    config, position = run.config, run.position
+    frames, batch = len(run.training), config.batch
+    order = _Order(frames, config.seed, run.device)
+    run.network.train()
+    started, before = time.monotonic(), position.seconds
+    first_step = position.step
+    saved = told = started
+    loss_sum = torch.full((), position.epoch_loss, dtype=torch.float64, device=run.device)
+    while position.step < run.steps:
+        step = position.step
+        loss = run.step(step, order.batch(step * batch, batch))
+        loss_sum += loss.double() * batch
+        position.step += 1
+        position.epoch_frames += batch
+        now = time.monotonic()
+        last = position.step == run.steps
+        if last or int(run.epoch(step + 1)) > int(run.epoch(step)):
+            position.epoch_loss = float(loss_sum)
+            position.seconds = before + now - started
+            rate = (position.step - first_step) * batch / max(now - started, 1e-9)
+            _close_epoch(run, rate, last)
+            loss_sum.zero_()
+            write_text_atomically(
+                state_path.with_name("metrics.jsonl"), metrics_lines(position.history)
+            )
+        if now - told >= PROGRESS_SECONDS or last:
+            told = now
+            _tell(
+                run,
+                float(loss),
+                (position.step - first_step) * batch / (now - started),
+                on_progress,
+            )
+        if now - saved >= CHECKPOINT_SECONDS:
+            saved = now
+            position.epoch_loss = float(loss_sum)
+            position.seconds = before + now - started
+            save_checkpoint(state_path, position, run.network, run.optimizer, run.average)
+
+
+def _close_epoch(run: _Run, frames_per_second: float, last: bool) -> None:
+    """Add the epoch's line to the history."""
+    config, position = run.config, run.position
+    training_loss = position.epoch_loss / position.epoch_frames
+    if not math.isfinite(training_loss):
+        raise TrainingError(
+            f"the loss is {training_loss} in epoch {run.epoch(position.step):.1f}",
+            remedy="lower schedule.learning_rate, and run `farm check` on the caches",
+        )
+    epoch = run.epoch(position.step)
+    due = last or int(epoch / config.validate_every_epochs) > int(
+        run.epoch(position.step - 1) / config.validate_every_epochs
+    )
+    validation_loss = run.validation_loss() if due else None
+    position.history.append(
+        {
+            "epoch": round(epoch, 2) if last else int(epoch),
+            "frames_seen": position.step * config.batch,
+            "seconds": round(position.seconds, 2),
+            "frames_per_second": round(frames_per_second, 1),
+            "learning_rate": learning_rate(epoch, config.schedule),
+            "beta1": beta1(epoch, config.schedule),
+            "augmentation": augmentation_strength(epoch, config.augmentation),
+            "training_loss_cm2": training_loss,
+            "training_rmse_mm": rmse_mm_of_loss(training_loss),
+            "validation_loss_cm2": validation_loss,
+            "validation_rmse_mm": None
+            if validation_loss is None
+            else rmse_mm_of_loss(validation_loss),
+        }
+    )
+    position.epoch_loss, position.epoch_frames = 0.0, 0
+
+
+def _tell(run: _Run, loss: float, rate: float, on_progress: OnProgress | None) -> None:
+    position, total = run.position, run.steps * run.config.batch
+    seen = position.step * run.config.batch
+    figures = {
+        "epoch": run.epoch(position.step),
+        "epochs": run.config.schedule.epochs,
+        "frames_per_second": rate,
+        "seconds_left": (total - seen) / max(rate, 1e-9),
+        "loss_cm2": loss,
+    }
+    validated = [
+        line["validation_rmse_mm"]
+        for line in position.history
+        if line["validation_rmse_mm"] is not None
+    ]
+    if validated:
+        figures["validation_rmse_mm"] = validated[-1]
+    report(on_progress, Progress("train", seen, total, "frames", figures))
+
+
+def _final_figures(run: _Run, animated: np.ndarray) -> dict[str, Any]:
+    """Errors of the finished network, over the animated vertices, and the baselines beside them."""
+    run.use_average()
+    results: dict[str, Any] = {"training": _errors(run, run.training, animated)}
+    if run.validation is None:
+        results["validation"] = {"shots": {}, "frames": 0}
+        return results
+    validation = _errors(run, run.validation, animated)
+    mean_shape, floor = baselines_mm(
+        run.basis,
+        run.validation.positions,
+        animated=torch.from_numpy(animated),
+        mm_per_unit=MM_PER_CM,
+    )
+    results["validation"] = {
+        **validation,
+        "mean_shape_rmse_mm": mean_shape,
+        "pca_floor_rmse_mm": floor,
+        "pca_components": run.config.network.components,
+    }
+    return results
+
+
+def _errors(run: _Run, examples: Examples, animated: np.ndarray) -> dict[str, Any]:
+    errors = np.concatenate(
+        [
+            per_frame_rmse_mm(
+                predicted.reshape(len(target), -1, 3).float().cpu().numpy(),
+                target.reshape(len(target), -1, 3).cpu().numpy(),
+                animated=animated,
+                mm_per_unit=MM_PER_CM,
+            )
+            for predicted, target in run.predict(examples)
+        ]
+    )
+    shots, start = {}, 0
+    for shot, frames in examples.shots:
+        part = errors[start : start + frames]
+        shots[shot] = {"frames": frames, "rmse_mm": pooled_rmse_mm(part)}
+        start += frames
+    return {"shots": shots, "frames": len(examples), "rmse_mm": pooled_rmse_mm(errors)}
+
+
+class _Order:
+    """Training frames in random order, each once an epoch, as one endless stream."""
+
+    def __init__(self, frames: int, seed: int, device: torch.device) -> None:
+        self._frames, self._seed, self._device = frames, seed, device
+        self._epochs: dict[int, torch.Tensor] = {}
+
+    def batch(self, start: int, size: int) -> torch.Tensor:
+        """Indices of the stream's positions [start, start + size)."""
+        parts, position = [], start
+        while position < start + size:
+            epoch, inside = divmod(position, self._frames)
+            count = min(self._frames - inside, start + size - position)
+            parts.append(self._epoch(epoch)[inside : inside + count])
+            position += count
+        return torch.cat(parts).to(self._device)
+
+    def _epoch(self, epoch: int) -> torch.Tensor:
+        if epoch not in self._epochs:
+            generator = torch.Generator().manual_seed(_mix(self._seed, 0, epoch))
+            self._epochs = {e: order for e, order in self._epochs.items() if e >= epoch - 1}
+            self._epochs[epoch] = torch.randperm(self._frames, generator=generator)
+        return self._epochs[epoch]
+
+
+def _mix(*numbers: int) -> int:
+    """A 63-bit seed from several numbers, far apart for neighbours."""
+    digest = hashlib.blake2b(repr(numbers).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+def _run_key(config: TrainConfig, facts: dict[str, Any], run: _Run, threads: int) -> str:
+    """Identity of everything that decides the weights."""
+    text = json.dumps(
+        [
+            config.model_dump_json(),
+            facts.get("training"),
+            run.training.shots,
+            run.training.positions.shape,
+            vars(run.whitening),
+            float(run.basis.deviation.sum()),
+            run.device.type,
+            threads if run.device.type == "cpu" else 0,
+        ],
+        sort_keys=True,
+    )
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    return f"cpu ({os.cpu_count()} cores)"
