@@ -141,6 +141,13 @@ def read_settings(path: Path) -> tuple[Settings | None, dict[str, Any] | None, l
     except OSError as error:
         message = f"cannot be read: {error.strerror}"
         return None, None, [Fault(message, "check the path and its permissions", str(path))]
+    return parse_settings(text, path)
+
+
+def parse_settings(
+    text: str, path: Path
+) -> tuple[Settings | None, dict[str, Any] | None, list[Fault]]:
+    """As `read_settings`, of text that `path` holds or is going to hold."""
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
