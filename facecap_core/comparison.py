@@ -1,0 +1,197 @@
+"""Comparison: target and result meshes side by side with their difference in mm, still and moving."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import matplotlib as mpl
+import numpy as np
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from facecap_core.figures import error_colours
+from facecap_core.rasteriser import Camera, Light, Lighting, Rasteriser
+
+BACKGROUND = (0.925, 0.933, 0.941)
+# Nearly all light comes from everywhere, so that a colour means the same millimetres wherever it is.
+_EVEN = Lighting(
+    lights=(Light((0.0, 0.2, 1.0), (0.25, 0.25, 0.25)),), ambient=(0.75, 0.75, 0.75), wrap=0.0
+)
+_HEAD, _FOOT = 26, 64  # rows above and below the panels of the moving face
+_PITCH = 8  # columns a digit of its readout takes
+
+
+class MeshPictures:
+    """Draws meshes of one topology from one camera, as clay or as a heat map of distances."""
+
+    def __init__(
+        self,
+        faces: np.ndarray,
+        *,
+        camera: Camera,
+        size: tuple[int, int],
+        highest_mm: float,
+        supersample: int = 2,
+        device: str | torch.device | None = None,
+    ) -> None:
+        """faces: int [face, 3]; size: (width, height); `highest_mm` has the last colour of the map."""
+        large = (size[0] * supersample, size[1] * supersample)
+        self.size = size
+        self.highest_mm = highest_mm
+        self._camera = camera
+        self._supersample = supersample
+        self._clay = Rasteriser(faces, size=large, device=device)
+        self._even = Rasteriser(faces, size=large, device=device, lighting=_EVEN)
+
+    def clay(self, positions: np.ndarray) -> np.ndarray:
+        """The mesh [vertex, xyz] as gray clay: uint8 [y, x, rgb]."""
+        return self._small(self._clay.render(positions, camera=self._camera, background=BACKGROUND))
+
+    def difference(self, positions: np.ndarray, distance_mm: np.ndarray) -> np.ndarray:
+        """The mesh [vertex, xyz] in the colours of its distances [vertex]: uint8 [y, x, rgb]."""
+        colours = error_colours(distance_mm, self.highest_mm)
+        return self._small(
+            self._even.render(
+                positions, camera=self._camera, colours=colours, gloss=0.0, background=BACKGROUND
+            )
+        )
+
+    def _small(self, picture: torch.Tensor) -> np.ndarray:
+        if self._supersample == 1:
+            return picture.cpu().numpy()
+        blocks = picture.permute(2, 0, 1)[None].float()
+        small = torch.nn.functional.avg_pool2d(blocks, self._supersample)[0]
+        return small.add(0.5).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Some consecutive frames of a validation shot."""
+
+    first_frame: int  # number of the first frame within the shot
+    luma: np.ndarray  # uint8 [frame, y, x]
+    target: np.ndarray  # float32 [frame, vertex, xyz]
+    result: np.ndarray  # float32 [frame, vertex, xyz]
+    rmse_mm: np.ndarray  # float64 [frame]
+    distance_mm: np.ndarray  # float32 [frame, vertex]
+
+
+def moving_face(clip: Clip, pictures: MeshPictures) -> Iterator[np.ndarray]:
+    """The frames of the moving face, uint8 [y, x, rgb]: input, target, result, difference.
+
+    Below them runs the error of the clip, with the moment that is shown; sides are even, as video needs.
+    """
+    width, height = pictures.size
+    still = _surround(clip, pictures)
+    glyphs = _glyphs()
+    curve_left, curve_width = int(width * 0.6), int(width * 3.35)
+    frames = len(clip.luma)
+    for index in range(frames):
+        picture = still.copy()
+        panels = (
+            _as_rgb(clip.luma[index], pictures.size),
+            pictures.clay(clip.target[index]),
+            pictures.clay(clip.result[index]),
+            pictures.difference(clip.result[index], clip.distance_mm[index]),
+        )
+        for column, panel in enumerate(panels):
+            picture[_HEAD : _HEAD + height, column * width : (column + 1) * width] = panel
+        at = curve_left + round((curve_width - 1) * index / max(frames - 1, 1))
+        picture[_HEAD + height + 6 : -6, at - 1 : at + 1] = (213, 94, 0)
+        foot = _HEAD + height
+        _write(picture, glyphs, f"{clip.first_frame + index:6d}", foot + 12, 56)
+        _write(picture, glyphs, f"{clip.rmse_mm[index]:6.2f}", foot + 36, 56)
+        yield picture
+
+
+def encode_h264(pictures: Iterator[np.ndarray], *, fps: Fraction, quality: int = 24) -> bytes:
+    """Pictures, uint8 [y, x, rgb] with even sides, as an MP4 that browsers play; `quality` is x264's CRF."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=fps)
+        stream.options = {"crf": str(quality), "preset": "medium", "tune": "animation"}
+        stream.pix_fmt = "yuv420p"
+        started = False
+        for picture in pictures:
+            if not started:
+                stream.height, stream.width = picture.shape[:2]
+                started = True
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return buffer.getvalue()
+
+
+def _surround(clip: Clip, pictures: MeshPictures) -> np.ndarray:
+    """All that stands still: the names above the panels, and the curve below them."""
+    width, height = pictures.size
+    rows, columns = height + _HEAD + _FOOT, width * 4
+    with mpl.rc_context({"font.family": "sans-serif", "font.size": 10.0}):
+        figure = Figure(figsize=(columns / 100, rows / 100), dpi=100, facecolor="white")
+        canvas = FigureCanvasAgg(figure)
+        names = (
+            "input",
+            "target",
+            "result",
+            f"difference, 0 to {pictures.highest_mm:g} mm",
+        )
+        for column, name in enumerate(names):
+            figure.text((column + 0.5) / 4, 1 - _HEAD / 2 / rows, name, ha="center", va="center")
+        for line, label, unit in ((20, "frame", ""), (44, "RMSE", "mm")):
+            y = (_FOOT - line) / rows
+            figure.text(10 / columns, y, label, va="center", color="#555555")
+            figure.text((60 + 6 * _PITCH) / columns, y, unit, va="center", color="#555555")
+        axes = figure.add_axes(
+            (0.15, 6 / rows, 3.35 / 4, (_FOOT - 12) / rows), xticks=[], yticks=[]
+        )
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        axes.spines["bottom"].set_visible(True)
+        axes.spines["bottom"].set_color("#bbbbbb")
+        axes.fill_between(np.arange(len(clip.rmse_mm)), clip.rmse_mm, color="#e3e6ea", linewidth=0)
+        axes.plot(clip.rmse_mm, color="#333333", linewidth=1.0)
+        axes.set_xlim(0, max(len(clip.rmse_mm) - 1, 1))
+        axes.set_ylim(0, max(float(clip.rmse_mm.max()), 1e-6) * 1.1)
+        canvas.draw()
+        return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def _glyphs() -> dict[str, np.ndarray]:
+    """Pictures of the digits, all equally wide: drawing text for each frame would take most of the time."""
+    text = "0123456789."
+    with mpl.rc_context({"font.family": "sans-serif", "font.size": 10.0}):
+        figure = Figure(figsize=(len(text) * _PITCH / 100, 0.16), dpi=100, facecolor="white")
+        canvas = FigureCanvasAgg(figure)
+        for place, letter in enumerate(text):
+            figure.text((place + 0.5) / len(text), 0.12, letter, ha="center", va="baseline")
+        canvas.draw()
+        drawn = np.asarray(canvas.buffer_rgba())[..., :3]
+    return {c: drawn[:, i * _PITCH : (i + 1) * _PITCH].copy() for i, c in enumerate(text)}
+
+
+def _write(
+    picture: np.ndarray, glyphs: dict[str, np.ndarray], text: str, top: int, left: int
+) -> None:
+    for place, letter in enumerate(text):
+        if letter in glyphs:
+            glyph = glyphs[letter]
+            column = left + place * _PITCH
+            picture[top : top + len(glyph), column : column + _PITCH] = glyph
+
+
+def _as_rgb(luma: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A gray picture [y, x] at another size, uint8 [y, x, rgb]."""
+    if luma.shape != (size[1], size[0]):
+        scaled = torch.nn.functional.interpolate(
+            torch.from_numpy(np.ascontiguousarray(luma))[None, None].float(),
+            size=(size[1], size[0]),
+            mode="bilinear",
+            antialias=True,
+        )
+        luma = scaled[0, 0].round().clamp(0, 255).to(torch.uint8).numpy()
+    return np.repeat(luma[..., None], 3, axis=2)
