@@ -1,0 +1,108 @@
+"""Actor training: one actor of a production, from its stores to a model folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from facecap_core.config import TrainConfig
+from facecap_core.errors import TrainingError
+from facecap_core.production import Production
+from facecap_core.progress import OnProgress
+from facecap_core.store_paths import StorePaths
+from facecap_core.stores import open_frames, open_targets
+from facecap_core.template import read_animated, read_template
+from facecap_core.training import TrainResult, train
+from facecap_core.trainingset import ShotPaths, load_examples
+
+
+def train_actor(
+    production: Production,
+    actor: str,
+    config: TrainConfig,
+    *,
+    model: str,
+    camera: str | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> TrainResult:
+    """Train `actor` on its ingested shots of split train, and validate on those of split validation.
+
+    Args:
+        model: the name of the model to make, a folder under `store/models/<actor>`.
+        camera: None takes the actor's main camera.
+
+    Raises:
+        TrainingError: no training shots, or shots framed differently. StoreError: a shot is not
+        ingested, or the model cannot be written. Cancelled: see `train`.
+    """
+    settings = production.actors[actor]
+    camera = camera or settings.main_camera
+    paths = StorePaths(production.store)
+    template = read_template(settings.template)
+    animated = (
+        read_animated(settings.animated, template.vertex_count)
+        if settings.animated
+        else np.arange(template.vertex_count)
+    )
+
+    def shots(split: str) -> list[ShotPaths]:
+        return [
+            ShotPaths(shot.name, paths.frames(shot.name, camera), paths.targets(shot.name))
+            for shot in production.shots_of(actor, split=split)
+        ]
+
+    training, validation = shots("train"), shots("validation")
+    if not training:
+        raise TrainingError(
+            f"{actor} has no shots of split train",
+            remedy="set split to train for the tracked shots",
+            file=production.shots_path,
+        )
+    facts = {
+        "actor": actor,
+        "model": model,
+        "cameras": [camera],
+        "crop": {camera: list(settings.cameras[camera].crop)},
+        "picture_size": {camera: list(_picture_size([*training, *validation]))},
+        "fps": str(production.fps),
+        "units": production.units,
+        "topology_sha256": template.topology_sha256,
+        "training": {
+            "fingerprints": {
+                shot.shot: {
+                    "footage": open_frames(shot.frames).attributes["footage_fingerprint"],
+                    "cache": open_targets(shot.targets).attributes["cache_fingerprint"],
+                }
+                for shot in (*training, *validation)
+            }
+        },
+    }
+    size = config.network.input_size
+    return train(
+        load_examples(training, units=production.units, input_size=size),
+        load_examples(validation, units=production.units, input_size=size) if validation else None,
+        config,
+        animated=animated,
+        facts=facts,
+        model_directory=paths.model(actor, model),
+        state_directory=paths.training_state(actor, model),
+        device=device,
+        threads=threads,
+        on_progress=on_progress,
+    )
+
+
+def _picture_size(shots: Sequence[ShotPaths]) -> tuple[int, int]:
+    sizes: dict[tuple[int, int], str] = {}
+    for shot in shots:
+        width, height = open_frames(shot.frames).attributes["picture_size"]
+        sizes.setdefault((width, height), shot.shot)
+    if len(sizes) > 1:
+        listed = ", ".join(f"{w}x{h} ({shot})" for (w, h), shot in sizes.items())
+        raise TrainingError(
+            f"pictures differ in size: {listed}", remedy="train on footage framed alike"
+        )
+    return next(iter(sizes))

@@ -1,0 +1,159 @@
+"""Ingest: footage into frame stores, point caches into target stores."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from facecap_core.errors import PointCacheError
+from facecap_core.files import fingerprint_footage
+from facecap_core.footage import Footage
+from facecap_core.pointcaches.reader import open_point_cache
+from facecap_core.progress import OnProgress, Progress, report
+from facecap_core.provenance import made
+from facecap_core.stores import FRAMES_PER_CHUNK, new_group, stored_attributes
+from facecap_core.template import Template
+
+
+@dataclass(frozen=True)
+class IngestResult:
+    """What is in the store now; `reused` when it was there already, from the same input."""
+
+    frames: int
+    reused: bool
+    seconds: float
+    picture_size: tuple[int, int] = (0, 0)
+
+
+def ingest_frames(
+    footage: Path,
+    *,
+    crop: tuple[int, int, int, int],
+    fps: Fraction,
+    destination: Path,
+    threads: int = 1,
+    on_progress: OnProgress | None = None,
+) -> IngestResult:
+    """Decode a shot of one camera into a frame store, unless the same is there.
+
+    Args:
+        crop: x, y, width, height in the pixels of the picture as displayed.
+        destination: the frame store to make, see `StorePaths.frames`.
+
+    Raises:
+        FootageError: by its named kinds. StoreError: it cannot be written.
+    """
+    started = time.monotonic()
+    identity = {
+        "footage_fingerprint": fingerprint_footage(footage),
+        "crop": list(crop),
+        "fps": str(fps),
+    }
+    found = stored_attributes(destination)
+    if found is not None and all(found.get(key) == value for key, value in identity.items()):
+        width, height = found["picture_size"]
+        return IngestResult(int(found["frames"]), True, time.monotonic() - started, (width, height))
+    source = Footage(footage, crop=crop, fps=fps, threads=threads)
+    picture_size = source.info.picture_size
+    total = source.info.frames_from_header
+    with new_group(destination) as group:
+        luma = group.array(
+            "luma", row_shape=(320, 240), dtype="uint8", dimension_names=("frame", "y", "x")
+        )
+        pts = group.array("pts_seconds", row_shape=(), dtype="float64", dimension_names=("frame",))
+        done = 0
+        for batch in source.batches(FRAMES_PER_CHUNK):
+            luma.append(batch.luma)
+            pts.append(batch.pts_seconds)
+            done += len(batch.luma)
+            report(on_progress, Progress("ingest", done, total))
+        group.set_attributes(
+            {
+                **identity,
+                "footage": Path(footage).name,
+                "picture_size": list(picture_size),
+                "made": made(),
+            }
+        )
+    return IngestResult(done, False, time.monotonic() - started, picture_size)
+
+
+def ingest_targets(
+    cache: Path,
+    *,
+    template: Template,
+    units: str,
+    fps: Fraction,
+    destination: Path,
+    expected_frames: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> IngestResult:
+    """Copy a point cache of any readable format into a target store, unless the same is there.
+
+    Args:
+        units: the production's; a cache that says that it has others is refused.
+        expected_frames: of the video, which must be the cache's too.
+
+    Raises:
+        PointCacheError: damaged, another topology, not finite, another length, other units or rate.
+        StoreError: it cannot be written.
+    """
+    started = time.monotonic()
+    identity = {
+        "cache_fingerprint": fingerprint_footage(Path(str(cache).partition("#")[0])),
+        "topology_sha256": template.topology_sha256,
+        "units": units,
+        "fps": str(fps),
+    }
+    found = stored_attributes(destination)
+    reusable = found is not None and all(found.get(k) == v for k, v in identity.items())
+    if found is not None and reusable and expected_frames in (None, found["frames"]):
+        return IngestResult(int(found["frames"]), True, time.monotonic() - started)
+    with open_point_cache(cache, vertex_count=template.vertex_count, topology=template) as source:
+        _check(source.frame_count, source.units, source.fps, expected_frames, units, fps, cache)
+        with new_group(destination) as group:
+            positions = group.array(
+                "positions",
+                row_shape=(template.vertex_count, 3),
+                dtype="float32",
+                dimension_names=("frame", "vertex", "xyz"),
+            )
+            done = 0
+            for batch in source.batches(FRAMES_PER_CHUNK):
+                positions.append(batch)
+                done += len(batch)
+                report(on_progress, Progress("ingest", done, source.frame_count))
+            group.set_attributes({**identity, "cache": Path(cache).name, "made": made()})
+    return IngestResult(done, False, time.monotonic() - started)
+
+
+def _check(
+    frames: int,
+    cache_units: str | None,
+    cache_fps: Fraction | None,
+    expected_frames: int | None,
+    units: str,
+    fps: Fraction,
+    cache: Path,
+) -> None:
+    if expected_frames is not None and frames != expected_frames:
+        raise PointCacheError(
+            f"has {frames} frames, its video has {expected_frames}",
+            remedy="export the cache for exactly the frames of the video",
+            file=cache,
+        )
+    if cache_units is not None and cache_units != units:
+        raise PointCacheError(
+            f"is in {cache_units}, the production is in {units}",
+            remedy=f"export it in {units}, or set units in production.toml",
+            file=cache,
+        )
+    # Formats that store times in float32 seconds give the rate back only to a few digits.
+    if cache_fps is not None and abs(cache_fps / fps - 1) > Fraction(1, 1500):
+        raise PointCacheError(
+            f"runs at {float(cache_fps):g} frames/s, the production at {float(fps):g}",
+            remedy="export it at the rate of the video, or set fps in production.toml",
+            file=cache,
+        )
