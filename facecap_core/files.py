@@ -17,6 +17,7 @@ from pathlib import Path
 from facecap_core.errors import FootageMissing, StoreError
 
 VERSIONS = ".versions"
+PARTIAL = ".partial"
 STALE_SECONDS = 3600.0  # readers of a replaced version have this long to finish
 _PRINTF = re.compile(r"%0?\d*d")
 _BLOCK = 64 * 1024
@@ -74,8 +75,9 @@ def whole_directory(final: Path) -> Iterator[Path]:
     """
     final = Path(final)
     versions = final.parent / VERSIONS
-    owner = f"{socket.gethostname().split('.')[0]}-{os.getpid()}"
-    staged = versions / f"{final.name}@{owner}@{uuid.uuid4().hex[:8]}"
+    owner = f"{_host()}-{os.getpid()}"
+    version = versions / f"{final.name}@{owner}@{uuid.uuid4().hex[:8]}"
+    staged = version.with_name(version.name + PARTIAL)
     try:
         staged.mkdir(parents=True)
     except OSError as error:
@@ -83,8 +85,10 @@ def whole_directory(final: Path) -> Iterator[Path]:
     try:
         yield staged
         _sync_tree(staged)
-        link = versions / f".{staged.name}.link"
-        link.symlink_to(Path(VERSIONS) / staged.name)
+        os.rename(staged, version)
+        link = versions / f".{version.name}.link"
+        link.symlink_to(Path(VERSIONS) / version.name)
+        replaced = os.path.realpath(final)
         os.replace(link, final)
         _sync_directory(final.parent)
     except BaseException as error:
@@ -92,6 +96,8 @@ def whole_directory(final: Path) -> Iterator[Path]:
         if isinstance(error, OSError) and not isinstance(error, StoreError):
             raise store_error(error, final) from error
         raise
+    with contextlib.suppress(OSError):
+        os.utime(replaced)  # the hour of its readers begins now
     _sweep(final)
 
 
@@ -104,19 +110,25 @@ def remove_whole_directory(final: Path) -> None:
 
 
 def _sweep(final: Path) -> None:
-    """Remove replaced versions that are old, and what dead writers of this machine left."""
+    """Remove versions replaced an hour ago, and what dead writers left."""
     current = os.path.realpath(final)
-    host = socket.gethostname().split(".")[0]
     for version in (final.parent / VERSIONS).glob(f"{_escape(final.name)}@*"):
-        if str(version) == current or os.path.realpath(version) == current:
+        if os.path.realpath(version) == current:
             continue
         with contextlib.suppress(OSError, ValueError):
-            writer_host, _, pid = version.name.split("@")[-2].rpartition("-")
-            dead = writer_host == host and not _alive(int(pid))
             age = time.time() - version.stat().st_mtime
-            unfinished = not (version / "zarr.json").exists()
-            if age > STALE_SECONDS or (dead and unfinished):
+            if version.name.endswith(PARTIAL):
+                host, _, pid = version.name.split("@")[-2].rpartition("-")
+                # Another machine's writer cannot be asked whether it lives; a day is long enough.
+                abandoned = not _alive(int(pid)) if host == _host() else age > 24 * STALE_SECONDS
+            else:
+                abandoned = age > STALE_SECONDS
+            if abandoned:
                 shutil.rmtree(version, ignore_errors=True)
+
+
+def _host() -> str:
+    return socket.gethostname().split(".")[0].replace("@", "-")
 
 
 def _escape(name: str) -> str:
@@ -196,9 +208,7 @@ def fingerprint_footage(path: Path) -> str:
     else:
         head, *tail = _PRINTF.split(path.name)
         if not tail or not path.parent.is_dir():
-            raise FootageMissing(
-                "no such file", remedy="check the path in shots.csv", file=path
-            )
+            raise FootageMissing("no such file", remedy="check the path in shots.csv", file=path)
         pattern = re.compile(re.escape(head) + r"\d+" + re.escape(tail[0]))
         members = sorted(m for m in path.parent.iterdir() if pattern.fullmatch(m.name))
     if not members:

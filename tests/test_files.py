@@ -1,0 +1,77 @@
+"""Files: whole or absent, and fingerprints that follow content."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from facecap_core.errors import FootageMissing, StoreError
+from facecap_core.files import (
+    fingerprint_file,
+    fingerprint_footage,
+    whole_directory,
+    write_bytes_atomically,
+)
+
+
+def test_a_file_is_replaced_and_nothing_is_left_beside_it(tmp_path):
+    path = tmp_path / "deep" / "file.json"
+    write_bytes_atomically(path, b"old")
+    write_bytes_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert os.listdir(path.parent) == ["file.json"]
+
+
+def test_a_file_that_cannot_be_written_names_the_remedy(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match="cannot write"):
+        write_bytes_atomically(tmp_path / "file" / "inside", b"x")
+
+
+def test_an_interrupted_directory_never_appears(tmp_path):
+    final = tmp_path / "array"
+    with pytest.raises(KeyboardInterrupt), whole_directory(final) as staged:
+        (staged / "half").write_text("half")
+        raise KeyboardInterrupt
+    assert not final.exists()
+    assert os.listdir(tmp_path / ".versions") == []
+
+
+def test_a_reader_of_the_old_version_can_finish_after_a_replacement(tmp_path):
+    final = tmp_path / "array"
+    with whole_directory(final) as staged:
+        (staged / "value").write_text("old")
+    pinned = os.path.realpath(final)
+    with whole_directory(final) as staged:
+        (staged / "value").write_text("new")
+    assert (final / "value").read_text() == "new"
+    assert open(os.path.join(pinned, "value")).read() == "old"
+
+
+@pytest.mark.parametrize("size", [0, 1, 70_000, 4 * 2**20, 4 * 2**20 + 1, 9 * 2**20])
+def test_fingerprints_follow_content(tmp_path, size):
+    path = tmp_path / "a"
+    content = bytearray(os.urandom(size))
+    path.write_bytes(content)
+    first = fingerprint_file(path)
+    (tmp_path / "b").write_bytes(content)
+    assert fingerprint_file(tmp_path / "b") == first
+    path.write_bytes(content + b"x")
+    assert fingerprint_file(path) != first
+    if size:
+        content[-1] ^= 1
+        path.write_bytes(content)
+        assert fingerprint_file(path) != first
+
+
+def test_a_sequence_is_fingerprinted_by_its_members_alone(tmp_path):
+    for i in range(3):
+        (tmp_path / f"shot.{i:04d}.png").write_bytes(b"picture %d" % i)
+    first = fingerprint_footage(tmp_path / "shot.%04d.png")
+    (tmp_path / "notes.txt").write_text("not a picture")
+    assert fingerprint_footage(tmp_path / "shot.%04d.png") == first
+    (tmp_path / "shot.0003.png").write_bytes(b"picture 3")
+    assert fingerprint_footage(tmp_path / "shot.%04d.png") != first
+    with pytest.raises(FootageMissing):
+        fingerprint_footage(tmp_path / "other.%04d.png")
