@@ -1,0 +1,50 @@
+"""Infer: one shot's footage through its actor's model into the vertex store."""
+
+from __future__ import annotations
+
+from facecap_core.errors import FootageMissing
+from facecap_core.production import Production
+from facecap_core.progress import OnProgress
+from facecap_core.store_paths import StorePaths
+from jobs.ledger import Ledger
+from jobs.log import Log
+from jobs.records import ShotRecord
+from jobs.request import InferRequest, Request
+from jobs.shots import cameras_of, inputs_of, shot_of
+from jobs.worker import Outcome, carry_out
+
+
+def infer_shot(
+    ledger: Ledger, production: Production, request: Request, name: str, *, threads: int
+) -> ShotRecord:
+    """Solve one shot and note it in the ledger."""
+
+    def task(on_progress: OnProgress, log: Log) -> Outcome:
+        assert isinstance(request, InferRequest)
+        from facecap_core import inference  # torch, which ingestion does without
+
+        shot = shot_of(production, name)
+        paths = StorePaths(production.store)
+        cameras = cameras_of(production, request, shot)
+        if not cameras:
+            raise FootageMissing(
+                "the shot has no footage of the camera that its model was trained on",
+                remedy="fill in that camera's column, or name another model with --model",
+                file=production.shots_path,
+                line=shot.line,
+            )
+        model, footage = request.models[shot.actor], shot.footage[cameras[0]]
+        log.line(f"{cameras[0]}: {footage}, model {model}")
+        result = inference.infer_shot(
+            paths.model(shot.actor, model),
+            footage,
+            fps=production.fps,
+            destination=paths.vertices(shot.actor, shot.name),
+            provenance={"shot": shot.name, "job": ledger.job},
+            threads=threads,
+            on_progress=on_progress,
+        )
+        how = "solved already" if result.reused else f"solved in {result.seconds:.1f} s"
+        return Outcome(result.frames, result.reused, sentence=f"{result.frames} frames {how}")
+
+    return carry_out(ledger, ledger.shot(name), inputs_of(production, request, name), task)

@@ -1,0 +1,85 @@
+"""Ingest: one shot's footage and point cache into the store."""
+
+from __future__ import annotations
+
+from facecap_core.errors import FootageMissing
+from facecap_core.ingest import ingest_frames, ingest_targets
+from facecap_core.production import Production, Shot
+from facecap_core.progress import OnProgress
+from facecap_core.store_paths import StorePaths
+from facecap_core.template import read_template
+from jobs.ledger import Ledger
+from jobs.log import Log
+from jobs.records import ShotRecord
+from jobs.request import InferRequest, Request, TrainRequest
+from jobs.shots import cameras_of, inputs_of, shot_of
+from jobs.worker import Outcome, carry_out
+
+
+def ingest_shot(
+    ledger: Ledger, production: Production, request: Request, name: str, *, threads: int
+) -> ShotRecord:
+    """Bring one shot's cameras and cache into the store, and note it in the ledger."""
+
+    def task(on_progress: OnProgress, log: Log) -> Outcome:
+        shot = shot_of(production, name)
+        return _ingest(production, request, shot, threads, on_progress, log)
+
+    return carry_out(ledger, ledger.shot(name), inputs_of(production, request, name), task)
+
+
+def _ingest(
+    production: Production,
+    request: Request,
+    shot: Shot,
+    threads: int,
+    on_progress: OnProgress,
+    log: Log,
+) -> Outcome:
+    assert not isinstance(request, InferRequest)
+    actor = production.actors[shot.actor]
+    paths = StorePaths(production.store)
+    cameras = cameras_of(production, request, shot)
+    if not cameras:
+        raise FootageMissing(
+            "the shot has no footage of " + (", ".join(actor.cameras)),
+            remedy="fill in its camera columns",
+            file=production.shots_path,
+            line=shot.line,
+        )
+    frames, reused = 0, True
+    for camera in cameras:
+        log.line(f"{camera}: {shot.footage[camera]}")
+        result = ingest_frames(
+            shot.footage[camera],
+            crop=actor.cameras[camera].crop,
+            fps=production.fps,
+            destination=paths.frames(shot.name, camera),
+            threads=threads,
+            on_progress=on_progress,
+        )
+        log.line(
+            f"{camera}: {result.frames} frames"
+            + (", in the store already" if result.reused else f" in {result.seconds:.1f} s")
+        )
+        frames, reused = result.frames, reused and result.reused
+    if shot.cache is not None:
+        log.line(f"cache: {shot.cache}")
+        targets = ingest_targets(
+            shot.cache,
+            template=read_template(actor.template),
+            units=production.units,
+            fps=production.fps,
+            destination=paths.targets(shot.name),
+            expected_frames=frames,
+            on_progress=on_progress,
+        )
+        reused = reused and targets.reused
+    elif isinstance(request, TrainRequest):
+        raise FootageMissing(
+            "the shot has no point cache to learn from",
+            remedy="fill in its cache, or clear its split",
+            file=production.shots_path,
+            line=shot.line,
+        )
+    return Outcome(frames, reused, sentence=f"{frames} frames in the store")

@@ -1,0 +1,268 @@
+"""Ledger: the files of one job, from which alone its state is known.
+
+    store/jobs/<job>/request.json      what was asked
+                     submission.json   when and where it was last submitted, and how it is to run
+                     driver.json       the driver's heartbeat
+                     cancel.json       present once its end was asked for
+                     shots/<shot>.json one state file a shot; training.json that of a model's training
+                     logs/<shot>.log   what happened to it; driver.log and training.log beside
+
+Each file is replaced whole, and each has one writer at a time: request, submission and cancel the
+command line, driver.json the driver, a shot's file the worker that has the shot, or the driver while no
+worker has it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from facecap_core.errors import FacecapError, StoreError
+from facecap_core.files import store_error, write_text_atomically
+from facecap_core.names import is_name
+from jobs.records import Driver, JobStatus, ShotRecord, Submission
+from jobs.request import Request, TrainRequest, job_id, parse_request
+from jobs.state import job_state
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class JobNotFound(FacecapError, LookupError):
+    """No job has this name, or more than one begins with it."""
+
+
+class Ledger:
+    """One job's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        self._asked: Request | None = None
+
+    @property
+    def job(self) -> str:
+        return self.folder.name
+
+    # -- request, submission, driver, cancellation ---------------------------------------------
+
+    @classmethod
+    def create(cls, jobs: Path, request: Request) -> Ledger:
+        """The ledger of this request, made if it is a new one."""
+        ledger = cls(jobs / job_id(request))
+        if not (ledger.folder / "request.json").exists():
+            write_text_atomically(
+                ledger.folder / "request.json", request.model_dump_json(indent=1) + "\n"
+            )
+        return ledger
+
+    def request(self) -> Request:
+        """What was asked.
+
+        Raises:
+            JobNotFound: there is no such job.
+            StoreError: the file is damaged.
+        """
+        if self._asked is None:  # it never changes
+            path = self.folder / "request.json"
+            text = _read(path)
+            if text is None:
+                raise JobNotFound(f"there is no job {self.job}", remedy="see farm list")
+            self._asked = parse_request(text, str(path))
+        return self._asked
+
+    def submission(self) -> Submission | None:
+        return _load(self.folder / "submission.json", Submission)
+
+    def write_submission(self, submission: Submission) -> None:
+        _save(self.folder / "submission.json", submission)
+
+    def driver(self) -> Driver | None:
+        return _load(self.folder / "driver.json", Driver)
+
+    def write_driver(self, driver: Driver) -> None:
+        _save(self.folder / "driver.json", driver)
+
+    def request_cancel(self, by: str) -> None:
+        """Ask driver and workers to end; they look about once a second."""
+        text = json.dumps({"schema_version": 1, "by": by, "time": time.time()})
+        write_text_atomically(self.folder / "cancel.json", text + "\n")
+
+    def cancel_requested(self) -> bool:
+        return (self.folder / "cancel.json").exists()
+
+    def clear_cancel(self) -> None:
+        (self.folder / "cancel.json").unlink(missing_ok=True)
+
+    # -- shots and training --------------------------------------------------------------------
+
+    def shot(self, name: str) -> ShotRecord:
+        """The shot's record; of a shot that nobody touched yet, one that says queued."""
+        request = self.request()
+        return self._shot(request, name)
+
+    def _shot(self, request: Request, name: str) -> ShotRecord:
+        stage: Literal["ingest", "infer"] = "infer" if request.kind == "infer" else "ingest"
+        found = _load(self._shot_path(name), ShotRecord)
+        return found or ShotRecord(name=name, stage=stage)
+
+    def training(self) -> ShotRecord | None:
+        """The training's record; None when the job trains nothing."""
+        request = self.request()
+        if not isinstance(request, TrainRequest):
+            return None
+        found = _load(self.folder / "training.json", ShotRecord)
+        return found or ShotRecord(name=request.model, stage="train")
+
+    def write(self, record: ShotRecord) -> None:
+        """Replace the state of a shot or of the training."""
+        _save(self._record_path(record), record)
+
+    def log_path(self, record: ShotRecord) -> Path:
+        """The log of a shot or of the training."""
+        if record.stage == "train":
+            return self.folder / "training.log"
+        return self.shot_log_path(record.name)
+
+    def shot_log_path(self, shot: str) -> Path:
+        """The log of a shot; `farm logs --shot` takes names from users."""
+        return self.folder / "logs" / f"{_checked(shot)}.log"
+
+    @property
+    def driver_log_path(self) -> Path:
+        return self.folder / "driver.log"
+
+    def _record_path(self, record: ShotRecord) -> Path:
+        if record.stage == "train":
+            return self.folder / "training.json"
+        return self._shot_path(record.name)
+
+    def _shot_path(self, shot: str) -> Path:
+        return self.folder / "shots" / f"{_checked(shot)}.json"
+
+    # -- the whole -----------------------------------------------------------------------------
+
+    def status(self) -> JobStatus:
+        """The job's state, derived from its files alone.
+
+        Raises:
+            JobNotFound: there is no such job.
+            StoreError: a file is damaged.
+        """
+        request = self.request()
+        submission, driver = self.submission(), self.driver()
+        shots = [self._shot(request, name) for name in request.shots]
+        training = self.training()
+        state, detail = job_state(
+            submission,
+            driver,
+            [*shots, training] if training else shots,
+            cancelled=self.cancel_requested(),
+            now=time.time(),
+        )
+        if state not in ("queued", "running"):
+            # What a dead driver's workers were at is not running any more.
+            shots = [_stopped(record) for record in shots]
+            training = _stopped(training) if training else None
+        counts: dict[Any, int] = dict.fromkeys(
+            ("queued", "running", "solved", "failed", "cancelled"), 0
+        )
+        for record in shots:
+            counts[record.state] += 1
+        return JobStatus(
+            job=self.job,
+            kind=request.kind,
+            label=request.label,
+            state=state,
+            detail=detail,
+            counts=counts,
+            shots=shots,
+            training=training,
+            model=request.model if isinstance(request, TrainRequest) else None,
+            submission=submission,
+            driver=driver,
+        )
+
+
+def ledgers(jobs: Path) -> Iterator[Ledger]:
+    """Every job of a store, the newest first."""
+    found = []
+    for path in jobs.glob("*/request.json"):
+        submission = path.with_name("submission.json")
+        try:
+            newest = (submission if submission.exists() else path).stat().st_mtime_ns
+        except FileNotFoundError:
+            continue
+        found.append((newest, path.parent))
+    for _, folder in sorted(found, reverse=True):
+        yield Ledger(folder)
+
+
+def find_job(jobs: Path, name: str | None) -> Ledger:
+    """The job with this name or unique beginning; None: the newest.
+
+    Raises:
+        JobNotFound: none or several.
+    """
+    every = list(ledgers(jobs))
+    if name is None:
+        if not every:
+            raise JobNotFound("there are no jobs yet", remedy="farm submit ingest --actor …")
+        return every[0]
+    exact = [ledger for ledger in every if ledger.job == name]
+    matching = exact or [ledger for ledger in every if ledger.job.startswith(name)]
+    if len(matching) == 1:
+        return matching[0]
+    if not matching:
+        raise JobNotFound(f"there is no job {name!r}", remedy="see farm list")
+    names = ", ".join(sorted(ledger.job for ledger in matching)[:6])
+    raise JobNotFound(f"{name!r} could be {names}", remedy="write more of its name")
+
+
+def _stopped(record: ShotRecord) -> ShotRecord:
+    return record.model_copy(update={"state": "queued"}) if record.state == "running" else record
+
+
+def _checked(name: str) -> str:
+    if not is_name(name):
+        raise JobNotFound(f"there is no shot {name!r} in this job", remedy="see farm status")
+    return name
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except UnicodeDecodeError as error:
+        raise StoreError("is damaged", remedy="submit the job again", file=path) from error
+    except OSError as error:
+        raise StoreError(
+            f"cannot be read: {error.strerror}", remedy="check that the store is mounted", file=path
+        ) from error
+
+
+def _load(path: Path, model: type[_Model]) -> _Model | None:
+    text = _read(path)
+    if text is None:
+        return None
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        raise StoreError(
+            "is damaged, or was written by another version",
+            remedy="remove the file and run farm retry",
+            file=path,
+        ) from error
+
+
+def _save(path: Path, record: BaseModel) -> None:
+    try:
+        write_text_atomically(path, record.model_dump_json(indent=1) + "\n")
+    except OSError as error:
+        if isinstance(error, StoreError):
+            raise
+        raise store_error(error, path) from error

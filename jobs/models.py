@@ -1,0 +1,88 @@
+"""Models: the trained models that the store holds, as their model.json says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from facecap_core.errors import ModelError
+from facecap_core.names import did_you_mean
+from facecap_core.store_paths import StorePaths
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """What a list of models shows."""
+
+    model: str
+    actor: str
+    camera: str
+    preset: str
+    date: str
+    validation_rmse_mm: float | None
+    mean_shape_rmse_mm: float | None
+    training_frames: int | None
+    seconds: float | None
+    device: str
+
+
+def list_models(store: Path, actors: Iterable[str]) -> list[ModelSummary]:
+    """Every readable model of these actors, the newest first."""
+    found = []
+    for actor in actors:
+        for path in StorePaths(store).models(actor).glob("*/model.json"):
+            if path.parent.name.startswith("."):
+                continue
+            try:
+                found.append(_summary(path, actor))
+            except (OSError, ValueError, TypeError, AttributeError, IndexError):
+                continue  # in the making, or another version's; naming it raises ModelError
+    return sorted(found, key=lambda model: (model.date, model.model), reverse=True)
+
+
+def choose_model(store: Path, actor: str, model: str | None) -> ModelSummary:
+    """The named model of an actor (a unique beginning will do); None: the newest.
+
+    Raises:
+        ModelError: there is none, or no such one.
+    """
+    models = list_models(store, [actor])
+    if not models:
+        raise ModelError(f"{actor} has no model yet", remedy=f"farm submit train --actor {actor}")
+    if model is None:
+        return models[0]
+    matching = [m for m in models if m.model == model] or [
+        m for m in models if m.model.startswith(model)
+    ]
+    if len(matching) != 1:
+        raise ModelError(
+            f"{actor} has no model {model!r}"
+            if not matching
+            else f"{model!r} could be {', '.join(m.model for m in matching)}",
+            remedy=did_you_mean(model, [m.model for m in models]),
+        )
+    return matching[0]
+
+
+def _summary(path: Path, actor: str) -> ModelSummary:
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    validation, made = facts.get("validation") or {}, facts.get("made") or {}
+    return ModelSummary(
+        model=str(facts["model"]) if facts.get("model") else path.parent.name,
+        actor=actor,
+        camera=str(facts["cameras"][0]),
+        preset=str(facts.get("preset", "")),
+        date=str(made.get("date", "")),
+        validation_rmse_mm=_number(validation.get("rmse_mm")),
+        mean_shape_rmse_mm=_number(validation.get("mean_shape_rmse_mm")),
+        training_frames=(facts.get("training") or {}).get("frames"),
+        seconds=_number(made.get("seconds")),
+        device=str(made.get("device", "")),
+    )
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and value == value else None

@@ -1,0 +1,161 @@
+"""Planning: from a production and a user's choice to a request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from facecap_core.config import TrainConfig
+from facecap_core.errors import Fault, ProductionError
+from facecap_core.names import did_you_mean
+from facecap_core.production import Production
+from jobs.models import choose_model
+from jobs.request import InferRequest, IngestRequest, TrainRequest
+
+
+def plan_ingest(
+    production: Production, *, actor: str | None, shots: Sequence[str] | None, camera: str | None
+) -> IngestRequest:
+    """Ingest the listed shots, or all shots of the actor that have a split.
+
+    Raises:
+        ProductionError: an unknown actor or camera, or nothing to do.
+    """
+    if shots is None:
+        name = _actor(production, actor)
+        shots = [shot.name for shot in production.shots_of(name) if shot.split]
+        if not shots:
+            raise _error(
+                production,
+                f"{name} has no shots of split train or validation",
+                "set their split, or name shots with --shots",
+            )
+    actors = _actors(production, shots)
+    for name in actors:
+        if camera is not None:
+            _camera(production, name, camera)
+    return IngestRequest(
+        settings=_settings(production, actors),
+        actors=tuple(actors),
+        shots=tuple(shots),
+        cameras=(camera,) if camera else (),
+    )
+
+
+def plan_train(
+    production: Production, *, actor: str | None, config: TrainConfig, camera: str | None
+) -> TrainRequest:
+    """Train on the actor's shots of split train, validate on those of split validation.
+
+    Raises:
+        ProductionError: an unknown actor or camera, or no training shots.
+    """
+    name = _actor(production, actor)
+    training = [shot.name for shot in production.shots_of(name, split="train")]
+    validation = [shot.name for shot in production.shots_of(name, split="validation")]
+    if not training:
+        raise _error(
+            production,
+            f"{name} has no shots of split train",
+            "set split to train for the tracked shots",
+        )
+    return TrainRequest(
+        settings=_settings(production, [name]),
+        actor=name,
+        camera=_camera(production, name, camera),
+        training=tuple(training),
+        validation=tuple(validation),
+        config=config.model_dump(mode="json"),
+    )
+
+
+def plan_infer(
+    production: Production, *, actor: str | None, shots: Sequence[str] | None, model: str | None
+) -> InferRequest:
+    """Solve the listed shots, or the actor's shots without a split.
+
+    Args:
+        model: None takes each actor's newest.
+
+    Raises:
+        ProductionError: an unknown actor, or nothing to do. ModelError: no such model.
+    """
+    if shots is None:
+        name = _actor(production, actor)
+        shots = [shot.name for shot in production.shots_of(name, split="")]
+        if not shots:
+            raise _error(
+                production,
+                f"{name} has no bulk shots (split empty)",
+                "add some, or name shots with --shots",
+            )
+    actors = _actors(production, shots)
+    if model is not None and len(actors) > 1:
+        raise _error(
+            production,
+            f"--model names one actor's model; the list has shots of {', '.join(actors)}",
+            "submit a list for each actor",
+        )
+    chosen = {name: choose_model(production.store, name, model) for name in actors}
+    return InferRequest(
+        settings=_settings(production, actors),
+        models={name: summary.model for name, summary in chosen.items()},
+        cameras={name: summary.camera for name, summary in chosen.items()},
+        shots=tuple(shots),
+    )
+
+
+def _actor(production: Production, name: str | None) -> str:
+    if name is None:
+        if len(production.actors) == 1:
+            return next(iter(production.actors))
+        raise _error(
+            production,
+            f"the production has {len(production.actors)} actors",
+            "name one with --actor, or shots with --shots",
+        )
+    if name not in production.actors:
+        raise _error(
+            production, f"no actor is called {name!r}", did_you_mean(name, production.actors)
+        )
+    return name
+
+
+def _actors(production: Production, shots: Sequence[str]) -> list[str]:
+    return sorted({production.shots[shot].actor for shot in shots})
+
+
+def _camera(production: Production, actor: str, camera: str | None) -> str:
+    cameras = production.actors[actor].cameras
+    if camera is None:
+        return production.actors[actor].main_camera
+    if camera not in cameras:
+        raise _error(production, f"{actor} has no camera {camera!r}", did_you_mean(camera, cameras))
+    return camera
+
+
+def _settings(production: Production, actors: Sequence[str]) -> dict[str, Any]:
+    """What makes another job of the same shots when it is changed in production.toml."""
+    return {
+        "fps": str(production.fps),
+        "units": production.units,
+        "actors": {
+            name: {
+                "template": _relative(production, production.actors[name].template),
+                "crops": {
+                    camera: list(settings.crop)
+                    for camera, settings in production.actors[name].cameras.items()
+                },
+            }
+            for name in actors
+        },
+    }
+
+
+def _relative(production: Production, path: Any) -> str:
+    # A production may be mounted elsewhere on another machine and is the same one.
+    return str(path).removeprefix(f"{production.folder}/")
+
+
+def _error(production: Production, message: str, remedy: str) -> ProductionError:
+    return ProductionError([Fault(message, remedy, str(production.settings_path))])

@@ -1,0 +1,162 @@
+"""Preflight: what a submission would do, and what is visibly wrong before it does it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from facecap_core.errors import StoreError
+from facecap_core.files import store_error
+from facecap_core.production import Production
+from facecap_core.store_paths import StorePaths
+from jobs.ledger import Ledger
+from jobs.placement import Placement, placement
+from jobs.records import Options
+from jobs.request import InferRequest, Request, TrainRequest, job_id
+from jobs.shots import cameras_of, inputs_of, outputs_of
+from jobs.worker import stamps
+
+LEAST_FREE_BYTES = 2**30
+FREE_BYTES_A_SHOT = 50 * 2**20
+
+Action = Literal["decode", "solve", "train", "nothing"]
+
+
+@dataclass(frozen=True)
+class PlannedShot:
+    """What would happen to one shot."""
+
+    shot: str
+    action: Action
+    inputs: list[str]
+    warning: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a submission would do."""
+
+    job: str
+    kind: str
+    shots: list[PlannedShot]
+    model: str | None
+    stages: dict[str, str]
+    free_bytes: int
+    known: bool
+
+    @property
+    def to_do(self) -> int:
+        return sum(shot.action != "nothing" for shot in self.shots)
+
+    @property
+    def warnings(self) -> list[PlannedShot]:
+        return [shot for shot in self.shots if shot.warning]
+
+
+def preflight(
+    production: Production,
+    request: Request,
+    options: Options,
+    nodes: Sequence[Mapping[str, float]] | None,
+) -> Plan:
+    """Check a request against the production, the disk and the cluster.
+
+    What is wrong with single shots becomes a warning: they fail by name and the others are solved.
+
+    Args:
+        nodes: of the cluster, see `placement`; None where no cluster is asked.
+
+    Raises:
+        NoSuchResources: no machine of the cluster could run it.
+        StoreError: the store cannot be written, or its disk is nearly full.
+    """
+    ledger = Ledger(StorePaths(production.store).jobs / job_id(request))
+    known = (ledger.folder / "request.json").exists()
+    missing = set(missing_shots(production, request, ledger)) if known else set(request.shots)
+    action: Action = "solve" if isinstance(request, InferRequest) else "decode"
+    shots = [
+        PlannedShot(
+            name,
+            action if name in missing else "nothing",
+            [str(path) for path in inputs_of(production, request, name)],
+            _warning(production, request, name) if name in missing else "",
+        )
+        for name in request.shots
+    ]
+    return Plan(
+        job=job_id(request),
+        kind=request.kind,
+        shots=shots,
+        model=request.model if isinstance(request, TrainRequest) else None,
+        stages={} if nodes is None else {k: str(v) for k, v in _stages(request, options, nodes)},
+        free_bytes=_free(production.store, len(missing)),
+        known=known,
+    )
+
+
+def missing_shots(production: Production, request: Request, ledger: Ledger) -> list[str]:
+    """The request's shots that are not solved, or whose input or output changed since."""
+    missing = []
+    for name in request.shots:
+        record = ledger.shot(name)
+        if record.state == "solved":
+            inputs = stamps(inputs_of(production, request, name))
+            outputs = outputs_of(production, request, name)
+            if inputs == record.inputs and all(path.exists() for path in outputs):
+                continue
+        missing.append(name)
+    return missing
+
+
+def training_missing(production: Production, request: TrainRequest, ledger: Ledger) -> bool:
+    """Whether the request's model has yet to be trained."""
+    record = ledger.training()
+    model = StorePaths(production.store).model(request.actor, request.model) / "model.json"
+    return record is None or record.state != "solved" or not model.exists()
+
+
+def _stages(
+    request: Request, options: Options, nodes: Sequence[Mapping[str, float]]
+) -> list[tuple[str, Placement]]:
+    if isinstance(request, TrainRequest):
+        kinds = ["ingest", "train"]
+    else:
+        kinds = [request.kind]
+    return [(kind, placement(kind, options, nodes)) for kind in kinds]
+
+
+def _warning(production: Production, request: Request, name: str) -> str:
+    shot = production.shots.get(name)
+    if shot is None:
+        return "is not in shots.csv"
+    if not cameras_of(production, request, shot):
+        return "has no footage of the camera"
+    for path in inputs_of(production, request, name):
+        if "%" in path.name:
+            if not path.parent.is_dir():
+                return f"{path.parent}: no such folder"
+        elif not path.exists():
+            return f"{path}: no such file"
+        elif path.is_file() and path.stat().st_size == 0:
+            return f"{path}: is empty"
+    return ""
+
+
+def _free(store: Path, shots: int) -> int:
+    folder = store
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise store_error(error, store) from error
+    if free < min(LEAST_FREE_BYTES, FREE_BYTES_A_SHOT * max(1, shots)):
+        raise StoreError(
+            f"its disk has only {free / 2**20:.0f} MiB left",
+            remedy="free some space, or set store in production.toml to a larger disk",
+            file=store,
+        )
+    return free

@@ -1,0 +1,152 @@
+"""Records: what the ledger's files say of a shot, a submission and a driver."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from facecap_core.errors import FacecapError
+
+ShotState = Literal["queued", "running", "solved", "failed", "cancelled"]
+JobState = Literal["queued", "running", "interrupted", "done", "failed", "cancelled"]
+SHOT_STATES: tuple[ShotState, ...] = ("queued", "running", "solved", "failed", "cancelled")
+
+
+class _Record(BaseModel):
+    # A newer version's extra fields are no reason not to show a job.
+    model_config = ConfigDict(extra="ignore")
+
+    schema_version: Literal[1] = 1
+
+
+class Cause(BaseModel):
+    """Why something failed, in the words of the error."""
+
+    type: str
+    message: str
+    remedy: str = ""
+
+    @classmethod
+    def of(cls, error: BaseException) -> Cause:
+        """The error's message and remedy; of an unexpected one its class and text."""
+        if isinstance(error, FacecapError):
+            fault = error.fault
+            place = fault.file + (f":{fault.line}" if fault.line else "")
+            text = f"{place}: {fault.message}" if place else fault.message
+            return cls(type=type(error).__name__, message=text, remedy=fault.remedy)
+        text = str(error).strip() or type(error).__name__
+        return cls(type=type(error).__name__, message=text[:2000], remedy="see farm logs")
+
+    def __str__(self) -> str:
+        return f"{self.message} -> {self.remedy}" if self.remedy else self.message
+
+
+class Moment(BaseModel):
+    """How far running work has come."""
+
+    what: str
+    done: int
+    total: int | None = None
+    unit: str = "frames"
+    figures: dict[str, float] = Field(default_factory=dict)
+
+
+class ShotRecord(_Record):
+    """The state of one shot of a job, or (stage `train`) of the training of its model."""
+
+    name: str
+    stage: Literal["ingest", "train", "infer"]
+    state: ShotState = "queued"
+    attempt: int = Field(default=0, description="how often its work was begun")
+    frames: int | None = None
+    seconds: float | None = None
+    reused: bool = False
+    cause: Cause | None = None
+    host: str = ""
+    started: float | None = Field(default=None, description="Unix time")
+    ended: float | None = None
+    progress: Moment | None = None
+    figures: dict[str, float] = Field(default_factory=dict, description="results in units by name")
+    inputs: dict[str, tuple[int, int]] = Field(
+        default_factory=dict, description="file: size, modification time in ns, when it was read"
+    )
+
+
+class Options(BaseModel):
+    """How a job is to run; other options do not make it another job."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cpus: float | None = Field(
+        default=None, gt=0, le=4096, description="per task; None: 1, training all"
+    )
+    gpus: float | None = Field(
+        default=None, ge=0, le=64, description="per task; None: as the cluster has"
+    )
+
+
+class Submission(_Record):
+    """The latest time the job was handed to a cluster."""
+
+    attempt: int
+    submission_id: str
+    production: str
+    address: str
+    dashboard: str
+    submitted: float
+    host: str
+    user: str = ""
+    options: Options = Options()
+    keeper: Process | None = None
+    cause: Cause | None = Field(
+        default=None, description="set when the cluster did not take the job"
+    )
+
+
+class Process(BaseModel):
+    """A process that can be told from a later one with the same number."""
+
+    host: str
+    pid: int
+    created: float
+
+
+class Driver(_Record):
+    """The driver's heartbeat."""
+
+    attempt: int
+    process: Process
+    beat: float = Field(description="Unix time of the last heartbeat")
+    state: Literal["running", "finished", "failed"] = "running"
+    started: float
+    submission_id: str = ""
+    ray_job_id: str = ""
+    dashboard: str = ""
+    cause: Cause | None = None
+
+
+class JobStatus(_Record):
+    """All that `farm status` shows, derived from files alone."""
+
+    job: str
+    kind: Literal["ingest", "train", "infer"]
+    label: str
+    state: JobState
+    detail: str = Field(
+        default="", description="why it is interrupted or failed, where no shot says it"
+    )
+    counts: dict[ShotState, int]
+    shots: list[ShotRecord]
+    training: ShotRecord | None = None
+    model: str | None = None
+    submission: Submission | None = None
+    driver: Driver | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether waiting longer is of no use."""
+        return self.state in ("done", "failed", "cancelled", "interrupted")
+
+
+Submission.model_rebuild()

@@ -1,0 +1,118 @@
+"""Request: what a job is asked to do, and nothing about where or when it runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+
+from facecap_core.errors import StoreError
+from facecap_core.names import LONGEST_NAME
+
+Name = Annotated[
+    str,
+    StringConstraints(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9_.-]*\Z", max_length=LONGEST_NAME),
+]
+ShotNames = Annotated[tuple[Name, ...], Field(min_length=1)]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = 1
+    settings: dict[str, Any] = Field(
+        description="frame rate, units, and of each actor template and crops: other ones, other job"
+    )
+
+    def canonical(self) -> str:
+        """JSON with sorted keys and no spaces: equal requests give equal text."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def digest(self) -> str:
+        """The first eight hexadecimal digits of the canonical text's SHA-256."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()[:8]
+
+
+class IngestRequest(_Request):
+    """Decode footage into frame stores and read point caches into target stores."""
+
+    kind: Literal["ingest"] = "ingest"
+    actors: ShotNames
+    shots: ShotNames
+    cameras: tuple[Name, ...] = Field(
+        default=(), description="empty: every camera a shot has footage of"
+    )
+
+    @property
+    def label(self) -> str:
+        return self.actors[0] if len(self.actors) == 1 else "shots"
+
+
+class TrainRequest(_Request):
+    """Train one network of one actor; ingests of its shots what is missing."""
+
+    kind: Literal["train"] = "train"
+    actor: Name
+    camera: Name
+    training: ShotNames
+    validation: tuple[Name, ...]
+    config: dict[str, Any] = Field(description="the resolved TrainConfig")
+
+    @property
+    def label(self) -> str:
+        return self.actor
+
+    @property
+    def shots(self) -> tuple[str, ...]:
+        """All shots that must be in the store before training starts."""
+        return self.training + self.validation
+
+    @property
+    def model(self) -> str:
+        """The model's id, e.g. `cpu-1f3a9c20`."""
+        preset = re.sub(r"[^A-Za-z0-9_]+", "_", str(self.config.get("preset", "model")))
+        return f"{preset}-{self.digest}"
+
+
+class InferRequest(_Request):
+    """Solve shots with trained models."""
+
+    kind: Literal["infer"] = "infer"
+    models: dict[Name, Name] = Field(min_length=1, description="actor: model id")
+    cameras: dict[Name, Name] = Field(description="actor: the camera its model was trained on")
+    shots: ShotNames
+
+    @property
+    def label(self) -> str:
+        return next(iter(self.models)) if len(self.models) == 1 else "shots"
+
+
+Request = IngestRequest | TrainRequest | InferRequest
+_ADAPTER: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="kind")])
+
+
+def job_id(request: Request) -> str:
+    """The job's name, e.g. `infer-ada-1f3a9c20`: the same request is always the same job."""
+    return f"{request.kind}-{request.label}-{request.digest}"
+
+
+def parse_request(text: str, file: str = "") -> Request:
+    """A request from its JSON text.
+
+    Raises:
+        StoreError: it is damaged, or was written by another version.
+    """
+    try:
+        return _ADAPTER.validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise StoreError(
+            f"is not a request of this version ({where}: {first['msg']})",
+            remedy="submit the job again",
+            file=file,
+        ) from error

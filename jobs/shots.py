@@ -1,0 +1,61 @@
+"""Shots: what a request means for one shot of the production."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from facecap_core.errors import Fault, ProductionError
+from facecap_core.production import Production, Shot
+from facecap_core.store_paths import StorePaths
+from jobs.request import InferRequest, IngestRequest, Request
+
+
+def shot_of(production: Production, name: str) -> Shot:
+    """The shot of this name.
+
+    Raises:
+        ProductionError: it was taken out of shots.csv.
+    """
+    shot = production.shots.get(name)
+    if shot is None:
+        fault = Fault(
+            f"shot {name} is not in the list any more",
+            "put it back, or submit a new job without it",
+            str(production.shots_path),
+        )
+        raise ProductionError([fault])
+    return shot
+
+
+def cameras_of(production: Production, request: Request, shot: Shot) -> list[str]:
+    """The cameras that the request reads of this shot, as far as it has footage of them."""
+    if isinstance(request, IngestRequest):
+        wanted = list(request.cameras or production.actors[shot.actor].cameras)
+    elif isinstance(request, InferRequest):
+        wanted = [request.cameras[shot.actor]] if shot.actor in request.cameras else []
+    else:
+        wanted = [request.camera]
+    return [camera for camera in wanted if camera in shot.footage]
+
+
+def inputs_of(production: Production, request: Request, name: str) -> list[Path]:
+    """The files that the shot's work reads; none for a shot that is not in the production."""
+    shot = production.shots.get(name)
+    if shot is None:
+        return []
+    files = [shot.footage[camera] for camera in cameras_of(production, request, shot)]
+    if not isinstance(request, InferRequest) and shot.cache is not None:
+        files.append(Path(str(shot.cache).partition("#")[0]))
+    return files
+
+
+def outputs_of(production: Production, request: Request, name: str) -> list[Path]:
+    """The stores that exist when the shot is solved; none for a shot that is not in the production."""
+    shot = production.shots.get(name)
+    if shot is None:
+        return []
+    paths = StorePaths(production.store)
+    if isinstance(request, InferRequest):
+        return [paths.vertices(shot.actor, name)]
+    stores = [paths.frames(name, camera) for camera in cameras_of(production, request, shot)]
+    return stores + ([paths.targets(name)] if shot.cache is not None else [])

@@ -1,0 +1,59 @@
+"""Train: one model of one actor, from the store."""
+
+from __future__ import annotations
+
+import math
+
+from facecap_core.config import parse
+from facecap_core.production import Production
+from facecap_core.progress import OnProgress
+from jobs.ledger import Ledger
+from jobs.log import Log
+from jobs.records import ShotRecord
+from jobs.request import Request, TrainRequest
+from jobs.shots import shot_of
+from jobs.worker import Outcome, carry_out
+
+
+def train_model(
+    ledger: Ledger, production: Production, request: Request, *, threads: int
+) -> ShotRecord:
+    """Train the request's model and note it in the ledger; a killed training goes on where it was."""
+    assert isinstance(request, TrainRequest)
+    record = ledger.training()
+    assert record is not None
+
+    def task(on_progress: OnProgress, log: Log) -> Outcome:
+        from facecap_core.actor_training import train_actor  # torch, which the driver does without
+
+        asked = _as_asked(production, request)
+        log.line(f"{len(request.training)} training and {len(request.validation)} validation shots")
+        result = train_actor(
+            asked,
+            request.actor,
+            parse(request.config),
+            model=request.model,
+            camera=request.camera,
+            threads=threads,
+            on_progress=on_progress,
+        )
+        figures = {
+            "training_rmse_mm": result.training_rmse_mm,
+            "validation_rmse_mm": result.validation_rmse_mm,
+            "seconds": result.seconds,
+        }
+        figures = {name: value for name, value in figures.items() if math.isfinite(value)}
+        told = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        frames = sum(ledger.shot(name).frames or 0 for name in request.training)
+        return Outcome(frames, figures=figures, sentence=f"{result.directory}: {told}")
+
+    return carry_out(ledger, record, [], task)
+
+
+def _as_asked(production: Production, request: TrainRequest) -> Production:
+    """The production with the shots of the request alone, whatever was added to it since."""
+    shots = {}
+    for split, names in (("train", request.training), ("validation", request.validation)):
+        for name in names:
+            shots[name] = shot_of(production, name).model_copy(update={"split": split})
+    return production.model_copy(update={"shots": shots})
