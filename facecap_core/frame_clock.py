@@ -1,0 +1,79 @@
+"""Frame clock: holds the pictures' time stamps against the production's constant frame rate."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import islice
+
+from facecap_core.errors import FrameRateError
+from facecap_core.video_file import VideoFile, open_video
+
+_MEASURED_PACKETS = 20_000
+_STEADY_FRAMES = 0.25  # a picture may be this far from its place; cameras' clocks jitter
+_SAME_RATE = 5e-4  # 30 and 30000/1001 differ by 1e-3
+
+
+class FrameClock:
+    """Gives each picture its time, and raises FrameRateError when the rate is not constant.
+
+    Picture i must lie within a quarter of a frame, and one tick of the stream's time base, of
+    pts₀ + i / fps. Pictures without time stamps (raw streams) take i / fps.
+    """
+
+    def __init__(self, video: VideoFile, fps: Fraction) -> None:
+        self._video = video
+        self._fps = fps
+        self._first_pts: int | None = None
+        self._tolerance_seconds = _STEADY_FRAMES / float(fps) + video.tick_seconds
+        if video.declared_fps and abs(float(video.declared_fps / fps) - 1) > _SAME_RATE:
+            # The header is only a reason to look: a last picture of odd length bends its average.
+            self._refuse_other_steady_rate()
+
+    def seconds(self, index: int, pts: int | None) -> float:
+        """The time of picture `index`, in seconds of the file's own time; raises FrameRateError."""
+        if pts is None:
+            return float(index / self._fps)
+        if self._first_pts is None:
+            self._first_pts = pts
+        since_first = (pts - self._first_pts) * self._video.tick_seconds
+        expected = float(index / self._fps)
+        if abs(since_first - expected) > self._tolerance_seconds:
+            self._refuse_other_steady_rate()
+            raise FrameRateError(
+                f"variable frame rate at frame {index}: it comes {since_first:.4f} s after the "
+                f"first, and {expected:.4f} s would be right at {fps_text(self._fps)} fps",
+                remedy=f"convert the footage to a constant {fps_text(self._fps)} fps "
+                "(frames were dropped, or the camera records a variable rate)",
+                file=self._video.path,
+            )
+        return pts * self._video.tick_seconds
+
+    def _refuse_other_steady_rate(self) -> None:
+        """Raises FrameRateError when the packets' times are steady, at a rate of their own."""
+        # A second look at the file, without decoding: the first goes on undisturbed.
+        with open_video(self._video.path) as video:
+            times = sorted(
+                stamp
+                for packet in islice(video.packets(), _MEASURED_PACKETS)
+                if (stamp := packet.pts if packet.pts is not None else packet.dts) is not None
+            )
+        if len(times) < 2 or times[-1] == times[0]:
+            return
+        frame_ticks = (times[-1] - times[0]) / (len(times) - 1)
+        unsteady = max(abs(t - times[0] - i * frame_ticks) for i, t in enumerate(times))
+        if unsteady > _STEADY_FRAMES * frame_ticks + 1:
+            return
+        measured = 1 / (frame_ticks * self._video.tick_seconds)
+        uncertain = 2 / (times[-1] - times[0])  # both ends are rounded to ticks
+        if abs(measured / float(self._fps) - 1) <= max(_SAME_RATE, uncertain):
+            return
+        raise FrameRateError(
+            f"the footage runs at {measured:.6g} fps, the production at {fps_text(self._fps)}",
+            remedy="correct fps in production.toml, or convert the footage",
+            file=self._video.path,
+        )
+
+
+def fps_text(fps: Fraction) -> str:
+    """A frame rate for people: 30, or 30000/1001 (29.97)."""
+    return str(fps) if fps.denominator == 1 else f"{fps} ({float(fps):.5g})"

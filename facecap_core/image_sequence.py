@@ -1,0 +1,143 @@
+"""Image sequence: a shot as numbered files, named by a pattern such as `shot.%04d.png`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import av.error
+
+from facecap_core.errors import FootageEmpty, FootageError, FootageMissing, FootageUnreadable
+from facecap_core.picture import MAX_PIXELS, check_size
+
+_NUMBER = re.compile(r"%(?:0(\d{1,2}))?d")
+_MAX_FILE_BYTES = 2**31  # more than any picture of the largest size that is accepted
+_CODECS = {
+    ".bmp": "bmp",
+    ".dpx": "dpx",
+    ".exr": "exr",
+    ".jp2": "jpeg2000",
+    ".jpeg": "mjpeg",
+    ".jpg": "mjpeg",
+    ".png": "png",
+    ".tga": "targa",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".webp": "webp",
+}
+
+
+def is_pattern(path: str | Path) -> bool:
+    """Whether the file name has a place for a number (`%04d`)."""
+    return _NUMBER.search(Path(path).name) is not None
+
+
+@dataclass(frozen=True)
+class ImageSequence:
+    """The files of a shot, in order and without gaps."""
+
+    pattern: Path
+    files: tuple[Path, ...]
+    first_number: int
+
+    @property
+    def codec(self) -> str:
+        """The name of the decoder."""
+        return _CODECS[self.pattern.suffix.lower()]
+
+    def frames(self, threads: int = 1) -> Generator[av.VideoFrame, None, None]:
+        """Decode file by file; an error names the file. Raises FootageError of several kinds."""
+        context = av.CodecContext.create(self.codec, "r")
+        assert isinstance(context, av.VideoCodecContext)
+        context.thread_count = threads
+        context.thread_type = "SLICE"  # one picture in, one picture out
+        context.options = {"max_pixels": str(MAX_PIXELS), "err_detect": "explode"}
+        for file in self.files:
+            yield _decode(context, file)
+
+
+def find_image_sequence(pattern: str | Path) -> ImageSequence:
+    """List the files of a pattern, from the lowest number on.
+
+    Raises FootageMissing (no such file), FootageError (a gap, two files of one number, two
+    numbers in the name) and FootageUnreadable (unknown kind of image).
+    """
+    pattern = Path(pattern)
+    numbers = list(_NUMBER.finditer(pattern.name))
+    if len(numbers) != 1 or "%" in _NUMBER.sub("", pattern.name):
+        raise FootageError(
+            "the file name must have one place for the number",
+            remedy="name an image sequence like shot.%04d.png",
+            file=pattern,
+        )
+    if pattern.suffix.lower() not in _CODECS:
+        raise FootageUnreadable(
+            f"image sequences of kind '{pattern.suffix}' are not known",
+            remedy=f"known are {', '.join(sorted(_CODECS))}",
+            file=pattern,
+        )
+    before = pattern.name[: numbers[0].start()]
+    after = pattern.name[numbers[0].end() :]
+    digits = int(numbers[0].group(1) or 1)
+    found = _list_numbers(pattern, before, after, digits)
+    if not found:
+        raise FootageMissing(
+            "no file has a name of this pattern",
+            remedy="correct the path in shots.csv",
+            file=pattern,
+        )
+    first = min(found)
+    for number in range(first, first + len(found)):
+        if number not in found:
+            name = f"{before}{number:0{digits}d}{after}"
+            raise FootageError(
+                f"{name} is missing: {len(found)} files are numbered {first} to {max(found)}",
+                remedy="render the missing pictures, or number the files without gaps",
+                file=pattern.parent / name,
+            )
+    files = tuple(found[number] for number in sorted(found))
+    return ImageSequence(pattern, files, first)
+
+
+def _list_numbers(pattern: Path, before: str, after: str, digits: int) -> dict[int, Path]:
+    if not pattern.parent.is_dir():
+        raise FootageMissing(
+            f"there is no folder {pattern.parent}",
+            remedy="correct the path in shots.csv",
+            file=pattern,
+        )
+    name = re.compile(re.escape(before) + r"([0-9]{1,18})" + re.escape(after))
+    found: dict[int, Path] = {}
+    for file in pattern.parent.iterdir():
+        match = name.fullmatch(file.name)
+        # printf pads to a width and never cuts: 00012 is not of the pattern %04d.
+        if match and match[1] == f"{int(match[1]):0{digits}d}" and file.is_file():
+            found[int(match[1])] = file
+    return found
+
+
+def _decode(context: av.VideoCodecContext, file: Path) -> av.VideoFrame:
+    size = file.stat().st_size
+    if size == 0:
+        raise FootageEmpty("the file is empty", remedy="render the picture again", file=file)
+    if size > _MAX_FILE_BYTES:
+        raise FootageUnreadable(
+            f"the picture has {size} bytes", remedy="render the picture again", file=file
+        )
+    try:
+        frames = context.decode(av.Packet(file.read_bytes()))
+    except av.error.FFmpegError as error:
+        raise FootageUnreadable(
+            f"the picture does not decode ({error.strerror})",
+            remedy="render the picture again",
+            file=file,
+        ) from error
+    if len(frames) != 1:
+        raise FootageUnreadable(
+            f"the file has {len(frames)} pictures", remedy="render one picture a file", file=file
+        )
+    check_size(frames[0].width, frames[0].height, file)
+    return frames[0]

@@ -1,0 +1,321 @@
+"""Picture: from one decoded picture to the network's 240×320 luma, without touching the rest of it.
+
+The luma plane of the crop goes through a filter graph (crop, plane, area filter) of its own; whole
+pictures are never converted or copied. RGB pictures take the same way plane by plane, and the
+planes are then weighted to luma. The area filter writes 16 bits, so that expansion from limited
+range, transfer curve and weights come before the only rounding to 8 bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import av.filter
+import numpy as np
+import numpy.typing as npt
+
+from facecap_core.errors import CropOutsidePicture, FootageUnreadable, PictureSizeError
+
+LUMA_WIDTH = 240
+LUMA_HEIGHT = 320
+MAX_SIDE = 16384  # pixels; a header can claim any size, and memory follows it
+MAX_PIXELS = MAX_SIDE * MAX_SIDE
+
+Rectangle = tuple[int, int, int, int]
+"""x, y, width, height in pixels of the displayed (turned upright) picture."""
+
+LumaArray = npt.NDArray[np.uint8]
+
+_FULL_RANGE, _LIMITED_RANGE = 2, 1  # AVColorRange
+_BT470BG, _SMPTE170M, _SMPTE240M, _BT2020 = 5, 6, 7, 9  # AVColorPrimaries
+_LINEAR_LIGHT = 8  # AVColorTransferCharacteristic
+
+# Luma weights of R, G, B. RGB carries no matrix, so its primaries choose one; BT.709 when untagged.
+_WEIGHTS_BT709 = (0.2126, 0.7152, 0.0722)
+_WEIGHTS_BT601 = (0.299, 0.587, 0.114)
+_WEIGHTS = {
+    _BT470BG: _WEIGHTS_BT601,
+    _SMPTE170M: _WEIGHTS_BT601,
+    _SMPTE240M: (0.212, 0.701, 0.087),
+    _BT2020: (0.2627, 0.6780, 0.0593),
+}
+
+# Their bitstreams say "limited" by saying nothing, and they can carry gray without chroma.
+_LIMITED_WHEN_UNTAGGED = frozenset({"h264", "hevc", "vp9", "av1", "vvc", "mpeg2video", "mpeg4"})
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """How the coded picture is turned for display: first transposed, then mirrored."""
+
+    transposed: bool = False
+    mirrored_x: bool = False
+    mirrored_y: bool = False
+
+    @property
+    def clockwise_degrees(self) -> int:
+        """The turn that a player makes; a mirrored picture counts as the turn without the mirror."""
+        if self.transposed:
+            return 90 if self.mirrored_x else 270
+        return 180 if self.mirrored_y else 0
+
+    def displayed_size(self, width: int, height: int) -> tuple[int, int]:
+        """The displayed (width, height) of a coded picture."""
+        return (height, width) if self.transposed else (width, height)
+
+    def coded_crop(self, crop: Rectangle, displayed_size: tuple[int, int]) -> Rectangle:
+        """The rectangle of the coded picture that is seen as `crop` of the displayed picture."""
+        x, y, width, height = crop
+        if self.mirrored_x:
+            x = displayed_size[0] - x - width
+        if self.mirrored_y:
+            y = displayed_size[1] - y - height
+        return (y, x, height, width) if self.transposed else (x, y, width, height)
+
+    def upright(self, coded: LumaArray) -> LumaArray:
+        """A picture array [y, x] as it is displayed."""
+        turned = coded.T if self.transposed else coded
+        if self.mirrored_x:
+            turned = turned[:, ::-1]
+        if self.mirrored_y:
+            turned = turned[::-1]
+        return np.ascontiguousarray(turned)
+
+
+def orientation_of(frame: av.VideoFrame, file: str | Path = "") -> Orientation:
+    """The orientation in the picture's display matrix; raises FootageUnreadable for odd angles."""
+    if "DISPLAYMATRIX" not in frame.side_data:
+        return Orientation()
+    values = np.frombuffer(bytes(frame.side_data["DISPLAYMATRIX"]), dtype=np.int32)
+    a, b, c, d = (int(values[i]) for i in (0, 1, 3, 4))  # x' = a x + c y, y' = b x + d y
+    negligible = max(abs(a), abs(b), abs(c), abs(d)) // 100
+    if abs(b) <= negligible and abs(c) <= negligible and a and d:
+        return Orientation(False, a < 0, d < 0)
+    if abs(a) <= negligible and abs(d) <= negligible and b and c:
+        return Orientation(True, c < 0, b < 0)
+    raise FootageUnreadable(
+        f"the display matrix turns the picture by {frame.rotation} degrees",
+        remedy="only turns by 90, 180 and 270 degrees and mirrors can be undone; "
+        "render the footage upright",
+        file=file,
+    )
+
+
+def check_size(width: int, height: int, file: str | Path) -> None:
+    """Refuse sizes that no camera has; raises PictureSizeError."""
+    if width < 1 or height < 1 or width > MAX_SIDE or height > MAX_SIDE:
+        raise PictureSizeError(
+            f"the pictures are {width}x{height} pixels",
+            remedy=f"footage from 1x1 to {MAX_SIDE}x{MAX_SIDE} pixels can be read",
+            file=file,
+        )
+
+
+def check_crop(crop: Rectangle, displayed_size: tuple[int, int], file: str | Path) -> None:
+    """Raises CropOutsidePicture, with both sizes, unless the crop lies within the picture."""
+    x, y, width, height = crop
+    if (
+        min(x, y) < 0
+        or min(width, height) < 1
+        or x + width > displayed_size[0]
+        or y + height > displayed_size[1]
+    ):
+        raise CropOutsidePicture(
+            f"the crop x={x} y={y} width={width} height={height} does not lie within the "
+            f"{displayed_size[0]}x{displayed_size[1]} picture",
+            remedy="correct the camera's crop in production.toml, or the footage",
+            file=file,
+        )
+
+
+class PictureFilter:
+    """Crops a decoded picture and area-filters it to luma, uint8 [y=320, x=240], full range.
+
+    `crop` counts pixels of the displayed picture. A crop smaller than 240×320 is interpolated
+    linearly. All pictures must have the size and orientation of the first; the pixel format may
+    change (image sequences). Raises CropOutsidePicture, PictureSizeError.
+    """
+
+    def __init__(
+        self, crop: Rectangle, first: av.VideoFrame, *, codec: str, file: str | Path = ""
+    ) -> None:
+        self._file = file
+        self._codec = codec
+        self._coded_size = (first.width, first.height)
+        self._orientation = orientation_of(first, file)
+        displayed_size = self._orientation.displayed_size(*self._coded_size)
+        check_crop(crop, displayed_size, file)
+        self._crop = self._orientation.coded_crop(crop, displayed_size)
+        self._format: tuple[str, int, int, int] | None = None
+        self._planes: list[_Plane] = []
+
+    def __call__(self, frame: av.VideoFrame) -> LumaArray:
+        """The picture's luma, uint8 [y=320, x=240], in memory of its own."""
+        if (frame.width, frame.height) != self._coded_size:
+            raise PictureSizeError(
+                f"the picture size changes from {self._coded_size[0]}x{self._coded_size[1]} "
+                f"to {frame.width}x{frame.height}",
+                remedy="render the shot anew in one size",
+                file=self._file,
+            )
+        format_ = (frame.format.name, frame.color_range, frame.color_primaries, frame.color_trc)
+        if format_ != self._format:
+            self._planes = self._make_planes(frame)
+            self._format = format_
+        if len(self._planes) == 1:
+            plane = self._planes[0]
+            luma = plane.levels_uint8[plane(frame)]
+        else:
+            weighted = sum(
+                (plane.levels[plane(frame)] * np.float32(plane.weight) for plane in self._planes),
+                start=np.float32(0.5),
+            )
+            luma = np.asarray(weighted).astype(np.uint8)
+        return self._orientation.upright(luma)
+
+    def _make_planes(self, frame: av.VideoFrame) -> list[_Plane]:
+        size = (LUMA_WIDTH, LUMA_HEIGHT)
+        if self._orientation.transposed:
+            size = (LUMA_HEIGHT, LUMA_WIDTH)
+        limited = is_limited_range(frame, self._codec)
+        if not is_rgb(frame):
+            return [_Plane(frame, "y", self._crop, size, limited=limited, weight=1.0)]
+        weights = _WEIGHTS.get(int(frame.color_primaries), _WEIGHTS_BT709)
+        return [
+            _Plane(frame, name, self._crop, size, limited=limited, weight=weight)
+            for name, weight in zip("rgb", weights, strict=True)
+        ]
+
+
+def is_rgb(frame: av.VideoFrame) -> bool:
+    """Whether luma must be weighted from three planes (palettes and Bayer patterns included)."""
+    return frame.format.is_rgb or frame.format.has_palette or frame.format.is_bayer
+
+
+def is_limited_range(frame: av.VideoFrame, codec: str) -> bool:
+    """Whether black is 16 and white 235 (in 8 bits), by tag, else by what the format implies."""
+    if int(frame.color_range) in (_FULL_RANGE, _LIMITED_RANGE):
+        return int(frame.color_range) == _LIMITED_RANGE
+    name = frame.format.name
+    if is_rgb(frame) or name.startswith("yuvj"):
+        return False
+    if name.startswith(("gray", "ya", "mono")):
+        return codec in _LIMITED_WHEN_UNTAGGED
+    return codec != "mjpeg"
+
+
+_SPLITTABLE_PACKED = frozenset(
+    {"rgb24", "bgr24", "rgba", "bgra", "argb", "abgr", "rgb0", "bgr0", "0rgb", "0bgr", "ya8"}
+)
+
+
+def _splittable(format_: av.VideoFormat) -> str:
+    """The nearest pixel format whose planes can be taken apart; nearly always `format_` itself.
+
+    Named here and not left to the graph: with a conversion of the graph's own choice between crop
+    and plane, FFmpeg 8 reads outside the picture.
+    """
+    name, bits = format_.name, format_.components[0].bits
+    if name in _SPLITTABLE_PACKED or name in {"gray", "grayf32le", "gbrpf32le", "gbrapf32le"}:
+        return name
+    if name.startswith(("yuv", "yuvj", "gbr", "gray")) and not name.endswith("be"):
+        planar = [component.plane for component in format_.components]
+        if len(set(planar)) == len(planar):
+            return name
+    depth = next(depth for depth in (8, 10, 12, 16, 32) if bits <= depth)
+    suffix = {8: "", 32: "f32le"}.get(depth, f"{depth}le")
+    if format_.is_rgb or format_.has_palette or format_.is_bayer:
+        return f"gbrp{suffix}"
+    if len(format_.components) <= 2:
+        return f"gray{suffix}"
+    return f"yuv444p{suffix if depth < 32 else '16le'}"
+
+
+class _Plane:
+    """One plane's filter graph, and the levels that its 16-bit values stand for."""
+
+    def __init__(
+        self,
+        frame: av.VideoFrame,
+        name: str,
+        crop: Rectangle,
+        size: tuple[int, int],
+        *,
+        limited: bool,
+        weight: float,
+    ) -> None:
+        self.weight = weight
+        x, y, width, height = crop
+        range_ = "tv" if limited else "pc"
+        format_ = av.VideoFormat(_splittable(frame.format))
+        graph = av.filter.Graph()
+        graph.threads = 1
+        nodes = [
+            graph.add(
+                "buffer",
+                f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}"
+                f":time_base=1/1:range={range_}",
+            ),
+            graph.add("format", format_.name),
+            # exact: else the offset is rounded to the chroma grid, which is of no concern here.
+            graph.add("crop", f"w={width}:h={height}:x={x}:y={y}:exact=1"),
+            graph.add("extractplanes", name),
+        ]
+        if (width, height) != size:
+            # The scaler takes gray for full range, and so leaves the levels alone.
+            nodes.append(
+                graph.add("scale", f"{size[0]}:{size[1]}:flags=area+accurate_rnd:sws_dither=none")
+            )
+            nodes.append(graph.add("format", "gray16le"))
+        nodes.append(graph.add("buffersink"))
+        graph.link_nodes(*nodes).configure()
+        self._graph = graph
+        self._shape = (size[1], size[0])
+        self._scaled = (width, height) != size
+        self._levels: npt.NDArray[np.float32] | None = None
+        self._levels_uint8: LumaArray | None = None
+        self._limited = limited
+        self._bits = format_.components[0].bits
+        self._linear_light = int(frame.color_trc) == _LINEAR_LIGHT or self._bits == 32
+
+    def __call__(self, frame: av.VideoFrame) -> npt.NDArray[np.uint16]:
+        self._graph.push(frame)
+        filtered = self._graph.pull()
+        assert isinstance(filtered, av.VideoFrame)
+        plane = filtered.planes[0]
+        depth = filtered.format.components[0].bits
+        dtype = np.dtype(np.uint8 if depth <= 8 else np.uint16)
+        rows = np.frombuffer(memoryview(plane), dtype=dtype).reshape(
+            -1, plane.line_size // dtype.itemsize
+        )
+        values = rows[: self._shape[0], : self._shape[1]]
+        if not self._scaled:
+            values = np.left_shift(values.astype(np.uint16), 16 - depth, dtype=np.uint16)
+        return values
+
+    @property
+    def levels(self) -> npt.NDArray[np.float32]:
+        """Level 0..255 of each 16-bit value, float32 [65536]."""
+        if self._levels is None:
+            bits = min(self._bits, 16)
+            codes = np.arange(65536) / 2.0 ** (16 - bits)
+            if self._limited:
+                black, white = 16 * 2 ** (bits - 8), 235 * 2 ** (bits - 8)
+            else:
+                black, white = 0, 2**bits - 1
+            levels = np.clip((codes - black) / (white - black), 0, 1)
+            if self._linear_light:  # the curve of sRGB, as footage for people to look at has it
+                levels = np.where(
+                    levels <= 0.0031308, 12.92 * levels, 1.055 * levels ** (1 / 2.4) - 0.055
+                )
+            self._levels = (255 * levels).astype(np.float32)
+        return self._levels
+
+    @property
+    def levels_uint8(self) -> LumaArray:
+        """`levels` rounded."""
+        if self._levels_uint8 is None:
+            self._levels_uint8 = (self.levels + 0.5).astype(np.uint8)
+        return self._levels_uint8
