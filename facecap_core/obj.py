@@ -44,7 +44,13 @@ def read_obj_bytes(path: Path, error: type[FacecapError] = TemplateError) -> byt
         raise error(f"cannot be read: {problem}", remedy="check the path", file=path) from problem
 
 
-def parse_obj(data: bytes, path: Path, error: type[FacecapError] = TemplateError) -> Obj:
+def parse_obj(
+    data: bytes,
+    path: Path,
+    error: type[FacecapError] = TemplateError,
+    *,
+    check_finite: bool = True,
+) -> Obj:
     """The mesh written in `data`; `path` and the line are named in every `error` raised.
 
     Polygons may be written `a`, `a/b`, `a//c` or `a/b/c`, with negative (relative) indices. Columns after
@@ -92,7 +98,7 @@ def parse_obj(data: bytes, path: Path, error: type[FacecapError] = TemplateError
         positions = np.array(points, np.float32)
         uv_array = np.array(uvs, np.float32).reshape(-1, 2)
     bad = np.flatnonzero(~np.isfinite(positions).all(axis=1))
-    if bad.size:
+    if bad.size and check_finite:
         bad_vertex = int(bad[0])
         raise error(
             f"vertex {bad_vertex} is not finite: {tuple(points[bad_vertex])}",

@@ -5,12 +5,23 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facecap_core.errors import TemplateError
 from facecap_core.obj import parse_obj, read_obj_bytes
+
+
+class Polygons(Protocol):
+    """A topology: `face_sizes` int32 [polygon], and `face_vertices` int32 [corner], polygon after polygon."""
+
+    @property
+    def face_sizes(self) -> NDArray[np.int32]: ...
+
+    @property
+    def face_vertices(self) -> NDArray[np.int32]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,26 +91,30 @@ def topology_sha256(
 
 
 def topology_difference(
-    template: Template, face_sizes: NDArray[np.integer], face_vertices: NDArray[np.integer]
+    wanted: Polygons,
+    face_sizes: NDArray[np.integer],
+    face_vertices: NDArray[np.integer],
+    *,
+    name: str = "the template",
 ) -> str | None:
-    """What differs first from the template's polygons, in words; None when they agree.
+    """What differs first from the polygons of `name`, in words; None when they agree.
 
     A polygon may begin at another corner and run the other way round: Alembic and left-handed USD files
     turn every polygon over, and that says nothing about the order of vertices.
     """
-    ours, theirs = template.face_sizes, np.asarray(face_sizes)
+    ours, theirs = wanted.face_sizes, np.asarray(face_sizes)
     if len(ours) != len(theirs):
-        return f"has {len(theirs)} faces, the template has {len(ours)}"
-    mine, other = template.face_vertices, np.asarray(face_vertices)
+        return f"has {len(theirs)} faces, {name} has {len(ours)}"
+    mine, other = wanted.face_vertices, np.asarray(face_vertices)
     if np.array_equal(ours, theirs) and np.array_equal(mine, other):
         return None
-    start = 0
-    for face, size in enumerate(ours.tolist()):
-        wanted = mine[start : start + size].tolist()
-        found = other[start : start + int(theirs[face])].tolist()
-        if _ring(wanted) != _ring(found):
-            return f"face {face} has vertices {_few(found)}, the template's has {_few(wanted)}"
-        start += size
+    start = other_start = 0
+    for face, (size, other_size) in enumerate(zip(ours.tolist(), theirs.tolist(), strict=True)):
+        expected = mine[start : start + size].tolist()
+        found = other[other_start : other_start + other_size].tolist()
+        if _ring(expected) != _ring(found):
+            return f"face {face} has vertices {_few(found)}, in {name} {_few(expected)}"
+        start, other_start = start + size, other_start + other_size
     return None
 
 
