@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 
 import av
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure
 
 from facecap_core.figures import error_colours
 from facecap_core.rasteriser import Camera, Light, Lighting, Rasteriser
+from facecap_core.validation import Clip
 
 BACKGROUND = (0.925, 0.933, 0.941)
 # Nearly all light comes from everywhere, so that a colour means the same millimetres wherever it is.
@@ -69,18 +69,6 @@ class MeshPictures:
         return small.add(0.5).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
 
 
-@dataclass(frozen=True)
-class Clip:
-    """Some consecutive frames of a validation shot."""
-
-    first_frame: int  # number of the first frame within the shot
-    luma: np.ndarray  # uint8 [frame, y, x]
-    target: np.ndarray  # float32 [frame, vertex, xyz]
-    result: np.ndarray  # float32 [frame, vertex, xyz]
-    rmse_mm: np.ndarray  # float64 [frame]
-    distance_mm: np.ndarray  # float32 [frame, vertex]
-
-
 def moving_face(clip: Clip, pictures: MeshPictures) -> Iterator[np.ndarray]:
     """The frames of the moving face, uint8 [y, x, rgb]: input, target, result, difference.
 
@@ -109,6 +97,12 @@ def moving_face(clip: Clip, pictures: MeshPictures) -> Iterator[np.ndarray]:
         yield picture
 
 
+def film_size(pictures: MeshPictures) -> tuple[int, int]:
+    """Width and height of the pictures of `moving_face`."""
+    width, height = pictures.size
+    return width * 4, height + _HEAD + _FOOT
+
+
 def encode_h264(pictures: Iterator[np.ndarray], *, fps: Fraction, quality: int = 24) -> bytes:
     """Pictures, uint8 [y, x, rgb] with even sides, as an MP4 that browsers play; `quality` is x264's CRF."""
     buffer = io.BytesIO()
@@ -129,8 +123,7 @@ def encode_h264(pictures: Iterator[np.ndarray], *, fps: Fraction, quality: int =
 
 def _surround(clip: Clip, pictures: MeshPictures) -> np.ndarray:
     """All that stands still: the names above the panels, and the curve below them."""
-    width, height = pictures.size
-    rows, columns = height + _HEAD + _FOOT, width * 4
+    columns, rows = film_size(pictures)
     with mpl.rc_context({"font.family": "sans-serif", "font.size": 10.0}):
         figure = Figure(figsize=(columns / 100, rows / 100), dpi=100, facecolor="white")
         canvas = FigureCanvasAgg(figure)

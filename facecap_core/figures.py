@@ -7,13 +7,17 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import ArrayLike
+
+from facecap_core.validation import Mark, ShotErrors
 
 # Okabe and Ito's colours can be told apart with any colour vision; both lie well on white and on dark.
 BLUE, VERMILION, GREEN, ORANGE = "#0072b2", "#d55e00", "#009e73", "#e69f00"
@@ -29,7 +33,7 @@ _CSS = {
     _BAND: "var(--band)",
     _PAPER: "var(--paper)",
 }
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: searchable, small, in the font of the page
     "svg.hashsalt": "facecap",
     "font.family": "sans-serif",
@@ -52,36 +56,23 @@ _STYLE = {
 
 
 @dataclass(frozen=True)
-class ShotErrors:
-    """The error of each frame of one shot."""
-
-    shot: str
-    rmse_mm: np.ndarray  # float64 [frame]
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A frame that is pointed out: `kind` is best, median or worst."""
-
-    kind: str
-    shot: str
-    frame: int
-
-
-@dataclass(frozen=True)
 class EpochRow:
     """What metrics.jsonl says about one epoch; None where nothing was validated."""
 
-    epoch: int
+    epoch: float
     training_loss_cm2: float | None
     validation_loss_cm2: float | None
 
 
-_MARK_STYLE = {"best": (GREEN, "o"), "median": (BLUE, "s"), "worst": (VERMILION, "^")}
+_MARK_STYLE: dict[Any, Any] = {
+    "best": (GREEN, "o"),
+    "median": (BLUE, "s"),
+    "worst": (VERMILION, "^"),
+}
 
 
 def error_over_time(
-    shots: Sequence[ShotErrors], marks: Sequence[Mark], *, mean_mm: float, name: str = "error"
+    shots: Sequence[ShotErrors], marks: Sequence[Mark], *, all_mm: float, name: str = "error"
 ) -> str:
     """RMSE of each validation frame, shots laid side by side in their order (Figure 6), as SVG."""
     with mpl.rc_context(_STYLE):
@@ -126,13 +117,13 @@ def error_over_time(
                         zorder=3,
                     )
             start += frames + gap
-        axes.axhline(mean_mm, color=_INK, linewidth=0.9, linestyle=(0, (5, 3)))
+        axes.axhline(all_mm, color=_INK, linewidth=0.9, linestyle=(0, (5, 3)))
         handles = [
             axes.plot([], [], shape, color=colour, markersize=6, label=kind)[0]
             for kind, (colour, shape) in _MARK_STYLE.items()
         ]
         handles += axes.plot(
-            [], [], color=_INK, linewidth=0.9, linestyle=(0, (5, 3)), label=f"all: {mean_mm:.2f} mm"
+            [], [], color=_INK, linewidth=0.9, linestyle=(0, (5, 3)), label=f"all: {all_mm:.2f} mm"
         )
         axes.legend(handles=handles, loc="upper left", ncols=4, handletextpad=0.4)
         axes.set_xlim(0, max(start - gap, 1))
@@ -177,7 +168,7 @@ def convergence(
         last = max((row.epoch for row in rows), default=1)
         for label, rmse_mm in (("mean shape", mean_shape_mm), ("PCA floor", pca_floor_mm)):
             if rmse_mm:
-                loss = float(loss_cm2(np.float64(rmse_mm)))
+                loss = float(losses_cm2(rmse_mm))
                 axes.axhline(loss, color=_INK, linewidth=0.8, linestyle=(0, (2, 3)))
                 axes.annotate(
                     label,
@@ -188,11 +179,11 @@ def convergence(
                     ha="right",
                 )
         axes.set_xlim(min((row.epoch for row in rows), default=0), max(last, 2))
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("epoch")
         axes.set_ylabel("loss (cm²)")
         axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, borderaxespad=0.2)
-        right = axes.secondary_yaxis("right", functions=(rmse_mm_of_loss, loss_cm2))
+        right = axes.secondary_yaxis("right", functions=(rmse_mm_of_losses, losses_cm2))
         right.set_ylabel("RMSE (mm)")
         right.yaxis.set_major_formatter("{x:g}")
         right.yaxis.set_minor_formatter(
@@ -202,14 +193,14 @@ def convergence(
         return svg(figure, name)
 
 
-def rmse_mm_of_loss(loss: np.ndarray) -> np.ndarray:
-    """RMSE in mm of a loss in cm^2 (a mean over coordinates, not over vertices)."""
-    return 10.0 * np.sqrt(3.0 * np.maximum(loss, 0.0))
+def rmse_mm_of_losses(loss_cm2: ArrayLike) -> np.ndarray:
+    """RMSE in mm of losses in cm² (which are means over coordinates, not over vertices)."""
+    return np.asarray(10.0 * np.sqrt(3.0 * np.maximum(loss_cm2, 0.0)))
 
 
-def loss_cm2(rmse_mm: np.ndarray) -> np.ndarray:
-    """Loss in cm^2 of an RMSE in mm: the inverse of `rmse_mm_of_loss`."""
-    return np.square(np.asarray(rmse_mm) / 10.0) / 3.0
+def losses_cm2(rmse_mm: ArrayLike) -> np.ndarray:
+    """Losses in cm² of RMSEs in mm: the inverse of `rmse_mm_of_losses`."""
+    return np.asarray(np.square(np.asarray(rmse_mm) / 10.0) / 3.0)
 
 
 def colour_bar(highest_mm: float, *, name: str, label: str = "difference (mm)") -> str:
