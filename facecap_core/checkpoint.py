@@ -76,10 +76,15 @@ def load_checkpoint(
             }
             if state:
                 optimizer.state[parameter] = {
-                    # Adam's step count of the fused kernel lives beside the parameter.
-                    entry: value.to(parameter.device)
-                    for entry, value in state.items()
+                    entry: _placed(value, parameter) for entry, value in state.items()
                 }
             if average is not None:
                 average[i].copy_(tensors[f"average/{name}"])
     return position
+
+
+def _placed(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
+    """An optimizer's tensor as it was: its kernel takes the parameter's memory layout for granted."""
+    if value.shape != parameter.shape:
+        return value.to(parameter.device)
+    return torch.empty_like(parameter).copy_(value)

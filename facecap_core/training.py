@@ -19,7 +19,7 @@ from facecap_core.augment import augment, draw
 from facecap_core.basis import Basis, compute_basis
 from facecap_core.checkpoint import Position, load_checkpoint, save_checkpoint
 from facecap_core.config import TrainConfig
-from facecap_core.errors import TrainingError
+from facecap_core.errors import Cancelled, TrainingError
 from facecap_core.evaluation import baselines_mm, per_frame_rmse_mm, pooled_rmse_mm, rmse_mm_of_loss
 from facecap_core.files import write_text_atomically
 from facecap_core.model import autocast, choose_device, metrics_lines, precision, save_model
@@ -30,8 +30,6 @@ from facecap_core.schedule import augmentation_strength, beta1, learning_rate
 from facecap_core.trainingset import Examples
 from facecap_core.whitening import Whitening, compute_whitening
 
-CHECKPOINT_SECONDS = 20.0
-PROGRESS_SECONDS = 1.0
 VALIDATION_BATCH = 64
 MM_PER_CM = 10.0
 
@@ -57,6 +55,8 @@ def train(
     state_directory: Path,
     device: str | None = None,
     threads: int | None = None,
+    checkpoint_seconds: float = 20.0,
+    progress_seconds: float = 1.0,
     on_progress: OnProgress | None = None,
 ) -> TrainResult:
     """Train one network and write its model folder; a killed run goes on when called again.
@@ -69,6 +69,8 @@ def train(
         facts: what model.json says besides what training finds out (actor, crop, units, ...).
         device: "cpu", "cuda", "cuda:1", ...; None takes a GPU where there is one.
         threads: of the CPU; None leaves torch's setting.
+        checkpoint_seconds: a killed run loses at most this much.
+        progress_seconds: between two calls of `on_progress`.
 
     Raises:
         TrainingError: the data do not fit, or the loss is not finite.
@@ -85,7 +87,7 @@ def train(
     state_path = Path(state_directory) / "state.safetensors"
     with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
         run.restore(state_path, key)
-        _loop(run, state_path, on_progress)
+        _loop(run, state_path, checkpoint_seconds, progress_seconds, on_progress)
         results = _final_figures(run, animated)
     position = run.position
     save_model(
@@ -162,7 +164,8 @@ class _Run:
         return math.ceil(len(self.training) * self.config.schedule.epochs / self.config.batch)
 
     def epoch(self, step: int) -> float:
-        return step * self.config.batch / len(self.training)
+        """Progress in epochs; the last batch may reach beyond the end."""
+        return min(step * self.config.batch / len(self.training), self.config.schedule.epochs)
 
     def restore(self, path: Path, key: str) -> None:
         found = load_checkpoint(path, key, self.network, self.optimizer, self.average)
@@ -239,15 +242,26 @@ class _Run:
                     averaged.copy_(kept)
 
 
-def _loop(run: _Run, state_path: Path, on_progress: OnProgress | None) -> None:
+def _loop(
+    run: _Run,
+    state_path: Path,
+    checkpoint_seconds: float,
+    progress_seconds: float,
+    on_progress: OnProgress | None,
+) -> None:
     config, position = run.config, run.position
-    frames, batch = len(run.training), config.batch
-    order = _Order(frames, config.seed, run.device)
+    batch = config.batch
+    order = _Order(len(run.training), config.seed, run.device)
     run.network.train()
-    started, before = time.monotonic(), position.seconds
-    first_step = position.step
+    started, before, first_step = time.monotonic(), position.seconds, position.step
     saved = told = started
     loss_sum = torch.full((), position.epoch_loss, dtype=torch.float64, device=run.device)
+
+    def checkpoint() -> None:
+        position.epoch_loss = float(loss_sum)
+        position.seconds = before + time.monotonic() - started
+        save_checkpoint(state_path, position, run.network, run.optimizer, run.average)
+
     while position.step < run.steps:
         step = position.step
         loss = run.step(step, order.batch(step * batch, batch))
@@ -255,29 +269,24 @@ def _loop(run: _Run, state_path: Path, on_progress: OnProgress | None) -> None:
         position.step += 1
         position.epoch_frames += batch
         now = time.monotonic()
+        rate = (position.step - first_step) * batch / max(now - started, 1e-9)
         last = position.step == run.steps
         if last or int(run.epoch(step + 1)) > int(run.epoch(step)):
-            position.epoch_loss = float(loss_sum)
-            position.seconds = before + now - started
-            rate = (position.step - first_step) * batch / max(now - started, 1e-9)
+            position.epoch_loss, position.seconds = float(loss_sum), before + now - started
             _close_epoch(run, rate, last)
             loss_sum.zero_()
-            write_text_atomically(
-                state_path.with_name("metrics.jsonl"), metrics_lines(position.history)
-            )
-        if now - told >= PROGRESS_SECONDS or last:
-            told = now
-            _tell(
-                run,
-                float(loss),
-                (position.step - first_step) * batch / (now - started),
-                on_progress,
-            )
-        if now - saved >= CHECKPOINT_SECONDS:
+            lines = metrics_lines(position.history)
+            write_text_atomically(state_path.with_name("metrics.jsonl"), lines)
+        if now - saved >= checkpoint_seconds:
             saved = now
-            position.epoch_loss = float(loss_sum)
-            position.seconds = before + now - started
-            save_checkpoint(state_path, position, run.network, run.optimizer, run.average)
+            checkpoint()
+        if now - told >= progress_seconds or last:
+            told = now
+            try:
+                _tell(run, float(loss), rate, on_progress)
+            except Cancelled:
+                checkpoint()
+                raise
 
 
 def _close_epoch(run: _Run, frames_per_second: float, last: bool) -> None:
@@ -296,7 +305,7 @@ def _close_epoch(run: _Run, frames_per_second: float, last: bool) -> None:
     validation_loss = run.validation_loss() if due else None
     position.history.append(
         {
-            "epoch": round(epoch, 2) if last else int(epoch),
+            "epoch": int(epoch) if epoch.is_integer() or not last else round(epoch, 2),
             "frames_seen": position.step * config.batch,
             "seconds": round(position.seconds, 2),
             "frames_per_second": round(frames_per_second, 1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_a_reader_of_the_old_version_can_finish_after_a_replacement(tmp_path):
     with whole_directory(final) as staged:
         (staged / "value").write_text("new")
     assert (final / "value").read_text() == "new"
-    assert open(os.path.join(pinned, "value")).read() == "old"
+    assert Path(pinned, "value").read_text() == "old"
 
 
 @pytest.mark.parametrize("size", [0, 1, 70_000, 4 * 2**20, 4 * 2**20 + 1, 9 * 2**20])

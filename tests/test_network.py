@@ -95,14 +95,8 @@ def test_whitening_is_the_mean_and_deviation_of_all_pixels():
 
 def identity(images):
     zeros, ones = torch.zeros(images), torch.ones(images)
-    return dict(
-        translation_x=zeros,
-        translation_y=zeros,
-        angle=zeros,
-        zoom=ones,
-        brightness=zeros,
-        contrast=ones,
-    )
+    names = ("translation_x", "translation_y", "angle", "brightness")
+    return dict.fromkeys(names, zeros) | {"zoom": ones, "contrast": ones}
 
 
 def test_without_strength_augmentation_changes_nothing():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -25,7 +26,7 @@ def test_the_paper_schedule_is_its_formula(epoch):
 
 def test_the_first_epoch_rises_geometrically():
     rates = [learning_rate(i / 10, PAPER.schedule) for i in range(11)]
-    ratios = [after / before for before, after in zip(rates, rates[1:], strict=False)]
+    ratios = [after / before for before, after in itertools.pairwise(rates)]
     assert ratios == pytest.approx([ratios[0]] * 10)
     assert rates[0] == pytest.approx(1e-6)
     assert rates[-1] == pytest.approx(1e-3)

@@ -1,0 +1,196 @@
+"""Training: it converges, a seed decides it, and a killed run ends with the bits of an undisturbed one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from facecap_core.config import TrainConfig, resolve
+from facecap_core.errors import Cancelled, ModelError, TrainingError
+from facecap_core.model import load_model
+from facecap_core.training import train
+from facecap_core.trainingset import Examples
+
+VERTICES = 30
+
+
+def examples(frames, seed, size=(30, 40)):
+    """A bright square whose place, a smooth function of time, moves a mesh."""
+    rng = np.random.default_rng(seed)
+    phase = rng.uniform(0, 6.28, 2)
+    t = np.arange(frames)[:, None] / 7.0
+    place = np.sin(t * [1.0, 1.37] + phase)  # [frame, xy]
+    width, height = size
+    x = np.arange(width) - (width / 2 + 8 * place[:, :1])
+    y = np.arange(height) - (height / 2 + 8 * place[:, 1:])
+    luma = 40 + 180 * np.exp(-(x[:, None, :] ** 2 + y[:, :, None] ** 2) / 20)
+    luma += rng.normal(0, 2, luma.shape)
+    shapes = np.random.default_rng(99).normal(size=(2, 3 * VERTICES))
+    positions = place @ shapes * 0.3 + np.random.default_rng(98).normal(size=3 * VERTICES)
+    return Examples(
+        torch.from_numpy(luma.clip(0, 255).astype(np.uint8)),
+        torch.from_numpy(positions).float(),
+        ((f"shot{seed}", frames),),
+    )
+
+
+def config(epochs=3, **changes) -> TrainConfig:
+    values = {
+        "preset": "test",
+        "batch": 16,
+        "network": {
+            "input_size": (30, 40),
+            "channels": (16, 24, 32),
+            "refine": (False, True, False),
+            "components": 4,
+        },
+        "schedule": {"kind": "cosine", "epochs": epochs, "learning_rate": 4e-3},
+        "augmentation": {"translation": 0.01, "rotation_degrees": 1, "zoom": 0.0},
+        "optimizer": {"average": 0.9},
+    }
+    return TrainConfig.model_validate(values | changes)
+
+
+def run(folder, settings, **options):
+    facts = {"actor": "square", "model": "m", "units": "cm", "cameras": ["center"]}
+    return train(
+        examples(120, 0),
+        examples(50, 1),
+        settings,
+        animated=np.arange(VERTICES),
+        facts=facts,
+        model_directory=Path(folder) / "model",
+        state_directory=Path(folder) / "state",
+        device="cpu",
+        threads=1,
+        **options,
+    )
+
+
+def weights(folder):
+    return load_file(Path(folder) / "model" / "weights.safetensors")
+
+
+def assert_same_bits(first, second):
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name
+
+
+def test_it_learns_and_says_how_well(tmp_path):
+    result = run(tmp_path, config(epochs=25))
+    facts = json.loads((tmp_path / "model" / "model.json").read_text())
+    validation = facts["validation"]
+    assert result.validation_rmse_mm == validation["rmse_mm"]
+    assert validation["rmse_mm"] < validation["mean_shape_rmse_mm"] / 4
+    assert validation["pca_floor_rmse_mm"] < 0.01
+    lines = [json.loads(s) for s in (tmp_path / "model" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == list(range(1, 26))
+    # The history's last line and the final evaluation are two ways to the same figure.
+    assert lines[-1]["validation_rmse_mm"] == pytest.approx(validation["rmse_mm"], rel=1e-3)
+    model = load_model(tmp_path / "model", "cpu")
+    held_back = examples(50, 1)
+    # predict() takes stored frames, which for this tiny network have its own size.
+    predicted = model.predict(held_back.luma.numpy())
+    error = np.square(predicted.reshape(50, -1) - held_back.positions.numpy()).mean()
+    assert 10 * (3 * error) ** 0.5 == pytest.approx(validation["rmse_mm"], rel=1e-3)
+
+
+def test_a_seed_decides_the_run(tmp_path):
+    run(tmp_path / "a", config())
+    run(tmp_path / "b", config())
+    run(tmp_path / "c", config(seed=1))
+    assert_same_bits(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    assert not torch.equal(
+        weights(tmp_path / "a")["fc.weight"], weights(tmp_path / "c")["fc.weight"]
+    )
+
+
+KILLED = """
+import os, sys
+sys.path.insert(0, {tests!r})
+from test_training import config, run
+calls = []
+def end(progress):
+    calls.append(progress)
+    if len(calls) == {call}:
+        os.kill(os.getpid(), 9)
+run({folder!r}, config(), checkpoint_seconds=0, progress_seconds=0, on_progress=end)
+"""
+
+
+@pytest.mark.parametrize("call", [3, 11])
+def test_killed_and_resumed_equals_uninterrupted(tmp_path, call):
+    run(tmp_path / "whole", config())
+    folder = str(tmp_path / "killed")
+    script = KILLED.format(tests=os.path.dirname(__file__), folder=folder, call=call)
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
+    assert not (tmp_path / "killed" / "model").exists()
+    assert (tmp_path / "killed" / "state" / "state.safetensors").exists()
+    seen = []
+    run(folder, config(), progress_seconds=0, on_progress=lambda p: seen.append(p.done))
+    assert seen[0] == (call + 1) * 16  # it went on, and did not begin anew
+    assert_same_bits(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
+    lines = (tmp_path / "killed" / "model" / "metrics.jsonl").read_text().splitlines()
+    assert len(lines) == 3
+    assert not (tmp_path / "killed" / "state" / "state.safetensors").exists()
+
+
+def test_cancelled_and_resumed_equals_uninterrupted(tmp_path):
+    run(tmp_path / "whole", config())
+    with pytest.raises(Cancelled):
+        run(tmp_path / "b", config(), progress_seconds=0, on_progress=lambda p: p.done < 100)
+    run(tmp_path / "b", config())
+    assert_same_bits(weights(tmp_path / "whole"), weights(tmp_path / "b"))
+
+
+def test_another_runs_state_is_not_resumed(tmp_path):
+    with pytest.raises(Cancelled):
+        run(tmp_path, config(), progress_seconds=0, on_progress=lambda p: p.done < 100)
+    seen = []
+    run(tmp_path, config(seed=5), progress_seconds=0, on_progress=lambda p: seen.append(p.done))
+    assert seen[0] == 16
+
+
+def test_a_loss_that_explodes_ends_the_run_by_name(tmp_path):
+    with pytest.raises(TrainingError, match="learning_rate"):
+        run(tmp_path, config(schedule={"kind": "cosine", "epochs": 5, "learning_rate": 1e18}))
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_damaged_model_is_a_named_error(tmp_path):
+    run(tmp_path, config(epochs=1))
+    path = tmp_path / "model" / "weights.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ModelError, match="damaged"):
+        load_model(tmp_path / "model")
+    with pytest.raises(ModelError, match="not a model"):
+        load_model(tmp_path / "nothing")
+
+
+def test_the_papers_preset_takes_a_step(tmp_path):
+    settings = resolve("paper", ["batch=2", "schedule.epochs=1"])
+    luma = torch.randint(0, 256, (2, 320, 240), dtype=torch.uint8)
+    data = Examples(luma, torch.randn(2, 300), (("a", 2),))
+    facts = {"actor": "a", "model": "m", "units": "cm"}
+    result = train(
+        data,
+        None,
+        settings,
+        animated=np.arange(100),
+        facts=facts,
+        model_directory=tmp_path / "model",
+        state_directory=tmp_path / "state",
+        device="cpu",
+    )
+    assert np.isnan(result.validation_rmse_mm)
+    facts = json.loads((tmp_path / "model" / "model.json").read_text())
+    assert facts["architecture"]["parameters"] == 10_277_160 - 14_700 * 161
