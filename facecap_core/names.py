@@ -23,7 +23,10 @@ def is_name(text: str) -> bool:
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """The choice that `word` was probably meant to be, or None when none is like it."""
     by_folded = {choice.casefold(): choice for choice in choices}
-    found = difflib.get_close_matches(word.casefold(), list(by_folded), n=1, cutoff=0.55)
+    folded = word.casefold()
+    found = difflib.get_close_matches(folded, list(by_folded), n=1, cutoff=0.55)
+    if not found and len(folded) > 1:
+        found = [choice for choice in by_folded if choice.startswith(folded)]  # an abbreviation
     return by_folded[found[0]] if found else None
 
 

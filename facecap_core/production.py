@@ -23,6 +23,7 @@ __all__ = [
     "Shot",
     "find_production",
     "load_production",
+    "read_production",
     "read_shot_list",
 ]
 
@@ -107,20 +108,31 @@ def load_production(folder_or_toml: Path) -> Production:
 
     Raises ProductionError with every fault of both files together.
     """
+    production, faults = read_production(folder_or_toml)
+    if production is None or faults:
+        raise ProductionError(faults)
+    return production
+
+
+def read_production(folder_or_toml: Path) -> tuple[Production | None, list[Fault]]:
+    """As `load_production`, with what is usable beside the faults: the rows of shots.csv without one.
+
+    The production is None when production.toml has a fault, or when shots.csv cannot be read at all.
+    """
     path = Path(folder_or_toml).absolute()
     if path.suffix != ".toml" or path.is_dir():
         path = path / SETTINGS_FILE
     if not path.is_file():
         remedy = "name a folder that has one, or begin one: farm init DIR"
-        raise ProductionError([Fault(f"there is no {path.name} here", remedy, str(path.parent))])
+        return None, [Fault(f"there is no {path.name} here", remedy, str(path.parent))]
     settings, tables, faults = read_settings(path)
     shots, shot_faults = read_shots(
         path.parent / SHOTS_FILE, folder=path.parent, cameras=_cameras(tables)
     )
-    faults += shot_faults
-    if settings is None or faults:
-        raise ProductionError(faults)
-    return _resolve(settings, shots, path)
+    production = (
+        _resolve(settings, shots, path) if settings and (shots or not shot_faults) else None
+    )
+    return production, faults + shot_faults
 
 
 def read_shot_list(path: Path, production: Production) -> list[str]:

@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -60,6 +61,11 @@ def parse_fps(value: object) -> Fraction:
     if not 1 <= fps <= 1000:
         raise ValueError(f"{shown(text)} frames per second is outside 1 to 1000")
     return fps
+
+
+def rates_agree(one: Fraction, other: Fraction) -> bool:
+    """Whether two rates are the same but for rounding in a file's header; 30 and 29.97 are not."""
+    return abs(one / other - 1) < Fraction(1, 1500)
 
 
 def _fps(value: object) -> Fraction:
@@ -173,9 +179,10 @@ def line_of(text: str, keys: Sequence[str]) -> int | None:
             found = table + _split(key[1])
         else:
             continue
-        # A header deeper than what is sought opens it as well: [actors.ada] is where actors begin.
-        common = min(len(found), len(wanted))
-        if found[:common] == wanted[:common] and common and (best is None or common > best[0]):
+        # Of keys that are missing, the nearest place is the first that shares most of their path.
+        pairs = zip(found, wanted, strict=False)
+        common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        if common and (best is None or common > best[0]):
             best = (common, number)
     return best[1] if best else None
 

@@ -191,6 +191,7 @@ class _Table:
             if column == "split":
                 remedy += " (bulk footage leaves it empty)"
             self.fault(line, f"unknown {column} {shown(cell)}", remedy)
+            return ""
         return word
 
     def _path(self, line: int, cell: str, column: str) -> Path | None:

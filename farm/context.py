@@ -30,9 +30,26 @@ def find_and_load(production: Path | None = None) -> Production:
 
     Raises ProductionError when there is none, or with everything that is wrong in its two files.
     """
-    # pydantic takes a tenth of a second to import: `farm --help` shall not wait for it.
-    from facecap_core.production import find_production, load_production
+    from facecap_core.production import load_production
 
+    return load_production(find(production))
+
+
+def find(production: Path | None = None) -> Path:
+    """The folder or .toml file of that production. Raises ProductionError when there is none."""
+    # pydantic takes a tenth of a second to import: `farm --help` shall not wait for it.
+    from facecap_core.errors import Fault, ProductionError
+    from facecap_core.production import SETTINGS_FILE, find_production
+
+    origin = "--production"
     if production is None and (named := os.environ.get(PRODUCTION_VARIABLE)):
-        production = Path(named)
-    return load_production(production or find_production(Path.cwd()))
+        production, origin = Path(named), PRODUCTION_VARIABLE
+    if production is None:
+        return find_production(Path.cwd())
+    if not (production / SETTINGS_FILE).is_file() and not (
+        production.suffix == ".toml" and production.is_file()
+    ):
+        message = f"there is no {SETTINGS_FILE} in {production}"
+        remedy = f"correct {origin}, or begin a production there: farm init {production}"
+        raise ProductionError([Fault(message, remedy)])
+    return production

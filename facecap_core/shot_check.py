@@ -1,0 +1,114 @@
+"""Shot check: everything wrong with one shot's files, by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from facecap_core.cache_check import CacheFacts, check_cache
+from facecap_core.errors import Cancelled, FacecapError, Fault
+from facecap_core.footage_check import FootageFacts, check_footage, with_neighbour
+from facecap_core.production import Production, Shot
+from facecap_core.template import Template
+
+GoOn = Callable[[], None]
+"""Raises Cancelled when the caller asked for an end."""
+
+
+@dataclass
+class ShotReport:
+    """A shot as found; `frames` are the main camera's, None when they could not be counted."""
+
+    shot: Shot
+    footage: dict[str, FootageFacts] = field(default_factory=dict)
+    cache: CacheFacts | None = None
+    frames: int | None = None
+    faults: list[Fault] = field(default_factory=list)
+    warnings: list[Fault] = field(default_factory=list)
+
+
+def check_shot(
+    shot: Shot, production: Production, template: Template | None, go_on: GoOn
+) -> ShotReport:
+    """Look at all files of a shot; without a template (it has a fault) not at the cache."""
+    look = _Look(shot, production)
+    look.footage()
+    go_on()
+    if shot.cache is not None and template is not None:
+        look.cache(shot.cache, template, go_on)
+    if shot.split and not shot.category:
+        remedy = "name it, so that the composition can be judged"
+        look.warn(Fault(f"is for {shot.split}, but has no category", remedy))
+    return look.report
+
+
+class _Look:
+    """The report in the making."""
+
+    def __init__(self, shot: Shot, production: Production) -> None:
+        self.report = ShotReport(shot)
+        self.production = production
+
+    def fault(self, fault: Fault) -> None:
+        self.report.faults.append(place_in_list(fault, self.report.shot, self.production))
+
+    def warn(self, fault: Fault) -> None:
+        self.report.warnings.append(place_in_list(fault, self.report.shot, self.production))
+
+    def footage(self) -> None:
+        shot, actor = self.report.shot, self.production.actors[self.report.shot.actor]
+        main = actor.main_camera
+        for camera, path in shot.footage.items():
+            facts = check_footage(path, crop=actor.cameras[camera].crop, fps=self.production.fps)
+            self.report.footage[camera] = facts
+            for fault in facts.faults:
+                self.fault(fault)
+            for warning in facts.warnings:
+                self.warn(warning)
+        if main not in shot.footage:
+            remedy = f"name its video under {main}: it is the camera that the network sees"
+            self.fault(Fault(f"has no footage of camera {main}", remedy))
+            return
+        self.report.frames = frames = self.report.footage[main].frames
+        for camera, facts in self.report.footage.items():
+            if frames is not None and facts.frames not in (None, frames):
+                message = f"camera {camera} has {facts.frames} frames, camera {main} has {frames}"
+                self.fault(Fault(message, "cut them to the same frames", str(facts.path)))
+
+    def cache(self, path: Path, template: Template, go_on: GoOn) -> None:
+        production = self.production
+        try:
+            self.report.cache = facts = check_cache(
+                path,
+                template,
+                fps=production.fps,
+                units=production.units,
+                mm_per_unit=production.mm_per_unit,
+                between_blocks=go_on,
+            )
+        except Cancelled:
+            raise
+        except FacecapError as error:
+            self.fault(error.fault if path.exists() else with_neighbour(error.fault, path))
+            return
+        for fault in facts.faults:
+            self.fault(fault)
+        for warning in facts.warnings:
+            self.warn(warning)
+        if self.report.frames not in (None, facts.frames):
+            message = f"the cache has {facts.frames} frames, the video {self.report.frames}"
+            remedy = "export both over the same range of frames"
+            self.fault(Fault(message, remedy, str(path)))
+
+
+def place_in_list(fault: Fault, shot: Shot, production: Production) -> Fault:
+    """The fault of a shot's file, placed at the shot's row: there it is named, and there mended."""
+    inside = ""
+    if fault.file:
+        path = Path(fault.file)
+        if path.is_relative_to(production.folder):
+            path = path.relative_to(production.folder)
+        inside = f" ({path}{f':{fault.line}' if fault.line else ''})"
+    message = f"{shot.name}: {fault.message}{inside}"
+    return Fault(message, fault.remedy, str(production.shots_path), shot.line)

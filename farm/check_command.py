@@ -1,0 +1,82 @@
+"""Check: everything that is wrong with a production, and what its training sets are made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from farm.check_tables import as_json, print_report
+from farm.context import ProductionOption, find
+
+if TYPE_CHECKING:
+    from facecap_core.progress import OnProgress, Progress
+
+FAULTS_FOUND = 100
+
+
+def check(
+    actor: Annotated[
+        str | None, typer.Option("--actor", "-a", help="Only this actor.", show_default=False)
+    ] = None,
+    production: ProductionOption = None,
+    json_wanted: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of tables.")
+    ] = False,
+) -> None:
+    """Find everything wrong with a production before GPU time is spent on it.
+
+    Reads production.toml and shots.csv, opens every video and reads every point cache, and says of
+    each fault where it is and what to do. Exit code 100 when there are faults, else 0.
+
+    Examples:
+
+    farm check
+
+    farm check --actor ada
+
+    farm check --production /shows/quantum --json > check.json
+    """
+    from facecap_core.production import read_production
+    from facecap_core.production_check import check_production
+
+    found, faults = read_production(find(production))
+    report = None
+    if found is not None:
+        with _bar() as on_progress:
+            report = check_production(found, actor=actor, on_progress=on_progress)
+    faults = faults + (report.faults if report else [])
+    warnings = report.warnings if report else []
+    if json_wanted:
+        typer.echo(json.dumps(as_json(found, report, faults, warnings), indent=2))
+    else:
+        print_report(found, report, faults, warnings)
+    raise typer.Exit(FAULTS_FOUND if faults else 0)
+
+
+@contextmanager
+def _bar() -> Iterator[OnProgress]:
+    """A bar on stderr while the block runs, where stderr is a terminal."""
+    from rich import progress
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    bar = progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("checking shots", total=None)
+
+        def show(now: Progress) -> None:
+            bar.update(task, completed=now.done, total=now.total)
+
+        yield show

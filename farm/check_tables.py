@@ -1,0 +1,244 @@
+"""Check tables: what `farm check` found, as text for people and as one object for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from facecap_core.composition import Composition
+    from facecap_core.errors import Fault
+    from facecap_core.production import Production
+    from facecap_core.production_check import CheckReport, ShotReport
+
+SCHEMA_VERSION = 1
+PIPED_WIDTH = 160  # of a table that goes to a file, where no terminal says how wide it is
+
+
+def as_json(
+    production: Production | None,
+    report: CheckReport | None,
+    faults: Sequence[Fault],
+    warnings: Sequence[Fault],
+) -> dict[str, Any]:
+    """The object that --json prints."""
+    from facecap_core.composition import PAPER_PARTS
+
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "ok": not faults,
+        "production": production
+        and {
+            "name": production.name,
+            "folder": str(production.folder),
+            "store": str(production.store),
+            "fps": str(production.fps),
+            "units": production.units,
+        },
+        "shots": [_shot_json(found, production) for found in report.shots] if report else [],
+        "composition": [
+            {
+                "actor": composition.actor,
+                "minutes": composition.minutes,
+                "shots": composition.shots,
+                "paper_minutes": {part.name: part.paper_minutes for part in PAPER_PARTS},
+            }
+            for composition in (report.compositions if report else [])
+        ],
+        "faults": [_fault_json(fault) for fault in faults],
+        "warnings": [_fault_json(warning) for warning in warnings],
+    }
+
+
+def print_report(
+    production: Production | None,
+    report: CheckReport | None,
+    faults: Sequence[Fault],
+    warnings: Sequence[Fault],
+) -> None:
+    """Tables of shots and compositions, then all warnings and faults, to stdout."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, markup=False, emoji=False, width=PIPED_WIDTH)
+    if production is not None and report is not None:
+        if report.shots:
+            rate, units = _fps(production), production.units
+            shots = _count(report.shots, "shot")
+            console.print(
+                f"{production.name}: {shots} at {rate} frames/s, in {units}", style="bold"
+            )
+            console.print(_shots_table(production, report.shots))
+        for composition in report.compositions:
+            if composition.shots:
+                heading = "minutes, beside the training set of the paper (Section 4)"
+                console.print(f"{composition.actor}: {heading}", style="bold")
+                console.print(_composition_table(composition))
+    _print_faults(console, "warning", "yellow", warnings)
+    _print_faults(console, "fault", "red", faults)
+    if not faults:
+        console.print("No faults: ready to ingest and train.", style="green")
+
+
+def _shots_table(production: Production, shots: Sequence[ShotReport]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    actors = {found.shot.actor for found in shots}
+    table = Table(box=box.SIMPLE_HEAVY, pad_edge=False)
+    table.add_column("shot", overflow="fold")
+    if len(actors) > 1:
+        table.add_column("actor", overflow="fold")
+    for name in ("category", "split"):
+        table.add_column(name)
+    for name in ("frames", "minutes"):
+        table.add_column(name, justify="right")
+    table.add_column("pictures")
+    table.add_column("cache")
+    table.add_column("result")
+    for found in shots:
+        shot = found.shot
+        main = production.actors[shot.actor].main_camera
+        extra = [camera for camera in found.footage if camera != main]
+        picture = "?"
+        if main in found.footage and (size := found.footage[main].picture_size):
+            picture = f"{size[0]} x {size[1]}" + (f" +{len(extra)}" if extra else "")
+        if found.cache:
+            cache = f"{found.cache.format} {found.cache.vertices} points"
+        else:
+            cache = "?" if shot.cache else ""
+        result = Text("ok", "green")
+        if found.warnings:
+            result = Text(_count(found.warnings, "warning"), "yellow")
+        if found.faults:
+            result = Text(_count(found.faults, "fault"), "red")
+        cells: list[str | Text] = [shot.name]
+        if len(actors) > 1:
+            cells.append(shot.actor)
+        cells += [
+            shot.category,
+            shot.split or "bulk",
+            "?" if found.frames is None else str(found.frames),
+            "?" if found.frames is None else f"{_minutes(found.frames, production):.2f}",
+            picture,
+            cache,
+            result,
+        ]
+        table.add_row(*cells)
+    frames = sum(found.frames or 0 for found in shots)
+    blanks = [""] * (3 if len(actors) > 1 else 2)
+    table.add_row("in all", *blanks, str(frames), f"{_minutes(frames, production):.2f}")
+    return table
+
+
+def _composition_table(composition: Composition) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    from facecap_core.composition import BULK, PAPER_MINUTES, PAPER_PARTS, UNNAMED
+
+    splits = ("train", "validation", BULK)
+    table = Table(box=box.SIMPLE_HEAVY, pad_edge=False)
+    table.add_column("category")
+    table.add_column("train", justify="right")
+    table.add_column("paper", justify="right")
+    for split in splits[1:]:
+        table.add_column(split, justify="right")
+
+    def row(name: str, paper: str, categories: Sequence[str] | None) -> None:
+        train, *others = (f"{composition.total_minutes(split, categories):.2f}" for split in splits)
+        table.add_row(name, train, paper, *others)
+
+    for part in PAPER_PARTS:
+        if len(part.categories) == 1:
+            row(part.name, f"{part.paper_minutes:g}", part.categories)
+            continue
+        for category in part.categories:
+            row(category, "", [category])
+        row("  together", f"{part.paper_minutes:g}", part.categories)
+    if any(UNNAMED in categories for categories in composition.shots.values()):
+        row(UNNAMED, "", [UNNAMED])
+    row("in all", f"{PAPER_MINUTES:g}", None)
+    counts = [str(composition.total_shots(split)) for split in splits]
+    table.add_row("shots", counts[0], "", *counts[1:])
+    return table
+
+
+def _print_faults(console: Console, kind: str, colour: str, faults: Sequence[Fault]) -> None:
+    if not faults:
+        return
+    console.print(f"{_count(faults, kind)}:", style=f"bold {colour}")
+    for fault in faults:
+        place = _nearer(fault.file) + (f":{fault.line}" if fault.line else "")
+        text = f"{place}: {fault.message}" if place else fault.message
+        # Not wrapped, so that a terminal can open FILE:LINE and grep finds whole messages.
+        console.print(f"  {text}", soft_wrap=True)
+        if fault.remedy:
+            console.print(f"      {fault.remedy}", style="dim", soft_wrap=True)
+
+
+def _shot_json(found: ShotReport, production: Production | None) -> dict[str, Any]:
+    shot = found.shot
+    return {
+        "shot": shot.name,
+        "actor": shot.actor,
+        "category": shot.category,
+        "split": shot.split,
+        "line": shot.line,
+        "frames": found.frames,
+        "seconds": float(found.frames / production.fps) if production and found.frames else None,
+        "footage": {
+            camera: {
+                "path": str(facts.path),
+                "frames": facts.frames,
+                "picture_size": facts.picture_size,
+                "codec": facts.codec,
+            }
+            for camera, facts in found.footage.items()
+        },
+        "cache": found.cache
+        and {
+            "path": str(shot.cache),
+            "format": found.cache.format,
+            "frames": found.cache.frames,
+            "vertices": found.cache.vertices,
+            "start_frame": found.cache.start_frame,
+        },
+        "faults": [_fault_json(fault) for fault in found.faults],
+        "warnings": [_fault_json(warning) for warning in found.warnings],
+    }
+
+
+def _fault_json(fault: Fault) -> dict[str, Any]:
+    return {
+        "message": fault.message,
+        "remedy": fault.remedy,
+        "file": fault.file or None,
+        "line": fault.line,
+    }
+
+
+def _nearer(file: str) -> str:
+    """A path as one would type it here."""
+    path = Path(file)
+    here = Path.cwd()
+    return str(path.relative_to(here)) if file and path.is_relative_to(here) else file
+
+
+def _count(items: Sequence[object], kind: str) -> str:
+    return f"{len(items)} {kind}{'' if len(items) == 1 else 's'}"
+
+
+def _minutes(frames: int, production: Production) -> float:
+    return float(frames / production.fps / 60)
+
+
+def _fps(production: Production) -> str:
+    fps = production.fps
+    return str(fps) if fps.denominator == 1 else f"{fps} ({float(fps):.3f})"
