@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -124,9 +125,10 @@ class LocalHead:
         dashboard = f"http://{LOOPBACK}:{ports[1]}"
         log = self.home / "head.log"
         # Two metrics pages have fixed ports, of which a second head would find neither free.
-        metrics = dict(
-            zip(("AUTOSCALER_METRIC_PORT", "DASHBOARD_METRIC_PORT"), map(str, ports[5:]))
-        )
+        metrics = {
+            "AUTOSCALER_METRIC_PORT": str(ports[5]),
+            "DASHBOARD_METRIC_PORT": str(ports[6]),
+        }
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
         command += ["--node-ip-address", LOOPBACK, "--port", str(ports[0])]
         command += ["--dashboard-host", LOOPBACK, "--dashboard-port", str(ports[1])]
@@ -252,7 +254,7 @@ class LocalHead:
 _UNWANTED = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_AUTH_TOKEN", "RAY_TMPDIR")
 
 
-def _named(folder: str) -> list:  # type: ignore[type-arg]
+def _named(folder: str) -> list[Any]:
     import psutil
 
     found = []

@@ -22,18 +22,15 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from facecap_core.errors import FacecapError, StoreError
+from facecap_core.errors import StoreError
 from facecap_core.files import store_error, write_text_atomically
 from facecap_core.names import is_name
+from jobs.errors import JobNotFound
 from jobs.records import Driver, JobStatus, ShotRecord, Submission
 from jobs.request import Request, TrainRequest, job_id, parse_request
 from jobs.state import job_state
 
 _Model = TypeVar("_Model", bound=BaseModel)
-
-
-class JobNotFound(FacecapError, LookupError):
-    """No job has this name, or more than one begins with it."""
 
 
 class Ledger:

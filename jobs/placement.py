@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from facecap_core.errors import FacecapError
+from jobs.errors import NoSuchResources
 from jobs.records import Options
 
 INFERENCE_GPU_SHARE = 0.25
 """Decoding keeps a GPU waiting, so four shots share one; Ray only counts, it does not divide."""
 TRAINING_CPUS_BESIDE_GPU = 2.0
-
-
-class NoSuchResources(FacecapError, ValueError):
-    """The cluster has no machine that could ever run the task."""
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facecap_core.errors import FacecapError
+from jobs.errors import NoSuchResources
 
 ShotState = Literal["queued", "running", "solved", "failed", "cancelled"]
 JobState = Literal["queued", "running", "interrupted", "done", "failed", "cancelled"]
@@ -150,3 +151,16 @@ class JobStatus(_Record):
 
 
 Submission.model_rebuild()
+
+
+def options(cpus: float | None, gpus: float | None) -> Options:
+    """The options of a command line.
+
+    Raises:
+        NoSuchResources: a number that no machine could have.
+    """
+    try:
+        return Options(cpus=cpus, gpus=gpus)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise NoSuchResources(f"--{fault['loc'][0]} {fault['input']}: {fault['msg']}") from error

@@ -1,0 +1,78 @@
+"""App: the `farm` command, its subcommands and its exit codes."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+
+import typer
+
+from facecap_core.errors import FacecapError, ProductionError
+from farm import head_commands, job_commands, submit_commands
+from farm.check_command import check
+from farm.exit_codes import INTERNAL, of_error
+from farm.init_command import init
+from farm.models_command import models
+
+app = typer.Typer(
+    name="farm",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Facial performance capture on a render farm.
+
+A production is a folder with production.toml and shots.csv: commands find it upward from the
+current folder, by --production, or by FARM_PRODUCTION.
+
+The whole way of an actor:
+
+farm check
+
+farm submit train --actor ada --wait
+
+farm submit infer --actor ada --wait
+
+Exit codes: 0 ok, 1 internal or connection, 2 usage, 100 job failed, 101 not finished, 102 not
+found, 103 cancelled.
+""",
+)
+
+app.command()(init)
+app.command()(check)
+app.add_typer(submit_commands.app, name="submit")
+app.command("list")(job_commands.list_jobs)
+app.command()(job_commands.status)
+app.command()(job_commands.logs)
+app.command()(job_commands.wait)
+app.command()(job_commands.cancel)
+app.command()(job_commands.retry)
+app.command()(models)
+app.command()(head_commands.up)
+app.command()(head_commands.down)
+app.command()(head_commands.dashboard)
+for _name in ("report", "demo"):
+    if find_spec(f"farm.{_name}_command"):
+        app.command(_name)(getattr(import_module(f"farm.{_name}_command"), _name))
+
+
+def main() -> None:
+    """Run `farm`; errors that a user can mend end it with a sentence instead of a traceback."""
+    try:
+        app()
+    except ProductionError as error:
+        for fault in error.faults:
+            typer.echo(f"error: {fault}", err=True)
+        sys.exit(of_error(error))
+    except FacecapError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(of_error(error))
+    except BrokenPipeError:
+        # The reader of our output has gone (farm list | head): nothing to complain about.
+        sys.stderr.close()
+        sys.exit(INTERNAL)
+
+
+if __name__ == "__main__":
+    main()

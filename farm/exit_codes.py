@@ -1,0 +1,32 @@
+"""Exit codes: what `farm` tells a script."""
+
+from __future__ import annotations
+
+from facecap_core.errors import ConfigError, FacecapError, ModelError, ProductionError
+from jobs.errors import JobNotFound, NoSuchResources
+
+OK = 0
+INTERNAL = 1
+USAGE = 2
+JOB_FAILED = 100
+NOT_FINISHED = 101
+NOT_FOUND = 102
+CANCELLED = 103
+
+OF_JOB_STATE = {
+    "done": OK,
+    "failed": JOB_FAILED,
+    "cancelled": CANCELLED,
+    "queued": NOT_FINISHED,
+    "running": NOT_FINISHED,
+    "interrupted": NOT_FINISHED,
+}
+
+
+def of_error(error: FacecapError) -> int:
+    """The code that an error ends the command with."""
+    if isinstance(error, JobNotFound):
+        return NOT_FOUND
+    if isinstance(error, ProductionError | ConfigError | ModelError | NoSuchResources):
+        return USAGE
+    return INTERNAL

@@ -1,0 +1,101 @@
+"""Head commands: the local Ray head, up and down, and where its dashboard is."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+SCHEMA_VERSION = 1
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def up(
+    cpus: Annotated[
+        int | None,
+        typer.Option(help="Processors to use; else all.", min=1, show_default=False),
+    ] = None,
+    gpus: Annotated[
+        int | None, typer.Option(help="GPUs to use; else all.", min=0, show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Start the local Ray head: on the loopback address only, with a token.
+
+    `farm submit` does so itself where no cluster is named. State and token are in ~/.facecap, or in
+    the folder that FARM_HOME names; each such folder can have a head of its own.
+
+    Examples:
+
+    farm up
+
+    farm up --cpus 4
+    """
+    from farm.head import LocalHead
+
+    state = LocalHead().up(cpus=cpus, gpus=gpus)
+    if as_json:
+        found = {
+            "schema_version": SCHEMA_VERSION,
+            "address": state.address,
+            "dashboard": state.dashboard,
+        }
+        typer.echo(json.dumps(found))
+    else:
+        typer.echo(f"the local head is up; dashboard {state.dashboard}")
+
+
+def down(as_json: JsonOption = False) -> None:
+    """End the local Ray head and everything that runs on it; no other Ray is touched.
+
+    Jobs keep their state on disk: `farm status` reads the same, and `farm retry` goes on later.
+
+    Examples:
+
+    farm down
+    """
+    from farm.head import LocalHead
+
+    ended = LocalHead().down()
+    if as_json:
+        typer.echo(json.dumps({"schema_version": SCHEMA_VERSION, "ended": ended}))
+    else:
+        typer.echo("the local head is down" if ended else "no local head was running")
+
+
+def dashboard(
+    address: Annotated[
+        str | None,
+        typer.Option(help="Dashboard of a cluster; else RAY_ADDRESS.", show_default=False),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print where the cluster's dashboard is, and the file whose token it asks for.
+
+    Examples:
+
+    farm dashboard
+    """
+    from farm.cluster import ClusterError
+    from farm.head import LocalHead
+    from farm.submission import chosen_cluster
+
+    head = LocalHead()
+    chosen = chosen_cluster(address)
+    cluster = chosen or head.cluster()
+    if cluster is None:
+        raise ClusterError("no local head is running", remedy="farm up, or give --address")
+    token = str(head.token_path) if chosen is None else None
+    if as_json:
+        found = {
+            "schema_version": SCHEMA_VERSION,
+            "dashboard": cluster.address,
+            "token_file": token,
+        }
+        typer.echo(json.dumps(found))
+        return
+    typer.echo(cluster.address)
+    if token:
+        typer.echo(f"its login asks for the token in {token}", err=True)

@@ -1,0 +1,69 @@
+"""Models: the table of trained models."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from farm.context import ProductionOption, find_and_load
+
+SCHEMA_VERSION = 1
+
+
+def models(
+    actor: Annotated[
+        str | None, typer.Option("--actor", "-a", help="Only this actor's.", show_default=False)
+    ] = None,
+    production: ProductionOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show the trained models, the newest first; inference takes an actor's newest.
+
+    Errors are in mm over the validation shots; `mean shape` is that of never moving the face.
+
+    Examples:
+
+    farm models
+
+    farm models --actor ada --json
+    """
+    from dataclasses import asdict
+
+    from facecap_core.errors import Fault, ProductionError
+    from facecap_core.names import did_you_mean
+    from farm.tables import number, print_table
+    from jobs.models import list_models
+
+    found = find_and_load(production)
+    if actor is not None and actor not in found.actors:
+        remedy = did_you_mean(actor, found.actors)
+        raise ProductionError([Fault(f"no actor is called {actor!r}", remedy)])
+    listed = list_models(found.store, [actor] if actor else found.actors)
+    if as_json:
+        rows = [asdict(model) for model in listed]
+        typer.echo(json.dumps({"schema_version": SCHEMA_VERSION, "models": rows}))
+        return
+    if not listed:
+        typer.echo("no models yet: farm submit train --actor " + next(iter(found.actors), "ACTOR"))
+        return
+    columns = ["model", "actor", "camera", "validation mm", "mean shape mm", "frames"]
+    print_table(
+        [*columns, "minutes", "device", "made"],
+        [
+            [
+                model.model,
+                model.actor,
+                model.camera,
+                number(model.validation_rmse_mm, ".3f"),
+                number(model.mean_shape_rmse_mm, ".3f"),
+                number(model.training_frames, "d"),
+                number(model.seconds / 60 if model.seconds is not None else None, ".1f"),
+                model.device,
+                model.date[:16].replace("T", " "),
+            ]
+            for model in listed
+        ],
+        right=("validation mm", "mean shape mm", "frames", "minutes"),
+    )

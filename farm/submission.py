@@ -1,0 +1,177 @@
+"""Submission: handing a job to a cluster, the local head if no other is named."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shlex
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from facecap_core.errors import FacecapError
+from facecap_core.production import Production
+from facecap_core.store_paths import StorePaths
+from farm.cluster import Cluster, remote_cluster
+from farm.head import LocalHead
+from jobs.ledger import Ledger
+from jobs.preflight import Plan, missing_shots, preflight, training_missing
+from jobs.processes import this_host
+from jobs.records import Cause, Options, ShotRecord, Submission
+from jobs.request import Request, TrainRequest, job_id
+
+ADDRESS_VARIABLE = "RAY_ADDRESS"
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What became of a submission."""
+
+    ledger: Ledger
+    new: bool
+    sentence: str
+
+
+def chosen_cluster(address: str | None) -> Cluster | None:
+    """The cluster of --address, else of RAY_ADDRESS; None where neither is set."""
+    named = address or os.environ.get(ADDRESS_VARIABLE)
+    return remote_cluster(named) if named else None
+
+
+def started_cluster(address: str | None) -> Cluster:
+    """The chosen cluster, or the local head, started if it does not run."""
+    chosen = chosen_cluster(address)
+    if chosen is not None:
+        return chosen
+    head = LocalHead()
+    running = head.cluster()
+    if running is not None and running.answers():
+        return running
+    typer.echo("starting the local Ray head (farm down ends it)", err=True)
+    head.up()
+    found = head.cluster()
+    if found is None:
+        raise FacecapError("the local Ray head ended again", remedy=f"see {head.home}/head.log")
+    return found
+
+
+def plan(production: Production, request: Request, options: Options, address: str | None) -> Plan:
+    """The preflight of a request, against the cluster where one runs already."""
+    cluster = chosen_cluster(address) or LocalHead().cluster()
+    return preflight(production, request, options, cluster.nodes() if cluster else None)
+
+
+def submit(
+    production: Production, request: Request, options: Options, address: str | None
+) -> Submitted:
+    """Submit what is missing of a request; the same request again is the same job.
+
+    Raises:
+        NoSuchResources: the cluster could never run it. ClusterError: it does not take it.
+        HeadError: the local head does not start. StoreError: the store cannot be written.
+    """
+    preflight(production, request, options, None)
+    ledger = Ledger(StorePaths(production.store).jobs / job_id(request))
+    if (ledger.folder / "request.json").exists():
+        status = ledger.status()
+        if status.state in ("queued", "running"):
+            return Submitted(ledger, False, f"is {status.state} already")
+        if status.state == "done" and not _missing(production, request, ledger):
+            return Submitted(ledger, False, "is done already: nothing is missing")
+    cluster = started_cluster(address)
+    preflight(production, request, options, cluster.nodes())
+    ledger = Ledger.create(StorePaths(production.store).jobs, request)
+    return hand_over(production, ledger, cluster, options)
+
+
+def resubmit(production: Production, ledger: Ledger, address: str | None) -> Submitted:
+    """Submit what is missing of a job that ended or was interrupted, with its own options."""
+    request, status = ledger.request(), ledger.status()
+    if status.state in ("queued", "running"):
+        return Submitted(ledger, False, f"is {status.state}: nothing to retry yet")
+    if status.state == "done" and not _missing(production, request, ledger):
+        return Submitted(ledger, False, "is done: nothing to retry")
+    submission = ledger.submission()
+    options = submission.options if submission else Options()
+    cluster = started_cluster(address)
+    preflight(production, request, options, cluster.nodes())
+    return hand_over(production, ledger, cluster, options)
+
+
+def hand_over(
+    production: Production, ledger: Ledger, cluster: Cluster, options: Options
+) -> Submitted:
+    """Queue what is missing of a job and start its driver."""
+    request, before = ledger.request(), ledger.submission()
+    missing = missing_shots(production, request, ledger)
+    training = ledger.training()
+    if training is not None and _missing(production, request, ledger):
+        _queue(ledger, training)
+    for name in missing:
+        _queue(ledger, ledger.shot(name))
+    ledger.clear_cancel()
+    attempt = before.attempt + 1 if before else 1
+    head = LocalHead().state() if cluster.local else None
+    submission = Submission(
+        attempt=attempt,
+        submission_id=f"{ledger.job}-{attempt}",
+        production=str(production.settings_path),
+        address=cluster.address,
+        dashboard=cluster.address,
+        submitted=time.time(),
+        host=this_host(),
+        user=_user(),
+        options=options,
+        keeper=head.process if head else None,
+    )
+    ledger.write_submission(submission)
+    # Ray runs it through a shell: nothing but the interpreter and a quoted path goes in.
+    python = sys.executable if cluster.local else "python"
+    entrypoint = shlex.join([python, "-P", "-m", "jobs.entry", str(ledger.folder)])
+    metadata = {
+        "job": ledger.job,
+        "kind": request.kind,
+        "production": production.name,
+        "shots": str(len(request.shots)),
+    }
+    try:
+        cluster.submit(entrypoint, submission.submission_id, metadata)
+    except FacecapError as error:
+        ledger.write_submission(submission.model_copy(update={"cause": Cause.of(error)}))
+        raise
+    count = f"{len(missing)} of {len(request.shots)} shots to do"
+    return Submitted(ledger, True, f"submitted to {cluster.address}: {count}")
+
+
+def cluster_of(submission: Submission) -> Cluster:
+    """The cluster that a job was submitted to, for stopping it."""
+    local = LocalHead().cluster()
+    if local is not None and local.address == submission.address:
+        return local
+    return remote_cluster(submission.address)
+
+
+def _missing(production: Production, request: Request, ledger: Ledger) -> bool:
+    if missing_shots(production, request, ledger):
+        return True
+    return isinstance(request, TrainRequest) and training_missing(production, request, ledger)
+
+
+def _queue(ledger: Ledger, record: ShotRecord) -> None:
+    cleared = {"state": "queued", "cause": None, "progress": None, "started": None, "ended": None}
+    ledger.write(record.model_copy(update=cleared))
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no name for this user id, as in some containers
+        return str(os.getuid())
+
+
+def store_jobs(production: Production) -> Path:
+    """Where the jobs of a production are."""
+    return StorePaths(production.store).jobs

@@ -1,0 +1,13 @@
+"""Errors of jobs, beside those of the core."""
+
+from __future__ import annotations
+
+from facecap_core.errors import FacecapError
+
+
+class JobNotFound(FacecapError, LookupError):
+    """No job (or shot of a job) has this name, or more than one begins with it."""
+
+
+class NoSuchResources(FacecapError, ValueError):
+    """The cluster has no machine that could ever run the task."""
