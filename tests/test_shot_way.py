@@ -1,0 +1,235 @@
+"""A shot's way: footage into a frame store, and through a model into a vertex store."""
+
+from __future__ import annotations
+
+import os
+import threading
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from facecap_core.config import TrainConfig
+from facecap_core.errors import (
+    Cancelled,
+    FootageError,
+    FootageTruncated,
+    PictureSizeError,
+    PointCacheError,
+)
+from facecap_core.inference import infer_shot
+from facecap_core.ingest import ingest_frames, ingest_targets
+from facecap_core.model import load_model
+from facecap_core.pointcaches.pc2 import write_pc2
+from facecap_core.stores import open_frames, open_targets, open_vertices
+from facecap_core.template import read_template
+from facecap_core.training import train
+from facecap_core.trainingset import Examples, ShotPaths, load_examples
+
+FPS = Fraction(30)
+CROP = (0, 0, 48, 64)
+FRAMES = 150
+
+
+def make_video(path, frames=FRAMES, size=(48, 64), seed=0):
+    rng = np.random.default_rng(seed)
+    base = rng.integers(40, 200, (size[1], size[0], 3), dtype=np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        for i in range(frames):
+            picture = np.roll(base, i % 40, axis=1)
+            for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+    return path
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    return make_video(tmp_path_factory.mktemp("footage") / "shot.mp4")
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    path = tmp_path_factory.mktemp("actor") / "template.obj"
+    path.write_text("v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nf 1 2 3 4\n")
+    return read_template(path)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory, template):
+    """A network that has seen a little noise: its weights do not matter here, its files do."""
+    folder = tmp_path_factory.mktemp("store")
+    luma = torch.randint(0, 256, (8, 80, 60), dtype=torch.uint8, generator=torch.manual_seed(0))
+    settings = TrainConfig.model_validate(
+        {
+            "preset": "test",
+            "batch": 4,
+            "network": {
+                "input_size": (60, 80),
+                "channels": (8, 8),
+                "refine": (False, False),
+                "components": 3,
+            },
+            "schedule": {"epochs": 1},
+        }
+    )
+    facts = {
+        "actor": "a",
+        "model": "m1",
+        "units": "m",
+        "fps": "30",
+        "cameras": ["center"],
+        "crop": {"center": list(CROP)},
+        "picture_size": {"center": [48, 64]},
+        "topology_sha256": template.topology_sha256,
+    }
+    train(
+        Examples(luma, torch.randn(8, 12, generator=torch.manual_seed(1)), (("s", 8),)),
+        None,
+        settings,
+        animated=np.arange(4),
+        facts=facts,
+        model_directory=folder / "m1",
+        state_directory=folder / "state",
+        device="cpu",
+        threads=1,
+    )
+    return folder / "m1"
+
+
+def test_frames_and_targets_are_stored_as_the_contract_says(tmp_path, video, template):
+    frames, targets = tmp_path / "f" / "center.zarr", tmp_path / "t.zarr"
+    first = ingest_frames(video, crop=CROP, fps=FPS, destination=frames)
+    assert (first.frames, first.reused, first.picture_size) == (FRAMES, False, (48, 64))
+    store = open_frames(frames)
+    assert store.shape("luma") == (FRAMES, 320, 240)
+    np.testing.assert_allclose(store.read("pts_seconds"), np.arange(FRAMES) / 30, atol=1e-6)
+    assert store.attributes["made"]["versions"]["av"] == av.__version__
+
+    positions = np.random.default_rng(0).normal(size=(FRAMES, 4, 3)).astype(np.float32)
+    write_pc2(tmp_path / "c.pc2", positions)
+    ingest_targets(
+        tmp_path / "c.pc2",
+        template=template,
+        units="m",
+        fps=FPS,
+        destination=targets,
+        expected_frames=FRAMES,
+    )
+    np.testing.assert_array_equal(open_targets(targets).read("positions"), positions)
+    examples = load_examples([ShotPaths("s", frames, targets)], units="m", input_size=(120, 160))
+    assert examples.luma.shape == (FRAMES, 160, 120)
+    np.testing.assert_allclose(  # the network learns in cm
+        examples.positions.numpy(), positions.reshape(FRAMES, -1) * 100, rtol=1e-6
+    )
+
+
+def test_the_same_input_is_not_decoded_twice_and_changed_input_is(tmp_path):
+    video, store = make_video(tmp_path / "a.mp4", frames=20), tmp_path / "s.zarr"
+    ingest_frames(video, crop=CROP, fps=FPS, destination=store)
+    made = os.path.realpath(store)
+    assert ingest_frames(video, crop=CROP, fps=FPS, destination=store).reused
+    assert os.path.realpath(store) == made
+    assert not ingest_frames(video, crop=(2, 0, 46, 64), fps=FPS, destination=store).reused
+    make_video(tmp_path / "a.mp4", frames=21, seed=1)
+    assert ingest_frames(video, crop=(2, 0, 46, 64), fps=FPS, destination=store).frames == 21
+
+
+def test_a_truncated_shot_leaves_nothing(tmp_path, video):
+    short = tmp_path / "short.mp4"
+    short.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
+    with pytest.raises(FootageTruncated) as caught:
+        ingest_frames(short, crop=CROP, fps=FPS, destination=tmp_path / "s.zarr")
+    assert "short.mp4" in str(caught.value)
+    assert not (tmp_path / "s.zarr").exists()
+
+
+def test_a_cache_of_another_length_is_refused(tmp_path, template):
+    write_pc2(tmp_path / "c.pc2", np.zeros((10, 4, 3), np.float32))
+    with pytest.raises(PointCacheError, match="10 frames, its video has 11"):
+        ingest_targets(
+            tmp_path / "c.pc2",
+            template=template,
+            units="cm",
+            fps=FPS,
+            destination=tmp_path / "t.zarr",
+            expected_frames=11,
+        )
+    assert not (tmp_path / "t.zarr").exists()
+
+
+def test_vertices_are_what_the_network_says_frame_by_frame(tmp_path, video, model):
+    ingest_frames(video, crop=CROP, fps=FPS, destination=tmp_path / "f.zarr")
+    luma = open_frames(tmp_path / "f.zarr").read("luma")
+    expected = load_model(model, "cpu").predict(luma)
+    out = tmp_path / "v.zarr"
+    result = infer_shot(
+        model, video, fps=FPS, destination=out, provenance={"shot": "s"}, device="cpu", threads=1
+    )
+    assert (result.frames, result.reused) == (FRAMES, False)
+    store = open_vertices(out)
+    # Batches differ in size here, and with them the order of sums.
+    np.testing.assert_allclose(store.read("positions"), expected, rtol=1e-4, atol=1e-6)
+    assert store.shape("confidence") == (FRAMES,)
+    facts = store.attributes
+    assert (facts["shot"], facts["actor"], facts["model"], facts["fps"]) == ("s", "a", "m1", "30")
+    assert (facts["units"], facts["start_frame"]) == ("m", 0)
+    assert len(facts["footage_fingerprint"]) == len(facts["model_fingerprint"]) == 32
+    assert infer_shot(model, video, fps=FPS, destination=out, device="cpu").reused
+
+
+def test_two_runs_give_the_same_bytes(tmp_path, video, model):
+    for name in "ab":
+        infer_shot(model, video, fps=FPS, destination=tmp_path / name, device="cpu", threads=1)
+    first, second = (open_vertices(tmp_path / name).read("positions") for name in "ab")
+    assert first.tobytes() == second.tobytes()
+
+
+def test_footage_framed_otherwise_is_refused(tmp_path, model):
+    wide = make_video(tmp_path / "wide.mp4", frames=5, size=(96, 64))
+    with pytest.raises(PictureSizeError):
+        infer_shot(model, wide, fps=FPS, destination=tmp_path / "v.zarr", device="cpu")
+    assert not (tmp_path / "v.zarr").exists()
+
+
+def test_a_fault_in_mid_shot_leaves_nothing_and_no_thread(tmp_path, video, model):
+    short = tmp_path / "short.mp4"
+    # Fragments play up to where the file ends, so the fault appears in the middle of the work.
+    with (
+        av.open(str(video)) as source,
+        av.open(
+            str(short), "w", options={"movflags": "frag_keyframe+empty_moov", "frag_size": "4000"}
+        ) as target,
+    ):
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    content = bytearray(short.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 3000] = b"\xff" * 3000
+    short.write_bytes(content)
+    before = threading.active_count()
+    with pytest.raises(FootageError, match=r"short\.mp4"):
+        infer_shot(model, short, fps=FPS, destination=tmp_path / "v.zarr", device="cpu")
+    assert not (tmp_path / "v.zarr").exists()
+    assert threading.active_count() == before
+
+
+def test_cancelling_leaves_nothing(tmp_path, video, model):
+    with pytest.raises(Cancelled):
+        infer_shot(
+            model,
+            video,
+            fps=FPS,
+            destination=tmp_path / "v.zarr",
+            device="cpu",
+            on_progress=lambda progress: progress.done < 64,
+        )
+    assert not (tmp_path / "v.zarr").exists()
