@@ -7,15 +7,19 @@ import json
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from facecap_core.errors import StoreError
-from facecap_core.names import LONGEST_NAME
+from facecap_core.names import NAME_RULE, is_name, shown
 
-Name = Annotated[
-    str,
-    StringConstraints(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9_.-]*\Z", max_length=LONGEST_NAME),
-]
+
+def _name(text: str) -> str:
+    if not is_name(text):  # it becomes a folder of the store
+        raise ValueError(f"{shown(text)} is no name: {NAME_RULE}")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
 ShotNames = Annotated[tuple[Name, ...], Field(min_length=1)]
 
 
