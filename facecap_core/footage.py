@@ -30,7 +30,7 @@ from facecap_core.picture import (
     is_limited_range,
     orientation_of,
 )
-from facecap_core.video_file import open_video
+from facecap_core.video_container import open_video
 
 
 @dataclass(frozen=True)

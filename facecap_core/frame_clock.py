@@ -6,7 +6,8 @@ from fractions import Fraction
 from itertools import islice
 
 from facecap_core.errors import FrameRateError
-from facecap_core.video_file import VideoFile, open_video
+from facecap_core.video_container import open_video
+from facecap_core.video_file import VideoFile
 
 _MEASURED_PACKETS = 20_000
 _STEADY_FRAMES = 0.25  # a picture may be this far from its place; cameras' clocks jitter
@@ -25,8 +26,9 @@ class FrameClock:
         self._fps = fps
         self._first_pts: int | None = None
         self._tolerance_seconds = _STEADY_FRAMES / float(fps) + video.tick_seconds
-        if video.declared_fps and abs(float(video.declared_fps / fps) - 1) > _SAME_RATE:
-            # The header is only a reason to look: a last picture of odd length bends its average.
+        declared = video.declared_fps
+        # The header is only a reason to look: a last picture of odd length bends its average.
+        if video.timed and (declared is None or not _same(float(declared), float(fps))):
             self._refuse_other_steady_rate()
 
     def seconds(self, index: int, pts: int | None) -> float:
@@ -43,35 +45,47 @@ class FrameClock:
                 f"variable frame rate at frame {index}: it comes {since_first:.4f} s after the "
                 f"first, and {expected:.4f} s would be right at {fps_text(self._fps)} fps",
                 remedy=f"convert the footage to a constant {fps_text(self._fps)} fps "
-                "(frames were dropped, or the camera records a variable rate)",
+                "(the camera dropped frames or records a variable rate, or the file is damaged)",
                 file=self._video.path,
             )
         return pts * self._video.tick_seconds
 
     def _refuse_other_steady_rate(self) -> None:
-        """Raises FrameRateError when the packets' times are steady, at a rate of their own."""
+        """Raises FrameRateError when the packets' times are steady, at a rate of their own.
+
+        Raises FootageTruncated when they end early.
+        """
         # A second look at the file, without decoding: the first goes on undisturbed.
         with open_video(self._video.path) as video:
             times = sorted(
                 stamp
                 for packet in islice(video.packets(), _MEASURED_PACKETS)
-                if (stamp := packet.pts if packet.pts is not None else packet.dts) is not None
+                if (stamp := video.stamp(packet)) is not None
             )
         if len(times) < 2 or times[-1] == times[0]:
             return
+        if len(times) < _MEASURED_PACKETS:
+            self._video.check_end(times[-1])  # a gap because pictures are missing at the end
         frame_ticks = (times[-1] - times[0]) / (len(times) - 1)
         unsteady = max(abs(t - times[0] - i * frame_ticks) for i, t in enumerate(times))
         if unsteady > _STEADY_FRAMES * frame_ticks + 1:
             return
         measured = 1 / (frame_ticks * self._video.tick_seconds)
-        uncertain = 2 / (times[-1] - times[0])  # both ends are rounded to ticks
-        if abs(measured / float(self._fps) - 1) <= max(_SAME_RATE, uncertain):
+        # Both ends may be rounded to ticks, unless every picture falls on a tick.
+        uncertain = _SAME_RATE + (2 / (times[-1] - times[0]) if unsteady > 0 else 0)
+        if _same(measured, float(self._fps), uncertain):
             return
+        declared = float(self._video.declared_fps or 0)
+        shown = declared if _same(measured, declared, uncertain) else measured
         raise FrameRateError(
-            f"the footage runs at {measured:.6g} fps, the production at {fps_text(self._fps)}",
+            f"the footage runs at {shown:.5g} fps, the production at {fps_text(self._fps)}",
             remedy="correct fps in production.toml, or convert the footage",
             file=self._video.path,
         )
+
+
+def _same(rate: float, other: float, tolerance: float = _SAME_RATE) -> bool:
+    return abs(rate - other) <= tolerance * other
 
 
 def fps_text(fps: Fraction) -> str:

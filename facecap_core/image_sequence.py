@@ -54,7 +54,7 @@ class ImageSequence:
         assert isinstance(context, av.VideoCodecContext)
         context.thread_count = threads
         context.thread_type = "SLICE"  # one picture in, one picture out
-        context.options = {"max_pixels": str(MAX_PIXELS), "err_detect": "explode"}
+        context.options = {"max_pixels": str(MAX_PIXELS), "err_detect": "crccheck+explode"}
         for file in self.files:
             yield _decode(context, file)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import SupportsBytes, cast
 
 import av
 import av.filter
@@ -86,9 +87,10 @@ class Orientation:
 
 def orientation_of(frame: av.VideoFrame, file: str | Path = "") -> Orientation:
     """The orientation in the picture's display matrix; raises FootageUnreadable for odd angles."""
-    if "DISPLAYMATRIX" not in frame.side_data:
+    matrix = cast("SupportsBytes | None", frame.side_data.get("DISPLAYMATRIX"))
+    if matrix is None:
         return Orientation()
-    values = np.frombuffer(bytes(frame.side_data["DISPLAYMATRIX"]), dtype=np.int32)
+    values = np.frombuffer(bytes(matrix), dtype=np.int32)
     a, b, c, d = (int(values[i]) for i in (0, 1, 3, 4))  # x' = a x + c y, y' = b x + d y
     negligible = max(abs(a), abs(b), abs(c), abs(d)) // 100
     if abs(b) <= negligible and abs(c) <= negligible and a and d:
