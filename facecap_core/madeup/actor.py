@@ -1,0 +1,99 @@
+"""Actor: the made-up person as a whole, from controls and head motion to the mesh a camera sees."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from facecap_core.madeup.expressions import GAZE_DEGREES, INDEX, Face, controls, jaw_transform
+from facecap_core.madeup.identity import Identity
+from facecap_core.madeup.mask import build_mask
+from facecap_core.madeup.paint import paint_mask
+from facecap_core.madeup.parts import Part, build_parts, eye_centres, eye_rotations
+
+HEAD_PIVOT_CM = np.array([0.0, -6.0, -1.0])
+
+
+class MadeUpActor:
+    """Mask and parts of one identity, drawn as one mesh."""
+
+    def __init__(self, seed: int) -> None:
+        self.identity = Identity.drawn(seed)
+        self.mask = build_mask()
+        self.face = Face(self.mask, self.identity)
+        self.parts: list[Part] = build_parts(self.identity)
+        self.template = self.face.rest()  # float32 [vertex, xyz]
+        colours, gloss = paint_mask(self.mask, self.face.sculpture, self.template, self.identity)
+        start = np.cumsum([len(self.template), *(len(part.positions) for part in self.parts)])
+        self.faces = np.concatenate(
+            [
+                self.mask.triangles(),
+                *(part.faces + first for part, first in zip(self.parts, start, strict=False)),
+            ]
+        )
+        self.colours = np.concatenate(
+            [colours, *(part.colours for part in self.parts)], dtype=np.float32
+        )
+        self.gloss = np.concatenate(
+            [gloss, *(np.full(len(part.positions), part.gloss) for part in self.parts)],
+            dtype=np.float32,
+        )
+        self._centres = eye_centres()
+
+    def animated(self, *, least_cm: float = 0.1) -> np.ndarray:
+        """Indices of the vertices that some control moves by at least `least_cm`: int64 [n]."""
+        extremes = [controls()]
+        for name in INDEX:
+            extremes += [controls(**{name: 1.0}), controls(**{name: -1.0})]
+        moved = self.face.pose(np.concatenate(extremes)) - self.template
+        return np.flatnonzero(np.linalg.norm(moved, axis=2).max(axis=0) >= least_cm)
+
+    def scene(
+        self, values: np.ndarray, rotation_degrees: np.ndarray, translation_cm: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Targets and what is drawn: the mask in head space float32 [frame, vertex, xyz], and mask
+        with parts where the head's motion puts them float32 [frame, vertex, xyz].
+
+        values: controls [frame, control]; rotation_degrees: yaw, pitch, roll [frame, 3].
+        """
+        targets = self.face.pose(values)
+        drawn = [targets.astype(np.float64)]
+        gaze = values[:, [INDEX["gaze_left_right"], INDEX["gaze_up_down"]]] * np.radians(
+            GAZE_DEGREES
+        )
+        turns = eye_rotations(gaze)
+        follow = [np.ones(len(self.template))]
+        for number, part in enumerate(self.parts):
+            if number < len(self._centres):
+                points = part.positions @ turns.transpose(0, 2, 1) + self._centres[number]
+            else:
+                points = np.repeat(part.positions[None], len(values), axis=0)
+                if part.jaw.any():
+                    jaw_transform(points, part.jaw, values)
+            drawn.append(points)
+            follow.append(part.head)
+        points = np.concatenate(drawn, axis=1)
+        turn = head_rotations(rotation_degrees)
+        moved = (points - HEAD_PIVOT_CM) @ turn.transpose(0, 2, 1) + HEAD_PIVOT_CM
+        moved += translation_cm[:, None]
+        weight = np.concatenate(follow)[:, None]
+        return targets, (points + weight * (moved - points)).astype(np.float32)
+
+
+def head_rotations(degrees: np.ndarray) -> np.ndarray:
+    """R_y(yaw) R_x(pitch) R_z(roll), float64 [frame, xyz, xyz], from degrees [frame, 3]."""
+    yaw, pitch, roll = np.radians(degrees).T
+    zero, one = np.zeros(len(degrees)), np.ones(len(degrees))
+    turn = np.array(
+        [[np.cos(yaw), zero, np.sin(yaw)], [zero, one, zero], [-np.sin(yaw), zero, np.cos(yaw)]]
+    )
+    nod = np.array(
+        [
+            [one, zero, zero],
+            [zero, np.cos(pitch), -np.sin(pitch)],
+            [zero, np.sin(pitch), np.cos(pitch)],
+        ]
+    )
+    lean = np.array(
+        [[np.cos(roll), -np.sin(roll), zero], [np.sin(roll), np.cos(roll), zero], [zero, zero, one]]
+    )
+    return np.einsum("ijf,jkf,klf->fil", turn, nod, lean)

@@ -1,0 +1,181 @@
+"""Production: a folder as a studio would hand it over, with footage and point caches of a made-up actor.
+
+Bulk shots have no cache in `shots.csv`; their truth is written under `truth/`, for scoring only.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from facecap_core.files import write_text_atomically
+from facecap_core.madeup.actor import MadeUpActor
+from facecap_core.madeup.motion import FPS, perform
+from facecap_core.madeup.shoot import CROP, Studio
+from facecap_core.pointcaches.pc2 import write_pc2
+from facecap_core.progress import OnProgress, Progress, report
+
+ACTOR = "nell"
+SEED = 2017
+FEWEST_FRAMES = 4
+
+# category, split, shots, frames of each
+SHOOTING: tuple[tuple[str, str, int, int], ...] = (
+    ("rom", "train", 2, 90),
+    ("expressions", "train", 2, 75),
+    ("pangrams", "train", 2, 75),
+    ("in-character", "train", 2, 75),
+    ("pangrams", "validation", 1, 60),
+    ("in-character", "validation", 1, 60),
+    ("rom", "", 2, 40),
+    ("expressions", "", 2, 40),
+    ("pangrams", "", 4, 40),
+    ("in-character", "", 4, 40),
+)
+
+
+@dataclass(frozen=True)
+class PlannedShot:
+    """A shot that can be made on its own, in any order and process, always with the same result."""
+
+    name: str
+    category: str
+    split: str  # "train", "validation" or "" for bulk
+    frames: int
+    seed: int  # of the production
+    number: int  # of the shot
+
+    @property
+    def footage(self) -> str:
+        """Path within the production."""
+        return f"footage/{self.name}.mp4"
+
+    @property
+    def cache(self) -> str:
+        """Path within the production of the true positions."""
+        return f"{'caches' if self.split else 'truth'}/{self.name}.pc2"
+
+
+def shot_plan(seed: int = SEED, *, scale: float = 1.0, actor: str = ACTOR) -> list[PlannedShot]:
+    """All shots of the production; `scale` multiplies their lengths."""
+    plan: list[PlannedShot] = []
+    counts: dict[str, int] = {}
+    for category, split, shots, frames in SHOOTING:
+        for _ in range(shots):
+            counts[category] = counts.get(category, 0) + 1
+            name = f"{actor}_{category.removeprefix('in-')}_{counts[category]:02d}"
+            length = max(FEWEST_FRAMES, round(frames * scale))
+            plan.append(PlannedShot(name, category, split, length, seed, len(plan)))
+    return plan
+
+
+def make_shot(folder: Path, shot: PlannedShot) -> PlannedShot:
+    """Write footage and true positions of one shot."""
+    seed = (shot.seed, shot.number)
+    performance = perform(shot.category, shot.frames, seed)
+    cache = folder / shot.cache
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    targets = _studio(shot.seed).shoot(performance, seed, folder / shot.footage)
+    write_pc2(cache, targets, start_frame=0.0)
+    return shot
+
+
+def make_frame_of_production(
+    folder: Path, plan: list[PlannedShot], *, seed: int = SEED, actor: str = ACTOR
+) -> None:
+    """Write what is not footage: production.toml, shots.csv, and the actor's template and list of
+    animated vertices."""
+    body = _studio(seed).actor
+    home = folder / "actors" / actor
+    home.mkdir(parents=True, exist_ok=True)
+    write_text_atomically(home / "template.obj", template_obj(body, actor))
+    animated = "\n".join(str(vertex) for vertex in body.animated())
+    write_text_atomically(home / "animated.txt", animated + "\n")
+    toml = [
+        f"# A made-up actor of {len(body.template)} vertices, made by facecap with seed {seed}.",
+        'name  = "demo"',
+        f'fps   = "{FPS}"',
+        'units = "cm"',
+        'store = "store"',
+        "",
+        f"[actors.{actor}]",
+        f'template = "actors/{actor}/template.obj"',
+        f'animated = "actors/{actor}/animated.txt"',
+        f"[actors.{actor}.cameras.center]",
+        f"crop = [{', '.join(str(number) for number in CROP)}]",
+    ]
+    write_text_atomically(folder / "production.toml", "\n".join(toml) + "\n")
+    rows = ["shot,actor,category,split,cache,center"]
+    for shot in plan:
+        cache = shot.cache if shot.split else ""
+        rows.append(f"{shot.name},{actor},{shot.category},{shot.split},{cache},{shot.footage}")
+    write_text_atomically(folder / "shots.csv", "\n".join(rows) + "\n")
+    bulk = [shot.name for shot in plan if not shot.split]
+    write_text_atomically(folder / "bulk.txt", "\n".join(["# shots to solve", *bulk]) + "\n")
+
+
+def make_production(
+    folder: Path,
+    *,
+    seed: int = SEED,
+    scale: float = 1.0,
+    actor: str = ACTOR,
+    workers: int = 1,
+    on_progress: OnProgress | None = None,
+) -> list[PlannedShot]:
+    """Write the whole production; with `workers` above 1, shots are made in that many processes.
+
+    Raises `Cancelled` when `on_progress` answers False; shots that are done stay.
+    """
+    plan = shot_plan(seed, scale=scale, actor=actor)
+    make_frame_of_production(folder, plan, seed=seed, actor=actor)
+    total = sum(shot.frames for shot in plan)
+    done = 0
+    report(on_progress, Progress("footage", 0, total))
+    if workers <= 1:
+        for shot in plan:
+            done += make_shot(folder, shot).frames
+            report(on_progress, Progress("footage", done, total))
+        return plan
+    context = multiprocessing.get_context("spawn")  # a fork would copy torch's threads half alive
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_alone) as pool:
+        longest_first = sorted(plan, key=lambda shot: -shot.frames)
+        waiting: set[Future[PlannedShot]] = {
+            pool.submit(make_shot, folder, shot) for shot in longest_first
+        }
+        try:
+            while waiting:
+                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                done += sum(future.result().frames for future in finished)
+                report(on_progress, Progress("footage", done, total))
+        finally:
+            for future in waiting:
+                future.cancel()
+    return plan
+
+
+def template_obj(actor: MadeUpActor, name: str) -> str:
+    """The neutral face as an OBJ file: positions, uvs, quads and triangles."""
+    lines = [f"# neutral face of {name}, cm", f"o {name}"]
+    lines += [f"v {x:.6f} {y:.6f} {z:.6f}" for x, y, z in actor.template.astype(np.float64)]
+    lines += [f"vt {u:.6f} {v:.6f}" for u, v in actor.mask.uvs]
+    for polygon in actor.mask.polygons():
+        lines.append("f " + " ".join(f"{vertex + 1}/{vertex + 1}" for vertex in polygon))
+    return "\n".join(lines) + "\n"
+
+
+@lru_cache(maxsize=2)
+def _studio(seed: int) -> Studio:
+    return Studio(MadeUpActor(seed))
+
+
+def _alone() -> None:
+    """One thread for each process: the shots share the cores, not a shot's arithmetic."""
+    import torch
+
+    torch.set_num_threads(1)
