@@ -12,9 +12,9 @@ import typer
 
 from farm.exit_codes import NOT_FINISHED, OF_JOB_STATE
 from farm.status_tables import print_result
-from farm.tables import duration
 from jobs.ledger import Ledger
 from jobs.records import JobStatus
+from jobs.sentences import result_sentence, training_sentence
 
 POLL_SECONDS = 1.0
 LINE_SECONDS = 10.0
@@ -63,26 +63,12 @@ def shots_sentence(status: JobStatus) -> str:
     return ", ".join([f"{counts['solved']}/{len(status.shots)} solved", *others])
 
 
-def training_sentence(status: JobStatus) -> str:
-    """Epoch, speed, time left, loss and validation error of a running training."""
+def _training(status: JobStatus) -> str:
     record = status.training
-    if record is None:
-        return ""
-    if record.progress is None:
-        return f"training {record.state}"
-    figures = record.progress.figures
-    parts = []
-    if "epoch" in figures:
-        parts.append(f"epoch {figures['epoch']:.1f}/{figures.get('epochs', float('nan')):g}")
-    if "frames_per_second" in figures:
-        parts.append(f"{figures['frames_per_second']:.0f} frames/s")
-    if "seconds_left" in figures:
-        parts.append(f"{duration(figures['seconds_left'])} left")
-    if "loss_cm2" in figures:
-        parts.append(f"loss {figures['loss_cm2']:.5f} cm²")
-    if "validation_rmse_mm" in figures:
-        parts.append(f"validation {figures['validation_rmse_mm']:.3f} mm")
-    return ", ".join(parts)
+    assert record is not None
+    if record.progress is not None:
+        return training_sentence(record.progress.figures)
+    return result_sentence(record.figures) or f"training {record.state}"
 
 
 class _Lines:
@@ -100,7 +86,7 @@ class _Lines:
     def show(self, status: JobStatus) -> None:
         text = f"{status.job} {status.state}: {shots_sentence(status)}"
         if status.training is not None and status.training.state != "queued":
-            text += f"; {training_sentence(status)}"
+            text += f"; {_training(status)}"
         now = time.monotonic()
         if text != self._said and (now - self._at >= LINE_SECONDS or status.ended):
             self._said, self._at = text, now
@@ -141,7 +127,7 @@ class _Bars:
             now = record.progress
             total = now.total if now else 1
             done = now.done if now else int(record.state == "solved")
-            self._bar("train", done, total, training_sentence(status))
+            self._bar("train", done, total, _training(status))
 
     def _bar(self, name: str, done: int, total: int | None, text: str) -> None:
         if name not in self._tasks:

@@ -6,8 +6,9 @@ import time
 
 import typer
 
-from farm.tables import duration, number, print_table
+from farm.tables import number, print_table
 from jobs.records import JobStatus, ShotRecord
+from jobs.sentences import duration, result_sentence
 
 
 def print_jobs(statuses: list[JobStatus]) -> None:
@@ -54,8 +55,7 @@ def print_result(status: JobStatus, *, rows: bool = True) -> None:
         typer.echo(status.detail)
     training = status.training
     if training is not None and training.state == "solved":
-        figures = ", ".join(f"{_plain(k)} {v:.4g}" for k, v in training.figures.items())
-        typer.echo(f"model {training.name}: {figures}")
+        typer.echo(f"model {training.name}: {result_sentence(training.figures)}")
     if rows:
         failed = [record for record in status.shots if record.state == "failed"]
         if training is not None and training.state == "failed":
@@ -101,10 +101,6 @@ def _frames(record: ShotRecord) -> str:
     if record.state == "running" and now is not None:
         return f"{now.done}/{now.total}" if now.total else str(now.done)
     return number(record.frames, "d")
-
-
-def _plain(name: str) -> str:
-    return name.replace("_rmse_mm", " error in mm").replace("_", " ")
 
 
 def _clock(when: float | None) -> str:

@@ -39,15 +39,3 @@ def print_table(
 def number(value: float | None, form: str) -> str:
     """A number in this format; nothing where it is not known."""
     return "" if value is None else format(value, form)
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds as 8s, 3m20s or 2h05m."""
-    if seconds is None:
-        return ""
-    whole = int(max(0.0, seconds) + 0.5)
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02d}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"

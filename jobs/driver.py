@@ -22,6 +22,7 @@ from jobs.placement import Placement, placement
 from jobs.processes import HEARTBEAT_SECONDS, known_dead, this_process
 from jobs.records import Cause, Driver, ShotRecord, Submission
 from jobs.request import Request, TrainRequest
+from jobs.sentences import result_sentence, training_sentence
 from jobs.train import train_model
 
 LOOP_SECONDS = 0.5
@@ -237,13 +238,10 @@ class JobDriver:
         now = self._current(record).progress
         if now is None:
             return told
-        epoch = int(now.figures.get("epoch", 0))
-        text = f"epoch {epoch}"
-        if text == told:
-            return told
-        figures = ", ".join(f"{k} {v:.4g}" for k, v in now.figures.items() if k != "epoch")
-        self.say(f"train {record.name}: {text}, {figures}")
-        return text
+        epoch = str(int(now.figures.get("epoch", 0)))
+        if epoch != told:
+            self.say(f"train {record.name}: {training_sentence(now.figures)}")
+        return epoch
 
     # -- ends ----------------------------------------------------------------------------------
 
@@ -300,9 +298,10 @@ class JobDriver:
 def _line(record: ShotRecord, count: int, total: int) -> str:
     head = f"{record.stage} {count}/{total} {record.name}: {record.state}"
     if record.state == "solved":
-        figures = "".join(f", {name} {value:.4g}" for name, value in record.figures.items())
-        how = "already complete" if record.reused else f"{record.seconds or 0:.1f} s"
-        return f"{head}, {record.frames} frames, {how}{figures}"
+        if record.stage == "train":
+            return f"{head}, {result_sentence(record.figures)}"
+        how = "there already" if record.reused else f"{record.seconds or 0:.1f} s"
+        return f"{head}, {record.frames} frames, {how}"
     return f"{head}: {record.cause}" if record.cause else head
 
 

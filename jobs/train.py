@@ -11,6 +11,7 @@ from jobs.ledger import Ledger
 from jobs.log import Log
 from jobs.records import ShotRecord
 from jobs.request import Request, TrainRequest
+from jobs.sentences import result_sentence
 from jobs.shots import shot_of
 from jobs.worker import Outcome, carry_out
 
@@ -43,9 +44,10 @@ def train_model(
             "seconds": result.seconds,
         }
         figures = {name: value for name, value in figures.items() if math.isfinite(value)}
-        told = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
         frames = sum(ledger.shot(name).frames or 0 for name in request.training)
-        return Outcome(frames, figures=figures, sentence=f"{result.directory}: {told}")
+        return Outcome(
+            frames, figures=figures, sentence=f"{result.directory}: {result_sentence(figures)}"
+        )
 
     return carry_out(ledger, record, [], task)
 

@@ -14,6 +14,7 @@ from jobs.ledger import Ledger
 from jobs.log import Log
 from jobs.processes import this_host
 from jobs.records import Cause, Moment, ShotRecord
+from jobs.sentences import moment_sentence
 
 LOOK_SECONDS = 0.5  # how often a worker looks for cancel.json
 TELL_SECONDS = 2.0  # how often its state file shows progress
@@ -114,7 +115,6 @@ class _Reporter:
 
     def __call__(self, progress: Progress) -> bool:
         now = time.monotonic()
-        # The end of an epoch is worth a line of its own.
         last = progress.total is not None and progress.done >= progress.total
         if now - self._told >= TELL_SECONDS:
             self._told = now
@@ -140,6 +140,6 @@ def _moment(progress: Progress) -> Moment:
 
 
 def _sentence(progress: Progress) -> str:
-    total = "" if progress.total is None else f"/{progress.total}"
-    figures = "".join(f", {name} {value:.4g}" for name, value in progress.figures.items())
-    return f"{progress.what} {progress.done}{total} {progress.unit}{figures}"
+    return moment_sentence(
+        progress.what, progress.done, progress.total, progress.unit, progress.figures
+    )

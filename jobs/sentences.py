@@ -1,0 +1,56 @@
+"""Sentences: a moment of running work in words, the same in logs and beside bars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def moment_sentence(
+    what: str, done: int, total: int | None, unit: str, figures: Mapping[str, float]
+) -> str:
+    """`epoch 3.2/60, 620 frames/s, 1m20s left, ...` of a training, `decode 128/442 frames` else."""
+    if "epoch" in figures:
+        return training_sentence(figures)
+    end = "" if total is None else f"/{total}"
+    others = "".join(f", {name.replace('_', ' ')} {value:.4g}" for name, value in figures.items())
+    return f"{what} {done}{end} {unit}{others}"
+
+
+def training_sentence(figures: Mapping[str, float]) -> str:
+    """Epoch, speed, time left, loss and validation error, as far as they are known."""
+    parts = [f"epoch {figures['epoch']:.1f}"] if "epoch" in figures else []
+    if parts and "epochs" in figures:
+        parts[0] += f"/{figures['epochs']:g}"
+    if "frames_per_second" in figures:
+        parts.append(f"{figures['frames_per_second']:.0f} frames/s")
+    if "seconds_left" in figures:
+        parts.append(f"{duration(figures['seconds_left'])} left")
+    if "loss_cm2" in figures:
+        parts.append(f"loss {figures['loss_cm2']:.5f} cm²")
+    if "validation_rmse_mm" in figures:
+        parts.append(f"validation {figures['validation_rmse_mm']:.3f} mm")
+    return ", ".join(parts)
+
+
+def result_sentence(figures: Mapping[str, float]) -> str:
+    """`validation 0.417 mm, training 0.301 mm, in 12m02s` of a finished training."""
+    parts = [
+        f"{name} {figures[key]:.3f} mm"
+        for name, key in (("validation", "validation_rmse_mm"), ("training", "training_rmse_mm"))
+        if key in figures
+    ]
+    if "seconds" in figures:
+        parts.append(f"in {duration(figures['seconds'])}")
+    return ", ".join(parts)
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as 8s, 3m20s or 2h05m."""
+    if seconds is None:
+        return ""
+    whole = int(max(0.0, seconds) + 0.5)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
