@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from facecap_core.errors import FacecapError, Fault, FootageMissing
+from facecap_core.errors import FacecapError, Fault
 from facecap_core.footage import Footage, count_packets, probe
-from facecap_core.names import nearest
+from facecap_core.frame_clock import FrameClock
+from facecap_core.image_sequence import is_pattern
 from facecap_core.picture import check_crop
-from facecap_core.production_toml import rates_agree
+from facecap_core.video_container import open_video
 
 Crop = tuple[int, int, int, int]  # x, y, width, height
 
@@ -32,8 +33,6 @@ def check_footage(path: Path, *, crop: Crop, fps: Fraction) -> FootageFacts:
     """Look at a video or an image sequence the way ingest will; what is wrong is not raised."""
     try:
         info = probe(path)
-    except FootageMissing as error:
-        return FootageFacts(path, faults=(with_neighbour(error.fault, path),))
     except FacecapError as error:
         return FootageFacts(path, faults=(error.fault,))
     faults: list[Fault] = []
@@ -41,37 +40,33 @@ def check_footage(path: Path, *, crop: Crop, fps: Fraction) -> FootageFacts:
     frames = None
     try:
         frames = count_packets(path)
+        if info.frames_from_header not in (None, frames):
+            # No fault: an edit list hides pictures too, and ingest tells the two apart by decoding.
+            message = f"its header counts {info.frames_from_header} frames, {frames} are shown"
+            remedy = "see that it was copied whole, and that the cache counts the same frames"
+            warnings.append(Fault(message, remedy, str(path)))
+        _check_times(path, fps)
     except FacecapError as error:
         faults.append(error.fault)
-    if frames is not None and info.frames_from_header not in (None, frames):
-        # No fault: an edit list hides pictures too, and ingest tells the two apart by decoding.
-        message = f"its header counts {info.frames_from_header} frames, {frames} were found"
-        warnings.append(Fault(message, "see that it was copied whole", str(path)))
-    if info.fps is not None and not rates_agree(info.fps, fps):
-        message = f"it runs at {_rate(info.fps)} frames/s, the production at {_rate(fps)}"
-        remedy = "export it at the production's rate, or correct fps in production.toml"
-        faults.append(Fault(message, remedy, str(path)))
     try:
         check_crop(crop, info.picture_size, path)
-        with closing(iter(Footage(path, crop=crop, fps=fps))) as pictures:
-            next(pictures)
+        if not faults:
+            with closing(iter(Footage(path, crop=crop, fps=fps))) as pictures:
+                next(pictures)
     except FacecapError as error:
         faults.append(error.fault)
     return FootageFacts(path, frames, info.picture_size, info.codec, tuple(faults), tuple(warnings))
 
 
-def _rate(fps: Fraction) -> str:
-    return str(fps) if fps.denominator == 1 else f"{float(fps):.6g}"
+def _check_times(path: Path, fps: Fraction) -> None:
+    """Hold the packets' times against the production's rate, as ingest will hold the pictures'.
 
-
-def with_neighbour(fault: Fault, path: Path) -> Fault:
-    """The fault of a missing file; where another beside it has nearly its name, the remedy says so."""
-    if "\\" in path.name:
-        return replace(fault, remedy="write / between folders, not \\")
-    try:
-        match = nearest(path.name, (member.name for member in path.parent.iterdir()))
-    except OSError:
-        return fault
-    # A pattern is like each of its own files, and was not meant to be one of them.
-    usable = match is not None and "%" not in path.name
-    return replace(fault, remedy=f"did you mean {match}?") if usable else fault
+    Raises FrameRateError: another rate, a variable rate, or frames that were dropped.
+    """
+    if is_pattern(path):
+        return
+    with open_video(path) as video:
+        stamps = [video.stamp(packet) for packet in video.packets()]
+        clock = FrameClock(video, fps)
+        for index, stamp in enumerate(sorted(stamp for stamp in stamps if stamp is not None)):
+            clock.seconds(index, stamp)

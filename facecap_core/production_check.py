@@ -139,6 +139,7 @@ def _check_shots(
 ) -> list[ShotReport]:
     """A report a shot, in the order of `shots`; several are looked at at once."""
     stop = Event()
+    taken = {path for shot in production.shots.values() for path in _files(shot)}
 
     def go_on() -> None:
         if stop.is_set():
@@ -146,7 +147,7 @@ def _check_shots(
 
     def look(shot: Shot) -> ShotReport:
         go_on()
-        return check_shot(shot, production, templates[shot.actor], go_on)
+        return check_shot(shot, production, templates[shot.actor], taken=taken, go_on=go_on)
 
     report(on_progress, Progress("check", 0, len(shots), unit="shots"))
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="check") as pool:
@@ -189,10 +190,9 @@ def _find_copies(checked: list[ShotReport], production: Production) -> None:
     """Warn where two shots have the same footage or cache: copied rows, or a validation shot that is trained on."""
     by_size: dict[tuple[str, int], list[tuple[ShotReport, Path]]] = defaultdict(list)
     for found in checked:
-        files = [("video", path) for path in found.shot.footage.values()]
-        files += [("cache", found.shot.cache)] if found.shot.cache else []
-        for kind, path in files:
+        for path in _files(found.shot):
             if path.is_file():
+                kind = "cache" if path == found.shot.cache else "video"
                 by_size[kind, path.stat().st_size].append((found, path))
     for (kind, _), members in by_size.items():
         first: dict[str, tuple[ShotReport, Path]] = {}
@@ -204,10 +204,16 @@ def _find_copies(checked: list[ShotReport], production: Production) -> None:
             if other is path:
                 continue
             message = f"its {kind} is that of {original.shot.name} too"
+            if original is found:
+                message = "two of its cameras have the same video"
             if {found.shot.split, original.shot.split} == {"train", "validation"}:
                 message += ": trained on and validated on, so the validation error flatters"
             warning = Fault(message, "use another file, or remove one of the rows", str(path))
             found.warnings.append(place_in_list(warning, found.shot, production))
+
+
+def _files(shot: Shot) -> list[Path]:
+    return [*shot.footage.values(), *([shot.cache] if shot.cache else [])]
 
 
 def _composition(actor: str, checked: list[ShotReport], fps: Fraction) -> Composition:

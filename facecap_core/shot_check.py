@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from facecap_core.cache_check import CacheFacts, check_cache
 from facecap_core.errors import Cancelled, FacecapError, Fault
-from facecap_core.footage_check import FootageFacts, check_footage, with_neighbour
+from facecap_core.footage_check import FootageFacts, check_footage
+from facecap_core.names import nearest
 from facecap_core.production import Production, Shot
 from facecap_core.template import Template
 
@@ -29,10 +30,18 @@ class ShotReport:
 
 
 def check_shot(
-    shot: Shot, production: Production, template: Template | None, go_on: GoOn
+    shot: Shot,
+    production: Production,
+    template: Template | None,
+    *,
+    taken: Set[Path] = frozenset(),
+    go_on: GoOn = lambda: None,
 ) -> ShotReport:
-    """Look at all files of a shot; without a template (it has a fault) not at the cache."""
-    look = _Look(shot, production)
+    """Look at all files of a shot; without a template (it has a fault) not at the cache.
+
+    `taken` are the files of all shots: none of them is proposed in place of a missing one.
+    """
+    look = _Look(shot, production, taken)
     look.footage()
     go_on()
     if shot.cache is not None and template is not None:
@@ -46,9 +55,10 @@ def check_shot(
 class _Look:
     """The report in the making."""
 
-    def __init__(self, shot: Shot, production: Production) -> None:
+    def __init__(self, shot: Shot, production: Production, taken: Set[Path]) -> None:
         self.report = ShotReport(shot)
         self.production = production
+        self.taken = taken
 
     def fault(self, fault: Fault) -> None:
         self.report.faults.append(place_in_list(fault, self.report.shot, self.production))
@@ -63,7 +73,7 @@ class _Look:
             facts = check_footage(path, crop=actor.cameras[camera].crop, fps=self.production.fps)
             self.report.footage[camera] = facts
             for fault in facts.faults:
-                self.fault(fault)
+                self.fault(self.with_neighbour(fault, path))
             for warning in facts.warnings:
                 self.warn(warning)
         if main not in shot.footage:
@@ -90,7 +100,7 @@ class _Look:
         except Cancelled:
             raise
         except FacecapError as error:
-            self.fault(error.fault if path.exists() else with_neighbour(error.fault, path))
+            self.fault(self.with_neighbour(error.fault, path))
             return
         for fault in facts.faults:
             self.fault(fault)
@@ -100,6 +110,19 @@ class _Look:
             message = f"the cache has {facts.frames} frames, the video {self.report.frames}"
             remedy = "export both over the same range of frames"
             self.fault(Fault(message, remedy, str(path)))
+
+    def with_neighbour(self, fault: Fault, path: Path) -> Fault:
+        """For a missing file, the remedy names the one beside it that was probably meant."""
+        if path.exists() or "%" in path.name:
+            return fault
+        if "\\" in path.name:
+            return replace(fault, remedy="write / between folders, not \\")
+        try:
+            names = [member.name for member in path.parent.iterdir() if member not in self.taken]
+        except OSError:
+            return fault
+        match = nearest(path.name, names)
+        return replace(fault, remedy=f"did you mean {match}?") if match else fault
 
 
 def place_in_list(fault: Fault, shot: Shot, production: Production) -> Fault:

@@ -11,11 +11,11 @@ import typer
 
 from farm.check_tables import as_json, print_report
 from farm.context import ProductionOption, find
+from farm.exit_codes import JOB_FAILED, OK
 
 if TYPE_CHECKING:
+    from facecap_core.errors import Fault
     from facecap_core.progress import OnProgress, Progress
-
-FAULTS_FOUND = 100
 
 
 def check(
@@ -48,13 +48,17 @@ def check(
     if found is not None:
         with _bar() as on_progress:
             report = check_production(found, actor=actor, on_progress=on_progress)
-    faults = faults + (report.faults if report else [])
-    warnings = report.warnings if report else []
+    faults = sorted(faults + (report.faults if report else []), key=_place)
+    warnings = sorted(report.warnings if report else [], key=_place)
     if json_wanted:
         typer.echo(json.dumps(as_json(found, report, faults, warnings), indent=2))
     else:
         print_report(found, report, faults, warnings)
-    raise typer.Exit(FAULTS_FOUND if faults else 0)
+    raise typer.Exit(JOB_FAILED if faults else OK)
+
+
+def _place(fault: Fault) -> tuple[bool, int]:
+    return fault.file.endswith(".csv"), fault.line or 0
 
 
 @contextmanager
