@@ -20,12 +20,14 @@ class Network(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         width, height = config.input_size
-        before = 1
+        before, (kernel, stride) = 1, config.stem
         for channels, refine in zip(config.channels, config.refine, strict=True):
-            layers += [nn.Conv2d(before, channels, 3, stride=2, padding=1), nn.ReLU(inplace=True)]
+            padding = (kernel - stride + 1) // 2
+            layers += [nn.Conv2d(before, channels, kernel, stride, padding), nn.ReLU(inplace=True)]
             if refine:
                 layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True)]
-            width, height, before = (width + 1) // 2, (height + 1) // 2, channels
+            width, height, before = -(-width // stride), -(-height // stride), channels
+            kernel, stride = 3, 2
         self.features = nn.Sequential(*layers)
         self.drop = nn.Dropout(config.dropout)
         self.fc = nn.Linear(before * width * height, config.components)

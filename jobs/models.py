@@ -43,6 +43,14 @@ def list_models(store: Path, actors: Iterable[str]) -> list[ModelSummary]:
     return sorted(found, key=lambda model: (model.date, model.model), reverse=True)
 
 
+def model_facts(store: Path, actor: str, model: str) -> dict[str, Any]:
+    """The whole of a model's model.json."""
+    facts: dict[str, Any] = json.loads(
+        (StorePaths(store).model(actor, model) / "model.json").read_text(encoding="utf-8")
+    )
+    return facts
+
+
 def choose_model(store: Path, actor: str, model: str | None) -> ModelSummary:
     """The named model of an actor (a unique beginning will do); None: the newest.
 

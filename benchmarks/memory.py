@@ -1,0 +1,131 @@
+"""Does memory stay flat as shots grow? Peak resident memory of ingest and inference, short and long shot.
+
+    python -m benchmarks.memory [--quick]
+
+Synthesises the footage, trains the `cpu` network for a few steps on noise (its weights do not matter here), and
+runs each piece of work in a process of its own. Prints megabytes and the ratio long : short.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+CROP = (120, 160, 960, 1280)
+SIZE = (1200, 1600)
+
+
+def make_video(path: Path, frames: int) -> None:
+    import av
+
+    rng = np.random.default_rng(0)
+    base = (
+        rng.integers(60, 180, (SIZE[1] // 16, SIZE[0] // 16), dtype=np.uint8)
+        .repeat(16, 0)
+        .repeat(16, 1)
+    )
+    luma = np.ascontiguousarray(base)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        for i in range(frames):
+            frame = av.VideoFrame.from_ndarray(np.roll(luma, 3 * (i % 50), axis=1), format="gray")
+            for packet in stream.encode(frame.reformat(format="yuv420p")):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+
+
+def make_model(folder: Path) -> None:
+    import torch
+
+    from facecap_core.config import resolve
+    from facecap_core.training import train
+    from facecap_core.trainingset import Examples
+
+    luma = torch.randint(0, 256, (32, 160, 120), dtype=torch.uint8)
+    facts = {
+        "actor": "a",
+        "model": "m",
+        "units": "cm",
+        "fps": "30",
+        "cameras": ["center"],
+        "crop": {"center": list(CROP)},
+        "picture_size": {"center": list(SIZE)},
+        "topology_sha256": "none",
+    }
+    train(
+        Examples(luma, torch.randn(32, 15000), (("s", 32),)),
+        None,
+        resolve("cpu", ["schedule.epochs=1"]),
+        animated=np.arange(5000),
+        facts=facts,
+        model_directory=folder / "model",
+        state_directory=folder / "state",
+        device="cpu",
+    )
+
+
+def work(kind: str, folder: Path, frames: int) -> None:
+    """Runs in a process of its own; prints its peak memory in MB."""
+    import resource
+
+    video, out = folder / f"{frames}.mp4", folder / f"{kind}{frames}.zarr"
+    if kind == "ingest":
+        from facecap_core.ingest import ingest_frames
+
+        ingest_frames(video, crop=CROP, fps=Fraction(30), destination=out)
+    else:
+        from facecap_core.inference import infer_shot
+
+        infer_shot(
+            folder / "model", video, fps=Fraction(30), destination=out, device="cpu", threads=1
+        )
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="300 and 1200 frames instead of 6000")
+    parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        work(options.work[0], Path(options.work[1]), int(options.work[2]))
+        return
+    short, long = 300, 1200 if options.quick else 6000
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_model(folder)
+        for frames in (short, long):
+            make_video(folder / f"{frames}.mp4", frames)
+        print(f"{'':10} {short:>6} frames {long:>6} frames   ratio   (peak MB)")
+        for kind in ("ingest", "infer"):
+            peaks = []
+            for frames in (short, long):
+                command = [
+                    sys.executable,
+                    "-m",
+                    "benchmarks.memory",
+                    "--work",
+                    kind,
+                    name,
+                    str(frames),
+                ]
+                ran = subprocess.run(
+                    command, check=True, capture_output=True, text=True, env=os.environ
+                )
+                peaks.append(float(ran.stdout.split()[-1]))
+            print(f"{kind:10} {peaks[0]:13.0f} {peaks[1]:13.0f} {peaks[1] / peaks[0]:7.3f}")
+
+
+if __name__ == "__main__":
+    main()

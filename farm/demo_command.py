@@ -1,0 +1,186 @@
+"""farm demo: a made-up actor, all the way from footage to a report, on a local Ray head."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from farm.exit_codes import OF_JOB_STATE
+
+if TYPE_CHECKING:
+    from facecap_core.production import Production
+    from jobs.request import Request
+
+STEPS = 6
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where to make the production.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="Of the actor, the motion and the training.")] = 2017,
+    scale: Annotated[float, typer.Option(help="Length of the shots, against the usual.")] = 1.0,
+) -> None:
+    """A made-up actor: footage, check, ingest, train, infer and a report, in minutes.
+
+    Everything runs as it would with your own footage: the folder that it makes is a production like
+    any other, and the jobs run on a local Ray head, which is started for it and ended after it
+    unless it ran before. Run it again and only what is missing is done.
+
+    Examples:
+
+    farm demo
+
+    farm demo /tmp/demo --seed 7
+    """
+    from facecap_core.errors import ProductionError
+    from facecap_core.production import load_production
+    from farm.head import LocalHead
+    from jobs.planning import plan_infer, plan_train
+
+    started = time.monotonic()
+    folder = folder.absolute()
+    _footage(folder, seed, scale)
+    production = load_production(folder)
+    _say(2, "check what a studio would have handed over")
+    from facecap_core.production_check import check_production
+
+    checked = check_production(production)
+    if checked.faults:
+        raise ProductionError(checked.faults)
+    typer.echo(f"      {len(production.shots)} shots, no faults", err=True)
+    head = LocalHead()
+    ran_before = head.state() is not None
+    _say(3, "start a Ray head on this machine")
+    state = head.up()
+    typer.echo(f"      dashboard: {state.dashboard} (token: farm dashboard)", err=True)
+    try:
+        from facecap_core.config import resolve
+
+        actor = next(iter(production.actors))
+        _say(4, "ingest the tracked shots, train the actor's network")
+        config = resolve("demo", [f"seed={seed}"])
+        _run(production, plan_train(production, actor=actor, config=config, camera=None))
+        _say(5, "solve the bulk shots")
+        _run(production, plan_infer(production, actor=actor, shots=None, model=None))
+    finally:
+        if not ran_before:
+            head.down()
+    _say(6, "score against the truth that no real shoot has, write the report")
+    _result(production, actor, started)
+
+
+def _footage(folder: Path, seed: int, scale: float) -> None:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from facecap_core import progress
+    from facecap_core.errors import ConfigError
+    from facecap_core.files import write_text_atomically
+    from facecap_core.madeup.production import make_production
+
+    made = folder / "made.txt"
+    request = f"seed {seed}, scale {scale:g}\n"
+    _say(1, f"film a made-up actor in {folder}")
+    if made.exists() and made.read_text() == request:
+        typer.echo("      is there already", err=True)
+        return
+    begun = folder / "making.txt"  # tells our own interrupted work from somebody's production
+    if (folder / "production.toml").exists() and not (made.exists() or begun.exists()):
+        raise ConfigError("holds a production already", remedy="name another folder", file=folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text_atomically(begun, request)
+    made.unlink(missing_ok=True)
+    columns = (
+        TextColumn("      footage"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} frames"),
+    )
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task("footage", total=None)
+
+        def show(moment: progress.Progress) -> None:
+            bar.update(task, completed=moment.done, total=moment.total)
+
+        make_production(
+            folder, seed=seed, scale=scale, workers=os.cpu_count() or 1, on_progress=show
+        )
+    write_text_atomically(made, request)
+    begun.unlink()
+
+
+def _run(production: Production, request: Request) -> None:
+    from farm.follow import follow
+    from farm.status_tables import print_result
+    from farm.submission import submit
+    from jobs.records import Options
+
+    submitted = submit(production, request, Options(), None)
+    status = follow(submitted.ledger, timeout=None)
+    if OF_JOB_STATE[status.state]:
+        print_result(status)
+        raise typer.Exit(OF_JOB_STATE[status.state])
+
+
+def _result(production: Production, actor: str, started: float) -> None:
+    from facecap_core.report import write_report
+    from farm.tables import print_table
+    from jobs.models import choose_model, model_facts
+
+    model = choose_model(production.store, actor, None)
+    validation = model_facts(production.store, actor, model.model)["validation"]
+    bulk_shots, bulk_mm = _score(production, actor)
+    page = production.folder / "report.html"
+    write_report(production, actor, model.model, page)
+    network, mean_shape = validation["rmse_mm"], validation["mean_shape_rmse_mm"]
+    rows = [
+        ["mean shape of the training frames", f"{validation['frames']} validation", mean_shape],
+        ["the network", f"{validation['frames']} validation", network],
+        ["the network, against the truth", f"{bulk_shots} bulk shots", bulk_mm],
+        ["floor of the PCA basis", "validation", validation["pca_floor_rmse_mm"]],
+    ]
+    print_table(
+        ["error over the animated vertices", "frames", "rmse mm"],
+        [[what, frames, f"{value:.3f}"] for what, frames, value in rows],
+        right=["rmse mm"],
+    )
+    seconds = time.monotonic() - started
+    typer.echo(
+        f"{mean_shape / network:.1f} times better than the mean shape, {seconds:.0f} s in all"
+    )
+    typer.echo(f"look at {page}")
+    typer.echo(f"the vertices: {production.store / 'vertices' / actor}")
+    typer.echo("your own footage: farm init DIR")
+
+
+def _score(production: Production, actor: str) -> tuple[int, float]:
+    """How many bulk shots there are, and their error against the truth, in mm."""
+    import numpy as np
+
+    from facecap_core.evaluation import pooled_rmse_mm
+    from facecap_core.scoring import score_shot
+    from facecap_core.store_paths import StorePaths
+    from facecap_core.template import read_animated, read_template
+
+    settings = production.actors[actor]
+    template = read_template(settings.template)
+    assert settings.animated is not None
+    animated = read_animated(settings.animated, template.vertex_count)
+    bulk = production.shots_of(actor, split="")
+    errors = [
+        score_shot(
+            StorePaths(production.store).vertices(actor, shot.name),
+            production.folder / "truth" / f"{shot.name}.pc2",
+            template=template,
+            animated=animated,
+            mm_per_unit=production.mm_per_unit,
+        )
+        for shot in bulk
+    ]
+    return len(bulk), pooled_rmse_mm(np.concatenate(errors))
+
+
+def _say(step: int, text: str) -> None:
+    typer.echo(f"[{step}/{STEPS}] {text}", err=True)
