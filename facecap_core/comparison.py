@@ -22,7 +22,9 @@ BACKGROUND = (0.925, 0.933, 0.941)
 _EVEN = Lighting(
     lights=(Light((0.0, 0.2, 1.0), (0.25, 0.25, 0.25)),), ambient=(0.75, 0.75, 0.75), wrap=0.0
 )
-_HEAD, _FOOT = 26, 64  # rows above and below the panels of the moving face
+# Rows of the moving face above its panels. The curve is at the top, since players cover the bottom.
+_CURVE, _NAMES = 62, 26
+_HEAD = _CURVE + _NAMES
 _PITCH = 8  # columns a digit of its readout takes
 
 
@@ -72,7 +74,7 @@ class MeshPictures:
 def moving_face(clip: Clip, pictures: MeshPictures) -> Iterator[np.ndarray]:
     """The frames of the moving face, uint8 [y, x, rgb]: input, target, result, difference.
 
-    Below them runs the error of the clip, with the moment that is shown; sides are even, as video needs.
+    Above them runs the error of the clip, with the moment that is shown; sides are even, as video needs.
     """
     width, height = pictures.size
     still = _surround(clip, pictures)
@@ -90,17 +92,16 @@ def moving_face(clip: Clip, pictures: MeshPictures) -> Iterator[np.ndarray]:
         for column, panel in enumerate(panels):
             picture[_HEAD : _HEAD + height, column * width : (column + 1) * width] = panel
         at = curve_left + round((curve_width - 1) * index / max(frames - 1, 1))
-        picture[_HEAD + height + 6 : -6, at - 1 : at + 1] = (213, 94, 0)
-        foot = _HEAD + height
-        _write(picture, glyphs, f"{clip.first_frame + index:6d}", foot + 12, 56)
-        _write(picture, glyphs, f"{clip.rmse_mm[index]:6.2f}", foot + 36, 56)
+        picture[6 : _CURVE - 2, at - 1 : at + 1] = (213, 94, 0)
+        _write(picture, glyphs, f"{clip.first_frame + index:6d}", 10, 56)
+        _write(picture, glyphs, f"{clip.rmse_mm[index]:6.2f}", 34, 56)
         yield picture
 
 
 def film_size(pictures: MeshPictures) -> tuple[int, int]:
     """Width and height of the pictures of `moving_face`."""
     width, height = pictures.size
-    return width * 4, height + _HEAD + _FOOT
+    return width * 4, height + _HEAD
 
 
 def encode_h264(pictures: Iterator[np.ndarray], *, fps: Fraction, quality: int = 24) -> bytes:
@@ -108,7 +109,7 @@ def encode_h264(pictures: Iterator[np.ndarray], *, fps: Fraction, quality: int =
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=fps)
-        stream.options = {"crf": str(quality), "preset": "medium", "tune": "animation"}
+        stream.options = {"crf": str(quality), "preset": "fast", "tune": "animation"}
         stream.pix_fmt = "yuv420p"
         started = False
         for picture in pictures:
@@ -134,13 +135,15 @@ def _surround(clip: Clip, pictures: MeshPictures) -> np.ndarray:
             f"difference, 0 to {pictures.highest_mm:g} mm",
         )
         for column, name in enumerate(names):
-            figure.text((column + 0.5) / 4, 1 - _HEAD / 2 / rows, name, ha="center", va="center")
+            figure.text(
+                (column + 0.5) / 4, 1 - (_HEAD - _NAMES / 2) / rows, name, ha="center", va="center"
+            )
         for line, label, unit in ((20, "frame", ""), (44, "RMSE", "mm")):
-            y = (_FOOT - line) / rows
+            y = 1 - line / rows
             figure.text(10 / columns, y, label, va="center", color="#555555")
             figure.text((60 + 6 * _PITCH) / columns, y, unit, va="center", color="#555555")
         axes = figure.add_axes(
-            (0.15, 6 / rows, 3.35 / 4, (_FOOT - 12) / rows), xticks=[], yticks=[]
+            (0.15, 1 - (_CURVE - 4) / rows, 3.35 / 4, (_CURVE - 12) / rows), xticks=[], yticks=[]
         )
         for spine in axes.spines.values():
             spine.set_visible(False)

@@ -166,12 +166,21 @@ def convergence(
                 markersize=3,
             )
         last = max((row.epoch for row in rows), default=1)
+        losses = [
+            loss
+            for row in rows
+            for loss in (row.training_loss_cm2, row.validation_loss_cm2)
+            if loss is not None and loss > 0
+        ]
+        # A basis that holds every target has a floor of nearly zero, for which no decades are spent.
+        lowest = min(losses, default=1e-4) / 4
         for label, rmse_mm in (("mean shape", mean_shape_mm), ("PCA floor", pca_floor_mm)):
-            if rmse_mm:
-                loss = float(losses_cm2(rmse_mm))
+            if rmse_mm is not None:
+                loss = max(float(losses_cm2(rmse_mm)), lowest)
+                below = " (below)" if loss == lowest else ""
                 axes.axhline(loss, color=_INK, linewidth=0.8, linestyle=(0, (2, 3)))
                 axes.annotate(
-                    label,
+                    f"{label}{below}",
                     (1.0, loss),
                     xycoords=("axes fraction", "data"),
                     xytext=(-4, 3),
@@ -208,8 +217,8 @@ def colour_bar(highest_mm: float, *, name: str, label: str = "difference (mm)") 
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(4.2, 0.62), layout="constrained")
         axes = figure.subplots()
-        ramp = np.linspace(0.0, 1.0, 256)[None]
-        axes.imshow(ramp, cmap=ERROR_COLOURS, aspect="auto", extent=(0, highest_mm, 0, 1))
+        ramp = error_colours(np.linspace(0.0, highest_mm, 256), highest_mm)[None]
+        axes.imshow(ramp, aspect="auto", extent=(0, highest_mm, 0, 1))
         axes.set_yticks([])
         marks = np.linspace(0.0, highest_mm, 5)
         axes.set_xticks(marks, [*(f"{mark:g}" for mark in marks[:-1]), f"≥ {highest_mm:g}"])
@@ -222,14 +231,14 @@ def colour_bar(highest_mm: float, *, name: str, label: str = "difference (mm)") 
 
 def error_colours(distance_mm: np.ndarray, highest_mm: float) -> np.ndarray:
     """Heat-map colours of distances [...], as float32 [..., rgb] between 0 and 1."""
-    share = np.clip(np.asarray(distance_mm) / highest_mm, 0.0, 1.0)
+    # The map's last, black colours would hide the shading of the mesh.
+    share = 0.92 * np.clip(np.asarray(distance_mm) / highest_mm, 0.0, 1.0)
     return np.asarray(mpl.colormaps[ERROR_COLOURS](share)[..., :3], dtype=np.float32)
 
 
-def scale_top_mm(distance_mm: np.ndarray) -> float:
-    """A round top for a heat map that all but the largest of these distances reach."""
-    top = float(np.quantile(distance_mm, 0.998)) if distance_mm.size else 0.0
-    return _round_up(max(top, 1e-3))
+def scale_top_mm(rmse_mm: float) -> float:
+    """A round top for heat maps: about four times the RMSE, so that usual differences have colour."""
+    return _round_up(max(4.0 * rmse_mm, 1e-3))
 
 
 def jpeg(picture: np.ndarray, *, quality: int = 85) -> bytes:

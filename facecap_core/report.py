@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import resources
@@ -205,10 +206,17 @@ def _errors(
 
     marks = telling_frames(validation.shots, apart=max(1, round(fps)))
     stills = [clip(mark.shot, mark.frame, mark.frame + 1) for mark in marks]
-    top_mm = scale_top_mm(np.concatenate([still.distance_mm for still in stills]))
+    top_mm = scale_top_mm(validation.rmse_mm)
     lively = clip(*liveliest(validation.shots, max(2, round(clip_seconds * fps))))
     view = pictures.View(work.template, validation.bounds, work.model.device)
+    with _one_thread():
+        drawn = {
+            "marked": pictures.marked_frames(view, top_mm, marks, stills, fps),
+            "mean_map": pictures.mean_map(view, validation),
+            "film": pictures.film(view, top_mm, lively, fps, on_progress),
+        }
     return {
+        **drawn,
         "frames": validation.frames,
         "animated": len(work.animated),
         "rmse_mm": validation.rmse_mm,
@@ -216,10 +224,18 @@ def _errors(
         "shots": tables.shot_rows(validation, work.categories),
         "chart": error_over_time(validation.shots, marks, all_mm=validation.rmse_mm),
         "bar": colour_bar(top_mm, name="difference"),
-        "marked": pictures.marked_frames(view, top_mm, marks, stills, fps),
-        "mean_map": pictures.mean_map(view, validation),
-        "film": pictures.film(view, top_mm, lively, fps, on_progress),
     }
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Drawing is many small steps, which several threads only hold up, on a busy machine sixfold."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _convergence(directory: Path, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def marked_frames(
 def mean_map(view: View, validation: Validation) -> dict[str, Any]:
     """The face at rest in the colours of each vertex' mean distance, with a scale of its own."""
     distance = validation.mean_distance_mm
-    top = scale_top_mm(distance)
+    top = scale_top_mm(float(distance.mean()) / 1.5)
     pictures = view.pictures(STILL, top, supersample=2)
     return {
         **_picture(pictures.difference(view.template.positions, distance), ""),
