@@ -23,7 +23,7 @@ def test_the_launcher_accepts_it(config):
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("idle_timeout_minutes", -1), ("max_wokers", 3), ("file_mounts", "token")]
+    ("key", "value"), [("idle_timeout_minutes", -1), ("max_wokers", 3), ("max_workers", "many")]
 )
 def test_the_launcher_would_refuse_a_slip(config, key, value):
     broken = {**copy.deepcopy(config), key: value}

@@ -1,0 +1,156 @@
+"""Requests: the same request is the same job, and only sound ones are read."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from pydantic import ValidationError
+from tiny_production import make_production, write_shots
+
+from facecap_core.config import resolve
+from facecap_core.errors import ModelError, ProductionError, StoreError
+from facecap_core.names import is_name
+from facecap_core.production import load_production
+from jobs.planning import plan_infer, plan_ingest, plan_train
+from jobs.request import InferRequest, IngestRequest, TrainRequest, job_id, parse_request
+
+SETTINGS = {"fps": "30", "units": "cm", "actors": {"ada": {"crops": {"center": [0, 0, 3, 4]}}}}
+REQUESTS = [
+    IngestRequest(settings=SETTINGS, actors=("ada",), shots=("a", "b")),
+    TrainRequest(
+        settings=SETTINGS,
+        actor="ada",
+        camera="center",
+        training=("a",),
+        validation=("b",),
+        config=resolve("cpu").model_dump(mode="json"),
+    ),
+    InferRequest(
+        settings=SETTINGS, models={"ada": "cpu-1"}, cameras={"ada": "center"}, shots=("a", "b")
+    ),
+]
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda r: r.kind)
+def test_json_round_trip_keeps_the_job(request_):
+    again = parse_request(request_.model_dump_json(indent=3))
+    assert again == request_
+    assert job_id(again) == job_id(request_)
+    assert is_name(job_id(request_))
+    assert job_id(request_).startswith(f"{request_.kind}-ada-")
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda r: r.kind)
+def test_order_of_keys_does_not_matter(request_):
+    def reversed_keys(value):
+        if isinstance(value, dict):
+            return {key: reversed_keys(value[key]) for key in reversed(value)}
+        return value
+
+    values = reversed_keys(request_.model_dump(mode="json"))
+    assert job_id(parse_request(json.dumps(values))) == job_id(request_)
+
+
+@pytest.mark.parametrize(
+    ("number", "change"),
+    [
+        (0, {"shots": ("a",)}),
+        (0, {"shots": ("b", "a")}),
+        (0, {"cameras": ("left",)}),
+        (0, {"settings": {**SETTINGS, "fps": "25"}}),
+        (1, {"validation": ()}),
+        (1, {"camera": "left"}),
+        (1, {"config": resolve("cpu", ["seed=1"]).model_dump(mode="json")}),
+        (2, {"models": {"ada": "cpu-2"}}),
+    ],
+)
+def test_any_change_is_another_job(number, change):
+    request = REQUESTS[number]
+    assert job_id(request.model_copy(update=change)) != job_id(request)
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc", ".hidden", "a/b", "a\nb", "", "-rf", "x" * 200])
+def test_hostile_names_are_refused(name):
+    with pytest.raises(ValidationError):
+        IngestRequest(settings=SETTINGS, actors=("ada",), shots=(name,))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        '{"kind": "erase", "shots": ["a"]}',
+        REQUESTS[0].model_dump_json()[:-9],
+        json.dumps({**REQUESTS[0].model_dump(mode="json"), "shell": "rm"}),
+        json.dumps({**REQUESTS[0].model_dump(mode="json"), "schema_version": 2}),
+    ],
+)
+def test_damaged_requests_are_named(text):
+    with pytest.raises(StoreError, match=r"jobs/x/request\.json"):
+        parse_request(text, "jobs/x/request.json")
+
+
+@pytest.fixture(scope="module")
+def production(tmp_path_factory):
+    folder = make_production(tmp_path_factory.mktemp("tiny"), train=2, validation=1, bulk=2)
+    return load_production(folder)
+
+
+def test_plans_take_the_shots_of_their_split(production):
+    assert plan_ingest(production, actor=None, shots=None, camera=None).shots == (
+        "train_0",
+        "train_1",
+        "validation_0",
+    )
+    train = plan_train(production, actor="ada", config=resolve("demo"), camera=None)
+    assert train.training == ("train_0", "train_1")
+    assert train.validation == ("validation_0",)
+    assert train.camera == "center"
+    assert train.model.startswith("demo-")
+    assert is_name(train.model)
+
+
+def test_infer_takes_the_newest_model(production):
+    with pytest.raises(ModelError, match="no model yet"):
+        plan_infer(production, actor="ada", shots=None, model=None)
+    for name, date in (("old-1", "2026-01-01T00:00:00"), ("new-1", "2026-02-01T00:00:00")):
+        folder = production.store / "models" / "ada" / name
+        folder.mkdir(parents=True)
+        facts = {"model": name, "cameras": ["center"], "made": {"date": date}}
+        (folder / "model.json").write_text(json.dumps(facts))
+    request = plan_infer(production, actor="ada", shots=None, model=None)
+    assert request.models == {"ada": "new-1"}
+    assert request.cameras == {"ada": "center"}
+    assert request.shots == ("bulk_0", "bulk_1")
+    assert plan_infer(production, actor="ada", shots=None, model="old").models == {"ada": "old-1"}
+    with pytest.raises(ModelError, match=r"did you mean 'old-1'"):
+        plan_infer(production, actor="ada", shots=None, model="oldd-1")
+
+
+def test_a_request_does_not_depend_on_where_the_production_is_mounted(production, tmp_path):
+    moved = make_production(tmp_path / "elsewhere")
+    (moved / "shots.csv").write_bytes(production.shots_path.read_bytes())
+    request = plan_ingest(production, actor="ada", shots=None, camera=None)
+    again = plan_ingest(load_production(moved), actor="ada", shots=None, camera=None)
+    assert job_id(again) == job_id(request)
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"actor": "adda"}, r"did you mean 'ada'"),
+        ({"camera": "centre"}, r"did you mean 'center'"),
+    ],
+)
+def test_a_slip_is_named_with_the_nearest(production, choice, message):
+    with pytest.raises(ProductionError, match=message):
+        plan_ingest(production, **{"actor": None, "shots": None, "camera": None, **choice})
+
+
+def test_nothing_to_train_on_is_an_error(tmp_path):
+    folder = make_production(tmp_path / "bare")
+    write_shots(folder, [("x", "ada", "rom", "", "", "footage/x.mp4")])
+    with pytest.raises(ProductionError, match="no shots of split train"):
+        plan_train(load_production(folder), actor="ada", config=resolve("demo"), camera=None)
