@@ -76,7 +76,11 @@ class AlembicMesh:
         """float32 [vertex, xyz]."""
         # By index: a number given to ISampleSelector is taken as seconds, whatever its type.
         points = _array(self._samples[frame])
-        if points.shape != (self.vertex_count, 3):
+        if points.ndim != 2 or points.shape[1] != 3:
+            raise PointCacheError(
+                f"frame {frame} of {self._name} holds no points", remedy="export it again"
+            )
+        if len(points) != self.vertex_count:
             raise PointCacheError(
                 f"frame {frame} of {self._name} has {len(points)} points, the template has {self.vertex_count}",
                 remedy="export a mesh of fixed topology",

@@ -115,6 +115,12 @@ def read_numbers(
     return numbers
 
 
+def as_float32(numbers: NDArray) -> NDArray[np.float32]:
+    """The same numbers; what float32 cannot hold becomes infinite, and `read` refuses it by name."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return numbers.astype(np.float32, copy=False)
+
+
 def check_vertex_count(found: int, wanted: int, path: Path) -> None:
     """Raises `PointCacheError` when the cache is of another mesh than the template."""
     if found != wanted:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -36,6 +37,7 @@ START = (
 ANSWER = struct.Struct("<4sQ")  # ABOU(t), DATA or FAIL, and the bytes that follow
 LONGEST_TEXT = 2**20
 PATIENCE_SECONDS = 600.0
+USD_MESSAGE = re.compile(r"Error in '.*?' at line \d+ in file .*? : '(?P<words>.*)")
 MEMORY_BYTES = 16 * 2**30
 
 
@@ -191,12 +193,15 @@ def _send_fault(output: BinaryIO, message: str, remedy: str) -> None:
 
 
 def _words(error: Exception) -> str:
-    """The last line of an error of a library that writes many, or writes what is no text."""
+    """What a library says, less its own source lines; it may say much, or what is no text."""
     try:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    except UnicodeDecodeError:
-        lines = []
-    return lines[-1][:300] if lines else type(error).__name__
+    except UnicodeDecodeError:  # USD repeats the damaged place, byte by byte
+        return "damaged text"
+    if not lines:
+        return type(error).__name__
+    placed = USD_MESSAGE.match(lines[0])
+    return (placed["words"].rstrip("'") if placed else lines[-1])[:300]
 
 
 def _limit(file_bytes: int) -> None:

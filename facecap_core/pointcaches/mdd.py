@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from facecap_core.errors import PointCacheError
 from facecap_core.pointcaches.cache import (
     PointCache,
+    as_float32,
     check_size,
     check_vertex_count,
     open_binary,
@@ -72,7 +73,8 @@ class MddCache(PointCache):
             check_size(size, expected, path, f"{frames} frames of {points} points")
         check_vertex_count(points, vertex_count, path)
         times = read_numbers(self._file, path, offset=HEADER.size, count=frames, dtype=BIG_FLOAT)
-        seconds = times.astype(np.float64)
+        with np.errstate(invalid="ignore"):  # a damaged time is told of below
+            seconds = times.astype(np.float64)
         self.fps, remark = rate_of_times(seconds, FLOAT32_ROUNDING)
         if remark:
             notes.append(remark)
@@ -88,7 +90,7 @@ class MddCache(PointCache):
             count=(stop - start) * self.vertex_count * 3,
             dtype=BIG_FLOAT,
         )
-        return numbers.astype(np.float32).reshape(-1, self.vertex_count, 3)
+        return as_float32(numbers).reshape(-1, self.vertex_count, 3)
 
     def close(self) -> None:
         self._file.close()

@@ -141,7 +141,8 @@ def transformed(points: NDArray[np.float32], matrix: Matrix | None) -> NDArray[n
     """Points [vertex, xyz] moved by a matrix, or as they are."""
     if matrix is None:
         return points
-    return (points.astype(np.float64) @ matrix[:3, :3] + matrix[3, :3]).astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # the caller names what is not finite
+        return (points.astype(np.float64) @ matrix[:3, :3] + matrix[3, :3]).astype(np.float32)
 
 
 def unit_name(meters: float) -> str | None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from facecap_core.errors import PointCacheError
 from facecap_core.pointcaches.cache import (
     PointCache,
+    as_float32,
     check_size,
     check_vertex_count,
     open_binary,
@@ -108,13 +109,13 @@ class NpyCache(PointCache):
         frames, vertices, size = stop - start, self.vertex_count, self._dtype.itemsize
         if not self._fortran:
             numbers = self._numbers(start * vertices * 3 * size, frames * vertices * 3)
-            return _float32(numbers).reshape(frames, vertices, 3)
+            return as_float32(numbers).reshape(frames, vertices, 3)
         # Frames lie innermost: one run of them for every coordinate of every vertex.
         positions = np.empty((frames, vertices, 3), np.float32)
         for run in range(3 * vertices):
             offset = (run * self.frame_count + start) * size
             axis, vertex = divmod(run, vertices)
-            positions[:, vertex, axis] = _float32(self._numbers(offset, frames))
+            positions[:, vertex, axis] = as_float32(self._numbers(offset, frames))
         return positions
 
     def _numbers(self, offset: int, count: int) -> NDArray:
@@ -124,10 +125,3 @@ class NpyCache(PointCache):
 
     def close(self) -> None:
         self._file.close()
-
-
-def _float32(numbers: NDArray) -> NDArray[np.float32]:
-    with np.errstate(
-        over="ignore"
-    ):  # a double beyond float32 becomes infinite and is refused by name
-        return numbers.astype(np.float32, copy=False)

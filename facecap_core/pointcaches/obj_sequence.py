@@ -78,16 +78,18 @@ class ObjSequence(PointCache):
             return None
         if [line for line in lines if line.startswith(b"f ")] != self._face_lines:
             return None
-        points = [line for line in lines if line.startswith(b"v ")]
-        if len(points) != self.vertex_count or any(b"_" in line for line in points):
+        points = b" ".join([line for line in lines if line.startswith(b"v ")])
+        words = points.split()
+        if len(words) != 4 * self.vertex_count or b"_" in points:
             return None
+        del words[
+            ::4
+        ]  # the `v` of each line, or a number, if lines differ in length: then float() fails
         try:
-            numbers = [tuple(map(float, line.split(None, 4)[1:4])) for line in points]
             with np.errstate(over="ignore"):
-                positions = np.array(numbers, np.float32)
+                return np.array(list(map(float, words)), np.float32).reshape(-1, 3)
         except ValueError:
             return None
-        return positions if positions.shape == (self.vertex_count, 3) else None
 
     def close(self) -> None:
         """Nothing is held open between frames."""

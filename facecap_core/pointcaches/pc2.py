@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from facecap_core.errors import PointCacheError
 from facecap_core.pointcaches.cache import (
     PointCache,
+    as_float32,
     check_size,
     check_vertex_count,
     open_binary,
@@ -88,7 +89,7 @@ class Pc2Cache(PointCache):
             count=(stop - start) * self.vertex_count * 3,
             dtype=np.dtype("<f4"),
         )
-        return numbers.astype(np.float32, copy=False).reshape(-1, self.vertex_count, 3)
+        return as_float32(numbers).reshape(-1, self.vertex_count, 3)
 
     def close(self) -> None:
         self._file.close()

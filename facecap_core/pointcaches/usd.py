@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecap_core.errors import PointCacheError
+from facecap_core.pointcaches.cache import as_float32
 from facecap_core.pointcaches.native import (
     Candidate,
     MeshPolygons,
@@ -130,12 +131,16 @@ class UsdMesh:
     def _sample(self, time: Any, frame: int) -> NDArray[np.float32]:
         value = self._points.Get(time)
         points = np.empty((0, 3)) if value is None else np.array(value)
-        if points.shape != (self.vertex_count, 3):
+        if points.ndim != 2 or points.shape[1] != 3 or points.dtype.kind != "f":
+            raise PointCacheError(
+                f"frame {frame} of {self._name} holds no points", remedy="export it again"
+            )
+        if len(points) != self.vertex_count:
             raise PointCacheError(
                 f"frame {frame} of {self._name} has {len(points)} points, the template has {self.vertex_count}",
                 remedy="export a mesh of fixed topology",
             )
-        return transformed(points.astype(np.float32, copy=False), self._matrix)
+        return transformed(as_float32(points), self._matrix)
 
 
 def _candidate(mesh: Any) -> Candidate:
