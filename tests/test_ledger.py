@@ -1,0 +1,401 @@
+"""The ledger: a job's state from files alone, whoever died."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+from tiny_production import make_production, write_video
+
+from facecap_core.errors import Cancelled, FootageTruncated, StoreError
+from facecap_core.production import load_production
+from facecap_core.progress import Progress, report
+from jobs import worker
+from jobs.cancel import cancel_unfinished
+from jobs.errors import JobNotFound, NoSuchResources
+from jobs.ledger import Ledger, find_job, ledgers
+from jobs.placement import placement
+from jobs.planning import plan_ingest
+from jobs.preflight import missing_shots, preflight
+from jobs.processes import SILENT_SECONDS, known_dead, this_host, this_process
+from jobs.records import Cause, Driver, Options, Process, ShotRecord, Submission
+from jobs.request import IngestRequest, TrainRequest
+from jobs.state import START_SECONDS
+from jobs.worker import Outcome, carry_out
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    request = IngestRequest(settings={}, actors=("ada",), shots=("a", "b", "c"))
+    return Ledger.create(tmp_path / "jobs", request)
+
+
+@pytest.fixture(scope="module")
+def dead():
+    """A process of this machine that has ended."""
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    process = Process(
+        host=this_host(), pid=child.pid, created=psutil.Process(child.pid).create_time()
+    )
+    child.communicate(b"\n")
+    return process
+
+
+def submission(**changes):
+    values = {
+        "attempt": 1,
+        "submission_id": "x-1",
+        "production": "/p/production.toml",
+        "address": "http://127.0.0.1:1",
+        "dashboard": "",
+        "submitted": time.time(),
+        "host": this_host(),
+    }
+    return Submission(**{**values, **changes})
+
+
+def driver(**changes):
+    now = time.time()
+    values = {"attempt": 1, "process": this_process(), "beat": now, "started": now}
+    return Driver(**{**values, **changes})
+
+
+def shot(name, state, **more):
+    return ShotRecord(name=name, stage="ingest", state=state, **more)
+
+
+def test_a_new_job_was_never_submitted(ledger):
+    status = ledger.status()
+    assert status.state == "interrupted"
+    assert "farm retry" in status.detail
+    assert [record.state for record in status.shots] == ["queued"] * 3
+
+
+def test_queued_until_its_driver_writes(ledger, dead):
+    ledger.write_submission(submission(keeper=this_process()))
+    assert ledger.status().state == "queued"
+    ledger.write_driver(driver(attempt=0))  # what an earlier attempt left
+    assert ledger.status().state == "queued"
+    ledger.write_submission(submission(keeper=dead))
+    assert ledger.status().state == "interrupted"
+    ledger.write_submission(submission(submitted=time.time() - START_SECONDS - 1))
+    assert ledger.status().state == "interrupted"
+
+
+def test_a_refused_submission_has_failed(ledger):
+    ledger.write_submission(submission(cause=Cause(type="ClusterError", message="full")))
+    status = ledger.status()
+    assert status.state == "failed"
+    assert "full" in status.detail
+
+
+def test_running_while_the_driver_beats(ledger, dead):
+    ledger.write_submission(submission())
+    ledger.write(shot("a", "solved"))
+    ledger.write(shot("b", "running"))
+    ledger.write_driver(driver())
+    status = ledger.status()
+    assert status.state == "running"
+    assert status.counts == {"queued": 1, "running": 1, "solved": 1, "failed": 0, "cancelled": 0}
+    ledger.write_driver(driver(process=dead))
+    status = ledger.status()
+    assert status.state == "interrupted"
+    assert status.counts["running"] == 0, "its workers ended with it"
+    elsewhere = Process(host="another-host", pid=1, created=0.0)
+    ledger.write_driver(driver(process=elsewhere))
+    assert ledger.status().state == "running", "of another host's process nothing is known"
+    ledger.write_driver(driver(process=elsewhere, beat=time.time() - SILENT_SECONDS - 1))
+    assert ledger.status().state == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("states", "state"),
+    [
+        (("solved", "solved", "solved"), "done"),
+        (("solved", "failed", "solved"), "failed"),
+        (("solved", "failed", "cancelled"), "failed"),
+        (("solved", "cancelled", "queued"), "cancelled"),
+        (("solved", "solved", "queued"), "interrupted"),
+    ],
+)
+def test_the_end_follows_from_the_shots(ledger, states, state):
+    ledger.write_submission(submission())
+    ledger.write_driver(driver(state="finished", process=Process(host="h", pid=1, created=0.0)))
+    for name, found in zip("abc", states, strict=True):
+        ledger.write(shot(name, found))
+    status = ledger.status()
+    assert status.state == state
+    assert sum(status.counts.values()) == len(status.shots)
+
+
+def test_a_driver_that_failed_says_why(ledger):
+    ledger.write_submission(submission())
+    ledger.write_driver(driver(state="failed", cause=Cause(type="E", message="no store")))
+    status = ledger.status()
+    assert (status.state, status.detail) == ("failed", "no store")
+
+
+def test_training_counts_too(tmp_path):
+    request = TrainRequest(
+        settings={},
+        actor="ada",
+        camera="center",
+        training=("a",),
+        validation=(),
+        config={"preset": "cpu"},
+    )
+    ledger = Ledger.create(tmp_path, request)
+    ledger.write_submission(submission())
+    ledger.write_driver(driver(state="finished"))
+    ledger.write(shot("a", "solved"))
+    assert ledger.status().state == "interrupted"
+    ledger.write(ShotRecord(name=request.model, stage="train", state="solved"))
+    status = ledger.status()
+    assert status.state == "done"
+    assert status.model == request.model
+    assert status.counts["solved"] == 1, "a training is no shot"
+
+
+def test_cancelling_what_nobody_drives(ledger, dead):
+    ledger.write_submission(submission())
+    ledger.write_driver(driver(process=dead))
+    ledger.write(shot("a", "solved"))
+    ledger.write(shot("b", "running"))
+    cancel_unfinished(ledger)
+    status = ledger.status()
+    assert status.state == "cancelled"
+    assert [record.state for record in status.shots] == ["solved", "cancelled", "cancelled"]
+
+
+def test_records_survive_the_way_to_disk(ledger):
+    record = shot(
+        "a",
+        "failed",
+        attempt=2,
+        frames=7,
+        seconds=1.5,
+        cause=Cause.of(FootageTruncated("ends early", remedy="copy it again", file="x.mp4")),
+        inputs={"/x": (1, 2)},
+    )
+    ledger.write(record)
+    assert Ledger(ledger.folder).shot("a") == record
+    assert str(record.cause) == "x.mp4: ends early -> copy it again"
+
+
+def test_a_reader_never_sees_half_a_file(ledger):
+    stop = threading.Event()
+    long = "x" * 20000
+
+    def write():
+        number = 0
+        while not stop.is_set():
+            number += 1
+            ledger.write(shot("a", "running", attempt=number, host=long[: number * 997 % 20000]))
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        seen, deadline = set(), time.monotonic() + 10
+        while len(seen) < 30 and time.monotonic() < deadline:
+            record = Ledger(ledger.folder).shot("a")
+            seen.add(record.attempt)
+            assert len(record.host) == record.attempt * 997 % 20000
+    finally:
+        stop.set()
+        thread.join()
+    assert len(seen) >= 30, "the writer wrote while we read"
+    assert not list(ledger.folder.rglob("*.partial"))
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "a/b", ".", "", "a\0b"])
+def test_no_name_leads_out_of_the_folder(ledger, name):
+    with pytest.raises(JobNotFound):
+        ledger.shot_log_path(name)
+    with pytest.raises(JobNotFound):
+        ledger.shot(name)
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"state": "solved"}', '{"schema_version": 9}', "\xff"])
+def test_a_damaged_file_is_named(ledger, text):
+    path = ledger.folder / "shots" / "a.json"
+    path.parent.mkdir()
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(StoreError, match=r"a\.json"):
+        ledger.status()
+
+
+def test_jobs_are_found_by_their_beginning(tmp_path):
+    made = [
+        Ledger.create(tmp_path, IngestRequest(settings={}, actors=(actor,), shots=("a",)))
+        for actor in ("ada", "adb", "bob")
+    ]
+    for number, ledger in enumerate(made):
+        os.utime(ledger.folder / "request.json", (number, number))
+    assert [found.job for found in ledgers(tmp_path)] == [m.job for m in reversed(made)]
+    assert find_job(tmp_path, None).job == made[2].job
+    assert find_job(tmp_path, "ingest-bob").job == made[2].job
+    assert find_job(tmp_path, made[0].job).job == made[0].job
+    with pytest.raises(JobNotFound, match="could be"):
+        find_job(tmp_path, "ingest-ad")
+    with pytest.raises(JobNotFound, match="no job"):
+        find_job(tmp_path, "infer")
+    with pytest.raises(JobNotFound):
+        find_job(tmp_path / "none", None)
+
+
+# -- what a worker writes ------------------------------------------------------------------------
+
+
+def test_a_solved_shot(ledger, tmp_path):
+    source = tmp_path / "in.mp4"
+    source.write_bytes(b"12345")
+
+    def task(on_progress, log):
+        assert Ledger(ledger.folder).shot("a").state == "running"
+        log.line("half way\nand more")
+        return Outcome(42, sentence="42 frames")
+
+    record = carry_out(ledger, ledger.shot("a"), [source, tmp_path / "missing"], task)
+    assert record == Ledger(ledger.folder).shot("a")
+    assert (record.state, record.frames, record.attempt) == ("solved", 42, 1)
+    assert record.inputs == {str(source): (5, source.stat().st_mtime_ns)}
+    text = ledger.shot_log_path("a").read_text()
+    assert "half way\n    and more\n" in text
+    assert "42 frames" in text
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "kind"),
+    [
+        (
+            FootageTruncated("ends at 3", remedy="copy it", file="x.mp4"),
+            "failed",
+            "FootageTruncated",
+        ),
+        (ZeroDivisionError("our fault"), "failed", "ZeroDivisionError"),
+        (Cancelled("asked to"), "cancelled", "Cancelled"),
+    ],
+)
+def test_an_error_is_a_state_with_a_cause(ledger, error, state, kind):
+    def task(on_progress, log):
+        raise error
+
+    record = carry_out(ledger, ledger.shot("a"), [], task)
+    assert (record.state, record.cause.type) == (state, kind)
+    assert Ledger(ledger.folder).shot("a") == record
+    text = ledger.shot_log_path("a").read_text()
+    assert ("Traceback" in text) == (kind == "ZeroDivisionError")
+    again = carry_out(ledger, record, [], lambda on_progress, log: Outcome(1))
+    assert (again.state, again.cause, again.attempt) == ("solved", None, 2)
+
+
+def test_progress_reaches_the_ledger_and_cancellation_the_work(ledger, monkeypatch):
+    monkeypatch.setattr(worker, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 0.0)
+
+    def task(on_progress, log):
+        for done in range(100):
+            report(on_progress, Progress("decode", done, 100, figures={"loss": 0.5}))
+            seen = Ledger(ledger.folder).shot("a").progress
+            assert (seen.done, seen.total, seen.figures) == (done, 100, {"loss": 0.5})
+            if done == 3:
+                ledger.request_cancel("test")
+        raise AssertionError("nobody stopped us")
+
+    record = carry_out(ledger, ledger.shot("a"), [], task)
+    assert (record.state, record.progress) == ("cancelled", None)
+    assert "at 4 frames" in record.cause.message
+
+
+def test_a_cancelled_job_begins_no_shot(ledger):
+    ledger.request_cancel("test")
+    ran = []
+    record = carry_out(ledger, ledger.shot("a"), [], lambda on_progress, log: ran.append(1))
+    assert record.state == "cancelled"
+    assert not ran
+
+
+# -- before a submission -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def production(tmp_path):
+    return load_production(make_production(tmp_path / "tiny", train=2, bulk=1, frames=2))
+
+
+def solve(ledger, production, request):
+    from jobs.ingest import ingest_shot
+
+    for name in request.shots:
+        assert ingest_shot(ledger, production, request, name, threads=1).state == "solved"
+
+
+def test_only_changed_and_missing_shots_are_done_again(production):
+    request = plan_ingest(production, actor="ada", shots=None, camera=None)
+    ledger = Ledger.create(production.store / "jobs", request)
+    assert missing_shots(production, request, ledger) == ["train_0", "train_1"]
+    solve(ledger, production, request)
+    assert missing_shots(production, request, ledger) == []
+    write_video(production.shots["train_1"].footage["center"], 3, seed=9)
+    assert missing_shots(production, request, ledger) == ["train_1"]
+    (production.store / "targets" / "train_0.zarr").unlink()
+    assert missing_shots(production, request, ledger) == ["train_0", "train_1"]
+
+
+def test_preflight_warns_of_single_shots_and_goes_on(production):
+    production.shots["train_0"].footage["center"].unlink()
+    production.shots["train_1"].footage["center"].write_bytes(b"")
+    request = plan_ingest(production, actor="ada", shots=list(production.shots), camera=None)
+    plan = preflight(production, request, Options(), [{"CPU": 2.0}])
+    assert [bool(found.warning) for found in plan.shots] == [True, True, False]
+    assert plan.to_do == 3
+    assert plan.stages == {"ingest": "1 CPU"}
+    assert not (production.store / "jobs").exists(), "a plan writes nothing"
+
+
+@pytest.mark.parametrize(
+    ("stage", "options", "nodes", "expected"),
+    [
+        ("ingest", Options(), [{"CPU": 8.0}], (1, 0)),
+        ("ingest", Options(), [{"CPU": 8.0, "GPU": 1.0}], (1, 0)),
+        ("infer", Options(), [{"CPU": 8.0}], (1, 0)),
+        ("infer", Options(), [{"CPU": 8.0}, {"CPU": 4.0, "GPU": 1.0}], (1, 0.25)),
+        ("infer", Options(gpus=0, cpus=2), [{"CPU": 4.0, "GPU": 1.0}], (2, 0)),
+        ("train", Options(), [{"CPU": 0.0}, {"CPU": 8.0}, {"CPU": 4.0}], (8, 0)),
+        ("train", Options(), [{"CPU": 8.0}, {"CPU": 4.0, "GPU": 2.0}], (2, 1)),
+        ("train", Options(), [{"CPU": 8.0}, {"CPU": 1.0, "GPU": 2.0}], (1, 1)),
+        ("train", Options(gpus=2), [{"CPU": 8.0, "GPU": 2.0}], (2, 2)),
+    ],
+)
+def test_placement(stage, options, nodes, expected):
+    found = placement(stage, options, nodes)
+    assert (found.cpus, found.gpus) == expected
+
+
+@pytest.mark.parametrize(
+    ("stage", "options", "nodes"),
+    [
+        ("train", Options(gpus=1), [{"CPU": 2.0}]),
+        ("infer", Options(cpus=4), [{"CPU": 2.0}, {"CPU": 3.0}]),
+        ("infer", Options(cpus=4, gpus=1), [{"CPU": 8.0}, {"CPU": 2.0, "GPU": 1.0}]),
+        ("ingest", Options(), [{"CPU": 0.0}]),
+        ("train", Options(), [{"CPU": 0.0}]),
+        ("ingest", Options(), []),
+    ],
+)
+def test_impossible_requests_are_refused(stage, options, nodes):
+    with pytest.raises(NoSuchResources, match="the cluster's machines have"):
+        placement(stage, options, nodes)
+
+
+def test_a_process_is_told_from_a_later_one_with_its_number(dead):
+    me = this_process()
+    assert not known_dead(me)
+    assert known_dead(me.model_copy(update={"created": me.created - 100}))
+    assert known_dead(dead)
+    assert not known_dead(dead.model_copy(update={"host": "elsewhere"}))
