@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
-from importlib.util import find_spec
 
 import typer
 
 from facecap_core.errors import FacecapError, ProductionError
 from farm import head_commands, job_commands, submit_commands
 from farm.check_command import check
+from farm.demo_command import demo
 from farm.exit_codes import INTERNAL, of_error
 from farm.init_command import init
 from farm.models_command import models
+from farm.report_command import report
 
 app = typer.Typer(
     name="farm",
@@ -39,6 +39,7 @@ found, 103 cancelled.
 """,
 )
 
+app.command()(demo)
 app.command()(init)
 app.command()(check)
 app.add_typer(submit_commands.app, name="submit")
@@ -49,12 +50,10 @@ app.command()(job_commands.wait)
 app.command()(job_commands.cancel)
 app.command()(job_commands.retry)
 app.command()(models)
+app.command()(report)
 app.command()(head_commands.up)
 app.command()(head_commands.down)
 app.command()(head_commands.dashboard)
-for _name in ("report", "demo"):
-    if find_spec(f"farm.{_name}_command"):
-        app.command(_name)(getattr(import_module(f"farm.{_name}_command"), _name))
 
 
 def main() -> None:
