@@ -17,15 +17,17 @@ _SAME_RATE = 5e-4  # 30 and 30000/1001 differ by 1e-3
 class FrameClock:
     """Gives each picture its time, and raises FrameRateError when the rate is not constant.
 
-    Picture i must lie within a quarter of a frame, and one tick of the stream's time base, of
-    pts₀ + i / fps. Pictures without time stamps (raw streams) take i / fps.
+    Picture i must lie within a quarter of a frame, and one tick of the stream's time base (at most
+    another quarter), of pts₀ + i / fps. Pictures without time stamps (raw streams) take i / fps.
     """
 
     def __init__(self, video: VideoFile, fps: Fraction) -> None:
         self._video = video
         self._fps = fps
         self._first_pts: int | None = None
-        self._tolerance_seconds = _STEADY_FRAMES / float(fps) + video.tick_seconds
+        # Some containers tick once a frame: there a tick is exact, and no tolerance at all.
+        quarter = _STEADY_FRAMES / float(fps)
+        self._tolerance_seconds = quarter + min(video.tick_seconds, quarter)
         declared = video.declared_fps
         # The header is only a reason to look: a last picture of odd length bends its average.
         if video.timed and (declared is None or not _same(float(declared), float(fps))):
@@ -68,11 +70,11 @@ class FrameClock:
             self._video.check_end(times[-1])  # a gap because pictures are missing at the end
         frame_ticks = (times[-1] - times[0]) / (len(times) - 1)
         unsteady = max(abs(t - times[0] - i * frame_ticks) for i, t in enumerate(times))
-        if unsteady > _STEADY_FRAMES * frame_ticks + 1:
+        if unsteady > _STEADY_FRAMES * frame_ticks + min(1, _STEADY_FRAMES * frame_ticks):
             return
         measured = 1 / (frame_ticks * self._video.tick_seconds)
-        # Both ends may be rounded to ticks, unless every picture falls on a tick.
-        uncertain = _SAME_RATE + (2 / (times[-1] - times[0]) if unsteady > 0 else 0)
+        # Either end may be off by as much as the others are: by rounding to ticks, or by jitter.
+        uncertain = _SAME_RATE + 2 * unsteady / (times[-1] - times[0])
         if _same(measured, float(self._fps), uncertain):
             return
         declared = float(self._video.declared_fps or 0)

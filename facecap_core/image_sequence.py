@@ -12,8 +12,12 @@ import av.error
 
 from facecap_core.errors import FootageEmpty, FootageError, FootageMissing, FootageUnreadable
 from facecap_core.picture import MAX_PIXELS, check_size
+from facecap_core.video_file import reason_of
 
 _NUMBER = re.compile(r"%(?:0(\d{1,2}))?d")
+_RENDER_AGAIN = "render the picture again"
+# Others refuse damage anyway, or good files as well (TIFF, for tags in an odd order).
+_STRICTNESS = {"mjpeg": "explode", "png": "crccheck+explode"}
 _MAX_FILE_BYTES = 2**31  # more than any picture of the largest size that is accepted
 _CODECS = {
     ".bmp": "bmp",
@@ -50,13 +54,8 @@ class ImageSequence:
 
     def frames(self, threads: int = 1) -> Generator[av.VideoFrame, None, None]:
         """Decode file by file; an error names the file. Raises FootageError of several kinds."""
-        context = av.CodecContext.create(self.codec, "r")
-        assert isinstance(context, av.VideoCodecContext)
-        context.thread_count = threads
-        context.thread_type = "SLICE"  # one picture in, one picture out
-        context.options = {"max_pixels": str(MAX_PIXELS), "err_detect": "crccheck+explode"}
         for file in self.files:
-            yield _decode(context, file)
+            yield _decode(file, self.codec, threads)
 
 
 def find_image_sequence(pattern: str | Path) -> ImageSequence:
@@ -119,21 +118,28 @@ def _list_numbers(pattern: Path, before: str, after: str, digits: int) -> dict[i
     return found
 
 
-def _decode(context: av.VideoCodecContext, file: Path) -> av.VideoFrame:
+def _decode(file: Path, codec: str, threads: int) -> av.VideoFrame:
     size = file.stat().st_size
     if size == 0:
-        raise FootageEmpty("the file is empty", remedy="render the picture again", file=file)
+        raise FootageEmpty("the file is empty", remedy=_RENDER_AGAIN, file=file)
     if size > _MAX_FILE_BYTES:
         raise FootageUnreadable(
-            f"the picture has {size} bytes", remedy="render the picture again", file=file
+            f"the picture has {size} bytes", remedy="store pictures of at most 2 GiB", file=file
         )
+    # A decoder for each file: PNG's would take the second file for a difference to the first.
+    context = av.CodecContext.create(codec, "r")
+    assert isinstance(context, av.VideoCodecContext)
+    context.thread_count = threads
+    context.thread_type = "SLICE"  # one picture in, one picture out
+    context.options = {
+        "max_pixels": str(MAX_PIXELS),
+        "err_detect": _STRICTNESS.get(codec, "crccheck"),
+    }
     try:
         frames = context.decode(av.Packet(file.read_bytes()))
-    except av.error.FFmpegError as error:
+    except (av.error.FFmpegError, OSError) as error:
         raise FootageUnreadable(
-            f"the picture does not decode ({error.strerror})",
-            remedy="render the picture again",
-            file=file,
+            f"the picture does not decode ({reason_of(error)})", remedy=_RENDER_AGAIN, file=file
         ) from error
     if len(frames) != 1:
         raise FootageUnreadable(

@@ -87,7 +87,11 @@ class Orientation:
 
 def orientation_of(frame: av.VideoFrame, file: str | Path = "") -> Orientation:
     """The orientation in the picture's display matrix; raises FootageUnreadable for odd angles."""
-    matrix = cast("SupportsBytes | None", frame.side_data.get("DISPLAYMATRIX"))
+    try:
+        matrix = cast("SupportsBytes | None", frame.side_data.get("DISPLAYMATRIX"))
+    except ValueError:
+        # PyAV 18 does not know all of FFmpeg 8's kinds of side data (EXIF), and then lists none.
+        return _turn(frame.rotation, file)
     if matrix is None:
         return Orientation()
     values = np.frombuffer(bytes(matrix), dtype=np.int32)
@@ -97,8 +101,17 @@ def orientation_of(frame: av.VideoFrame, file: str | Path = "") -> Orientation:
         return Orientation(False, a < 0, d < 0)
     if abs(a) <= negligible and abs(d) <= negligible and b and c:
         return Orientation(True, c < 0, b < 0)
+    return _turn(frame.rotation, file)
+
+
+def _turn(anticlockwise_degrees: int, file: str | Path) -> Orientation:
+    """The orientation of a turn without a mirror."""
+    turns = {0: (False, False, False), 90: (True, False, True)}
+    turns |= {180: (False, True, True), 270: (True, True, False)}
+    if anticlockwise_degrees % 360 in turns:
+        return Orientation(*turns[anticlockwise_degrees % 360])
     raise FootageUnreadable(
-        f"the display matrix turns the picture by {frame.rotation} degrees",
+        f"the display matrix turns the picture by {anticlockwise_degrees} degrees",
         remedy="only turns by 90, 180 and 270 degrees and mirrors can be undone; "
         "render the footage upright",
         file=file,
@@ -252,6 +265,7 @@ class _Plane:
         x, y, width, height = crop
         range_ = "tv" if limited else "pc"
         format_ = av.VideoFormat(_splittable(frame.format))
+        self._bits = format_.components[0].bits
         graph = av.filter.Graph()
         graph.threads = 1
         nodes = [
@@ -270,16 +284,14 @@ class _Plane:
             nodes.append(
                 graph.add("scale", f"{size[0]}:{size[1]}:flags=area+accurate_rnd:sws_dither=none")
             )
-            nodes.append(graph.add("format", "gray16le"))
+            nodes.append(graph.add("format", "grayf32le" if self._bits == 32 else "gray16le"))
         nodes.append(graph.add("buffersink"))
         graph.link_nodes(*nodes).configure()
         self._graph = graph
         self._shape = (size[1], size[0])
-        self._scaled = (width, height) != size
         self._levels: npt.NDArray[np.float32] | None = None
         self._levels_uint8: LumaArray | None = None
         self._limited = limited
-        self._bits = format_.components[0].bits
         self._linear_light = int(frame.color_trc) == _LINEAR_LIGHT or self._bits == 32
 
     def __call__(self, frame: av.VideoFrame) -> npt.NDArray[np.uint16]:
@@ -288,14 +300,15 @@ class _Plane:
         assert isinstance(filtered, av.VideoFrame)
         plane = filtered.planes[0]
         depth = filtered.format.components[0].bits
-        dtype = np.dtype(np.uint8 if depth <= 8 else np.uint16)
-        rows = np.frombuffer(memoryview(plane), dtype=dtype).reshape(
-            -1, plane.line_size // dtype.itemsize
-        )
+        dtype = np.dtype({8: np.uint8, 32: np.float32}.get(depth, np.uint16))
+        rows = np.frombuffer(memoryview(plane), dtype=dtype)
+        rows = rows.reshape(-1, plane.line_size // dtype.itemsize)
         values = rows[: self._shape[0], : self._shape[1]]
-        if not self._scaled:
-            values = np.left_shift(values.astype(np.uint16), 16 - depth, dtype=np.uint16)
-        return values
+        if depth == 32:
+            return (np.clip(np.nan_to_num(values), 0, 1) * 65535).astype(np.uint16)
+        if depth < 16:
+            return np.left_shift(values.astype(np.uint16), 16 - depth, dtype=np.uint16)
+        return values.view(np.uint16)
 
     @property
     def levels(self) -> npt.NDArray[np.float32]:
