@@ -26,10 +26,11 @@ def mm(value: float | None) -> str:
 
 def duration(seconds: float) -> str:
     """`42 s`, `5 min 3 s` or `8.2 h`."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
     return f"{seconds / 3600:.1f} h"
 
 
