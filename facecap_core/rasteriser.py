@@ -18,6 +18,8 @@ from torch import Tensor
 SUBPIXELS = 256  # resolution of the coverage grid, steps a pixel
 FURTHEST_PIXEL = 1 << 20  # screen positions are limited to this, so that 64 bits hold every product
 
+TILE_PIXELS = 1 << 16  # shaded at a time on a processor: what its caches hold
+
 Vector = tuple[float, float, float]
 Array = np.ndarray | Tensor
 
@@ -127,34 +129,44 @@ class Rasteriser:
             raise ValueError(f"the picture must be at least a pixel wide and high, not {size}")
         self.lighting = lighting or Lighting()
         self._keys = torch.empty(self.width * self.height, dtype=torch.int64, device=self.device)
-        self._corners = self.faces.reshape(-1)
+        # Short integers index faster, and index_select beats indexing with brackets several times.
+        self._corners = self.faces.reshape(-1).to(torch.int32)
+        # Rows run downwards in a picture, which turns a face round: corners a, c, b run as a, b, c did.
+        self._turned = self.faces[:, [0, 2, 1]].T.reshape(-1).to(torch.int32)
+        pixel = torch.arange(self.width * self.height, device=self.device)
+        # Planes are written about the middle of the picture, where float32 loses least.
+        self._pixel_y = (pixel // self.width - self.height // 2).to(torch.float32)
+        self._pixel_x = (pixel % self.width - self.width // 2).to(torch.float32)
 
     def see(self, positions: Tensor, camera: Camera) -> Visibility:
         """Which face is seen in which pixel, and where in it; positions [vertex, xyz]."""
-        x, y, inverse_depth = self._project(positions, camera)
-        # A corner nearer than `near` would project wrongly; its face is left out.
-        a, b, c = self.faces.unbind(1)
-        # Rows run downwards, so a face that is counter-clockwise outside is clockwise here: b and c swap roles.
-        ax, ay, bx, by, cx, cy = x[a], y[a], x[c], y[c], x[b], y[b]
-        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-        top = torch.minimum(torch.minimum(ay, by), cy)
-        bottom = torch.maximum(torch.maximum(ay, by), cy)
-        left = torch.minimum(torch.minimum(ax, bx), cx)
-        right = torch.maximum(torch.maximum(ax, bx), cx)
-        front = (inverse_depth > 0)[self._corners].reshape(-1, 3).all(1)
-        inside = (right >= 0) & (left < self.width * SUBPIXELS)
-        inside &= (bottom >= 0) & (top < self.height * SUBPIXELS)
-        drawn = (front & inside & (area > 0)).nonzero().squeeze(1)
-        corners = torch.stack([ax, ay, bx, by, cx, cy])[:, drawn]  # [coordinate, face]
-        depths = inverse_depth[torch.stack([a, c, b])[:, drawn]]  # [corner, face]
-        planes = _planes(corners, depths, area[drawn])
-        self._rasterise(corners, planes, top[drawn], bottom[drawn], drawn)
+        drawn, planes = self._cover(positions, camera)
         pixels = (self._keys >= 0).nonzero().squeeze(1)
-        row_of_face = torch.empty(len(self.faces), dtype=torch.int64, device=self.device)
-        row_of_face[drawn] = torch.arange(len(drawn), device=self.device)
-        seen = self._keys[pixels] & 0xFFFFFFFF
-        weights, distance = self._weights(pixels, planes.index_select(1, row_of_face[seen]))
-        return Visibility(pixels, seen, weights, distance)
+        seen = self._keys.index_select(0, pixels).to(torch.int32)  # the low half
+        weights, distance = self._weights(pixels, planes[:9].index_select(1, seen))
+        return Visibility(pixels, drawn.index_select(0, seen), weights, distance)
+
+    def _cover(self, positions: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
+        """Fill the buffer of keys; returns the faces that can be seen, and their planes [12, face]."""
+        x, y, inverse_depth = self._project(positions, camera)
+        corner_x = x.index_select(0, self._turned).reshape(3, -1)  # [corner, face]
+        corner_y = y.index_select(0, self._turned).reshape(3, -1)
+        near = inverse_depth.index_select(0, self._turned).reshape(3, -1)
+        ax, bx, cx = corner_x
+        ay, by, cy = corner_y
+        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        left, right = torch.minimum(ax, bx).minimum(cx), torch.maximum(ax, bx).maximum(cx)
+        top, bottom = torch.minimum(ay, by).minimum(cy), torch.maximum(ay, by).maximum(cy)
+        # A corner nearer than `near` would project wrongly; its face is left out.
+        use = (near[0] > 0) & (near[1] > 0) & (near[2] > 0) & (area > 0)
+        use &= (right >= 0) & (left < self.width * SUBPIXELS)
+        use &= (bottom >= 0) & (top < self.height * SUBPIXELS)
+        drawn = use.nonzero().squeeze(1)
+        corners = torch.stack([ax, ay, bx, by, cx, cy]).index_select(1, drawn)  # [coordinate, face]
+        planes = self._planes(corners, near.index_select(1, drawn), area[drawn])
+        top, bottom = top[drawn], bottom[drawn]
+        self._rasterise(corners, planes, top, bottom)
+        return drawn, planes
 
     def render(
         self,
@@ -188,15 +200,29 @@ class Rasteriser:
         points = torch.as_tensor(positions).to(self.device, torch.float32)
         if points.ndim != 2 or points.shape[1] != 3:
             raise ValueError(f"positions must be [vertex, xyz], not {tuple(points.shape)}")
-        seen = self.see(points, camera)
+        drawn, planes = self._cover(points, camera)
         albedo = self._attribute(CLAY if colours is None else colours, len(points), 3).square()
         shine = self._attribute(gloss, len(points), 1)
         # Channels come first throughout: long rows are what the processor is fast at.
         table = torch.cat([self.normals(points), albedo, shine], dim=1)  # [vertex, channel]
-        shaded = self._shade(self._interpolate(table, seen), camera)
+        corners = self.faces.index_select(0, drawn).reshape(-1)
+        by_face = table.index_select(0, corners).reshape(len(drawn), -1).T.contiguous()
         picture = torch.as_tensor(background, dtype=torch.float32, device=self.device)
-        picture = picture.expand(self.height, self.width, 3).permute(2, 0, 1).reshape(3, -1)
-        return picture.index_copy(1, seen.pixels, shaded).reshape(3, self.height, self.width)
+        picture = picture.expand(self.height, self.width, 3).permute(2, 0, 1).reshape(3, -1).clone()
+        lights = self._lights(camera)
+        pixels = (self._keys >= 0).nonzero().squeeze(1)
+        for tile in pixels.split(TILE_PIXELS if self.device.type == "cpu" else len(pixels) + 1):
+            seen = self._keys.index_select(0, tile).to(torch.int32)
+            weights, _ = self._weights(tile, planes[:9].index_select(1, seen))
+            values = by_face.index_select(1, seen)  # [corner and channel, pixel]
+            n = table.shape[1]
+            mixed = values[:n].mul_(weights[0])
+            mixed.addcmul_(values[n : 2 * n], weights[1])
+            mixed.addcmul_(values[2 * n :], weights[2])
+            shaded = self._shade(mixed, *lights)
+            for channel in range(3):
+                picture[channel].scatter_(0, tile, shaded[channel])
+        return picture.reshape(3, self.height, self.width)
 
     def normals(self, positions: Tensor) -> Tensor:
         """Vertex normals, weighted by face area: float32 [vertex, xyz], unit length."""
@@ -226,24 +252,22 @@ class Rasteriser:
             inverse,
         )
 
-    def _rasterise(
-        self, corners: Tensor, planes: Tensor, top: Tensor, bottom: Tensor, face: Tensor
-    ) -> None:
-        """Fill `_keys` with inverse depth (high half) and face (low half) of the nearest face."""
+    def _rasterise(self, corners: Tensor, planes: Tensor, top: Tensor, bottom: Tensor) -> None:
+        """Fill `_keys` with inverse depth (high half) and index (low half) of the nearest face."""
         half = SUBPIXELS // 2
         first = ((top - half + SUBPIXELS - 1) // SUBPIXELS).clamp(min=0)
         last = ((bottom - half) // SUBPIXELS).clamp(max=self.height - 1)
         of, down = _expand((last - first + 1).clamp(min=0))  # one entry a row of a face
-        row = first[of] + down
-        ax, ay, bx, by, cx, cy = corners
+        row = first.index_select(0, of) + down
+        ax, ay, bx, by, cx, cy = corners.index_select(1, of)
         centre = row * SUBPIXELS + half
         left = torch.zeros_like(row)
         right = torch.full_like(row, self.width - 1)
         for px, py, qx, qy in ((ax, ay, bx, by), (bx, by, cx, cy), (cx, cy, ax, ay)):
             # Inside is where rise * x + run * y > rise * px + run * py; with equality, where rise > 0
             # or else run > 0: the face on the other side of the edge has both signs turned.
-            rise, run = (py - qy)[of], (qx - px)[of]
-            bound = rise * (px[of] - half) + run * (py[of] - centre)
+            rise, run = py - qy, qx - px
+            bound = rise * (px - half) + run * (py - centre)
             step = rise.abs() * SUBPIXELS
             bound = torch.where(rise < 0, -bound, bound)
             edge = torch.div(bound - 1, step.clamp(min=1), rounding_mode="floor")
@@ -252,51 +276,60 @@ class Rasteriser:
             level = (rise == 0) & ((bound > 0) | ((bound == 0) & (run < 0)))
             right = torch.where(level, -1, right)
         span, along = _expand((right - left + 1).clamp(min=0))  # one entry a covered pixel
-        x0, y0, slope_x, slope_y, start = planes[[0, 1, 6, 7, 8]].index_select(1, of)
-        begin = start + slope_x * (left - x0) + slope_y * (row - y0)
-        near = begin[span] + slope_x[span] * along
+        slope_x, slope_y, middle = planes[9:].index_select(1, of)
+        begin = middle + slope_x * (left - self.width // 2) + slope_y * (row - self.height // 2)
+        near = begin.index_select(0, span)
+        near.addcmul_(slope_x.index_select(0, span), along.to(torch.float32))
         # The bits of positive floats are ordered as the floats are.
-        bits = near.clamp(min=1e-30).view(torch.int32).to(torch.int64)
-        keys = (bits << 32) | face[of][span]
+        keys = near.clamp_(min=1e-30).view(torch.int32).to(torch.int64).bitwise_left_shift_(32)
+        keys |= of.index_select(0, span)
         self._keys.fill_(-1)
-        self._keys.scatter_reduce_(0, (row * self.width + left)[span] + along, keys, "amax")
+        place = (row * self.width + left).index_select(0, span).add_(along)
+        self._keys.scatter_reduce_(0, place, keys, "amax")
 
     def _weights(self, pixels: Tensor, plane: Tensor) -> tuple[Tensor, Tensor]:
-        row = torch.div(pixels, self.width, rounding_mode="floor")
-        dx = (pixels - row * self.width) - plane[0]
-        dy = row - plane[1]
-        weights = plane[9:12]  # turned from inverse depths into weights, in place
-        second = plane[2] * dx + plane[3] * dy
-        third = plane[4] * dx + plane[5] * dy
-        weights[0] *= 1 - second - third
-        weights[1] *= third
-        weights[2] *= second
+        x = self._pixel_x.index_select(0, pixels)
+        y = self._pixel_y.index_select(0, pixels)
+        weights = plane[0:3].addcmul_(plane[3:6], x).addcmul_(plane[6:9], y)
         depth = 1.0 / (weights[0] + weights[1] + weights[2]).clamp_(min=1e-30)
-        return weights * depth, depth
+        return weights.mul_(depth), depth
 
-    def _interpolate(self, table: Tensor, seen: Visibility) -> Tensor:
-        """Vertex channels [vertex, channel] in the pixels seen: [channel, pixel]."""
-        n = table.shape[1]
-        by_face = table.index_select(0, self._corners).reshape(-1, 3 * n).T.contiguous()
-        corner = by_face.index_select(1, seen.faces)  # [corner and channel, pixel]
-        values = corner[:n] * seen.weights[0]
-        values.addcmul_(corner[n : 2 * n], seen.weights[1])
-        return values.addcmul_(corner[2 * n :], seen.weights[2])
+    def _planes(self, corners: Tensor, depths: Tensor, area: Tensor) -> Tensor:
+        """What varies as a plane over a face: float32 [12, face], about the picture's middle pixel.
 
-    def _shade(self, values: Tensor, camera: Camera) -> Tensor:
-        """Colours on the screen, 0..1 [rgb, pixel], from normal, squared colour and gloss."""
-        lighting = self.lighting
-        towards = np.array([light.direction for light in lighting.lights], np.float64)
+        Rows 0-2: each corner's weight times its inverse depth, in the face's own order; rows 3-5 and
+        6-8: their slopes in x and y; rows 9-11: slopes and value of inverse depth, their sum.
+        """
+        ax, ay, bx, by, cx, cy = (corners.to(torch.float64) / SUBPIXELS).unbind(0)
+        scale = SUBPIXELS**2 / area.to(torch.float64)
+        near = depths.to(torch.float64) * scale
+        slope_x = torch.stack([by - cy, cy - ay, ay - by]) * near  # [corner, face]
+        slope_y = torch.stack([cx - bx, ax - cx, bx - ax]) * near
+        # A corner's weight is nothing at the next corner.
+        middle_x, middle_y = self.width // 2 + 0.5, self.height // 2 + 0.5
+        at = slope_x * (middle_x - torch.stack([bx, cx, ax]))
+        at += slope_y * (middle_y - torch.stack([by, cy, ay]))
+        weights = [rows[[0, 2, 1]] for rows in (at, slope_x, slope_y)]
+        sums = torch.stack([slope_x.sum(0), slope_y.sum(0), at.sum(0)])
+        return torch.cat([*weights, sums]).to(torch.float32)
+
+    def _lights(self, camera: Camera) -> tuple[Tensor, Tensor]:
+        """Directions to lights and half way to the eye [2 * light, xyz], and colours [rgb, light]."""
+        towards = np.array([light.direction for light in self.lighting.lights], np.float64)
         towards /= np.linalg.norm(towards, axis=1, keepdims=True)
         # The camera is far away compared with the face, so one direction to the eye serves all pixels.
         halfway = towards + camera.axes()[2]
         halfway /= np.linalg.norm(halfway, axis=1, keepdims=True)
-        colour = self._constant([light.colour for light in lighting.lights]).T  # [rgb, light]
+        colour = self._constant([light.colour for light in self.lighting.lights]).T
+        return self._constant(np.concatenate([towards, halfway])), colour
+
+    def _shade(self, values: Tensor, directions: Tensor, colour: Tensor) -> Tensor:
+        """Colours on the screen, 0..1 [rgb, pixel], from normal, squared colour and gloss."""
+        lighting = self.lighting
         normal = values[0:3]
         length = torch.rsqrt((normal * normal).sum(0).clamp_(min=1e-20))
-        cosine = self._constant(np.concatenate([towards, halfway])) @ normal  # [light, pixel]
-        cosine *= length
-        count = len(towards)
+        cosine = (directions @ normal).mul_(length)  # [light, pixel]
+        count = colour.shape[1]
         diffuse = cosine[:count].add_(lighting.wrap).mul_(1 / (1 + lighting.wrap)).clamp_(min=0)
         shine = cosine[count:].clamp_(min=0)
         for _ in range(lighting.shininess_doublings):
@@ -350,26 +383,12 @@ def render(
     return np.stack(pictures) if points.ndim == 3 else pictures[0]
 
 
-def _planes(corners: Tensor, depths: Tensor, area: Tensor) -> Tensor:
-    """Per face, in pixels: origin x, y; slopes of the second and third corner's weight; slopes and
-    origin value of inverse depth; inverse depths of the corners in the face's own order. [12, face]
-    """
-    ax, ay, bx, by, cx, cy = (corners.to(torch.float64) / SUBPIXELS).unbind(0)
-    scale = SUBPIXELS**2 / area.to(torch.float64)
-    second_x, second_y = (cy - ay) * scale, (ax - cx) * scale
-    third_x, third_y = (ay - by) * scale, (bx - ax) * scale
-    near_a, near_b, near_c = depths.to(torch.float64).unbind(0)
-    slope_x = second_x * (near_b - near_a) + third_x * (near_c - near_a)
-    slope_y = second_y * (near_b - near_a) + third_y * (near_c - near_a)
-    rows = [ax - 0.5, ay - 0.5, second_x, second_y, third_x, third_y, slope_x, slope_y, near_a]
-    return torch.stack([*rows, near_a, near_c, near_b]).to(torch.float32)
-
-
 def _expand(counts: Tensor) -> tuple[Tensor, Tensor]:
     """For each of sum(counts) entries: the index it belongs to, and its place there."""
-    owner = torch.repeat_interleave(counts)
+    owner = torch.repeat_interleave(counts).to(torch.int32)
     start = counts.cumsum(0) - counts
-    return owner, torch.arange(len(owner), device=counts.device) - start[owner]
+    place = torch.arange(len(owner), device=counts.device)
+    return owner, place.sub_(start.index_select(0, owner))
 
 
 def _shrink(picture: Tensor, factor: int) -> Tensor:

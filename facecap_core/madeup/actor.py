@@ -43,7 +43,7 @@ class MadeUpActor:
         """Indices of the vertices that some control moves by at least `least_cm`: int64 [n]."""
         extremes = [controls()]
         for name in INDEX:
-            extremes += [controls(**{name: 1.0}), controls(**{name: -1.0})]
+            extremes += [controls(1, **{name: value}) for value in (1.0, -1.0)]
         moved = self.face.pose(np.concatenate(extremes)) - self.template
         return np.flatnonzero(np.linalg.norm(moved, axis=2).max(axis=0) >= least_cm)
 

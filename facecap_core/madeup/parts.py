@@ -62,9 +62,12 @@ def _part(
     jaw: float | np.ndarray = 0.0,
     head: float | np.ndarray = 1.0,
     flip: bool = False,
+    hidden: np.ndarray | None = None,
 ) -> Part:
     rows, columns = grid.shape[:2]
     faces = grid_faces(rows, columns, closed=closed)
+    if hidden is not None:  # what no camera ever sees need not be drawn
+        faces = faces[~hidden.reshape(-1)[faces].all(axis=1)]
     count = rows * columns
     return Part(
         name=name,
@@ -160,9 +163,11 @@ def _tongue() -> Part:
 
 
 def _mouth_wall() -> Part:
-    down, across = np.meshgrid(np.linspace(0, 1, 8), np.linspace(-1, 1, 9), indexing="ij")
-    width = 3.3 - 1.6 * down
-    grid = np.stack([across * width, -2.2 - 5.2 * down, 5.6 - 0.6 * across**2], -1)
+    down, across = np.meshgrid(np.linspace(0, 1, 10), np.linspace(-1.6, 1.6, 17), indexing="ij")
+    width = 3.2 - 1.5 * down**2
+    grid = np.stack(
+        [width * np.sin(across), -2.2 - 5.2 * down, 7.0 - (2.0 - 0.8 * down) * np.cos(across)], -1
+    )
     return _part("mouth", grid, np.array([0.09, 0.03, 0.03]), closed=False, gloss=0.0, jaw=down)
 
 
@@ -190,7 +195,7 @@ def _hair(generator: np.random.Generator, identity: Identity) -> Part:
         + direction * (thick + 0.07 * strand + 0.10 * np.sin(4 * around + 1.3 * polar))[..., None]
     )
     colours = np.array(identity.hair) * (1.0 + 0.16 * strand)[..., None]
-    return _part("hair", grid, colours, closed=True, gloss=0.10)
+    return _part("hair", grid, colours, closed=True, gloss=0.10, hidden=thick < -1.0)
 
 
 def _ear(identity: Identity, side: float) -> Part:
@@ -245,7 +250,15 @@ def _neck(identity: Identity) -> Part:
     collar = smoothstep(-12.1, -12.4, y + 0.5 * (grid[..., 2] < 0) - 0.010 * x**2)
     cloth = np.array([0.17, 0.20, 0.25])
     colours = skin * shadow[..., None] * (1 - collar[..., None]) + cloth * collar[..., None]
-    return _part("neck", grid, colours, closed=True, gloss=0.03, head=smoothstep(-13.5, -6.5, y))
+    return _part(
+        "neck",
+        grid,
+        colours,
+        closed=True,
+        gloss=0.03,
+        head=smoothstep(-13.5, -6.5, y),
+        hidden=(grid[..., 2] > 0) & (y > -7.6) & (np.abs(x) < 3.5),
+    )
 
 
 def eye_rotations(gaze: np.ndarray) -> np.ndarray:

@@ -85,7 +85,7 @@ def make_shot(folder: Path, shot: PlannedShot) -> PlannedShot:
     return shot
 
 
-def make_frame_of_production(
+def make_production_files(
     folder: Path, plan: list[PlannedShot], *, seed: int = SEED, actor: str = ACTOR
 ) -> None:
     """Write what is not footage: production.toml, shots.csv, and the actor's template and list of
@@ -133,7 +133,7 @@ def make_production(
     Raises `Cancelled` when `on_progress` answers False; shots that are done stay.
     """
     plan = shot_plan(seed, scale=scale, actor=actor)
-    make_frame_of_production(folder, plan, seed=seed, actor=actor)
+    make_production_files(folder, plan, seed=seed, actor=actor)
     total = sum(shot.frames for shot in plan)
     done = 0
     report(on_progress, Progress("footage", 0, total))

@@ -22,9 +22,9 @@ from facecap_core.madeup.actor import MadeUpActor
 from facecap_core.madeup.motion import FPS, Performance, smooth_noise
 from facecap_core.rasteriser import Camera, Light, Lighting, Rasteriser
 
-PICTURE_SIZE = (600, 800)  # width, height
-CROP = (60, 80, 480, 640)  # x, y, width, height: the whole mask with room for the head's motion
-CAMERA = Camera((0.0, -0.9, 106.5), (0.0, -0.9, 6.5), vertical_fov_degrees=16.4, near=10.0)
+PICTURE_SIZE = (540, 720)  # width, height
+CROP = (30, 40, 480, 640)  # x, y, width, height: the whole mask with room for the head's motion
+CAMERA = Camera((0.0, -0.9, 106.5), (0.0, -0.9, 6.5), vertical_fov_degrees=14.8, near=10.0)
 STUDIO = Lighting(
     lights=(
         Light((-0.55, 0.60, 0.75), (0.60, 0.57, 0.53)),
@@ -112,7 +112,7 @@ class _Sensor:
         self._generator = np.random.default_rng([*seed, 7])
         # Noise is cut from one long reel at random places: as random to the eye, and much faster.
         reel = self._generator.standard_normal(2 * self.width * self.height + 99991, np.float32)
-        self._reel = torch.from_numpy(reel)
+        self._reels = [torch.from_numpy(reel * np.float32(level)) for level in NOISE_LEVELS]
         to_luma = np.array([0.2126, 0.7152, 0.0722])
         blue, red = np.array([0.0, 0, 1]) - to_luma, np.array([1.0, 0, 0]) - to_luma
         rows = [219 * to_luma, 224 * blue / 1.8556, 224 * red / 1.5748]
@@ -126,24 +126,27 @@ class _Sensor:
         shift = (0.5 * (1 - contrast) + brightness) * flicker
         planes = (self._matrix @ picture.reshape(3, -1)).mul_(gain).reshape(3, height, width)
         luma = _blur(planes[0]).add_(16 + 219 * shift)
-        luma += NOISE_LEVELS[0] * self._noise(luma.numel()).reshape(luma.shape)
-        chroma = planes[1:].reshape(2, height // 2, 2, width // 2, 2).mean(dim=(2, 4)).add_(128)
-        chroma += NOISE_LEVELS[1] * self._noise(chroma.numel()).reshape(chroma.shape)
+        luma += self._noise(0, luma.numel()).reshape(luma.shape)
+        pairs = planes[1:, 0::2] + planes[1:, 1::2]
+        chroma = (pairs[..., 0::2] + pairs[..., 1::2]).mul_(0.25).add_(128)
+        chroma += self._noise(1, chroma.numel()).reshape(chroma.shape)
         flat = torch.cat([luma.reshape(-1).clamp_(16, 235), chroma.reshape(-1).clamp_(16, 240)])
         return flat.add_(0.5).to(torch.uint8).numpy().reshape(height * 3 // 2, width)
 
-    def _noise(self, count: int) -> Tensor:
-        start = int(self._generator.integers(len(self._reel) - count))
-        return self._reel[start : start + count]
+    def _noise(self, plane: int, count: int) -> Tensor:
+        start = int(self._generator.integers(len(self._reels[plane]) - count))
+        return self._reels[plane][start : start + count]
 
 
 def _blur(plane: Tensor) -> Tensor:
     """1-2-1 in both directions, as a lens spreads light; the border stays."""
-    out = plane.clone()
-    out[:, 1:-1] = plane[:, 1:-1] * 0.5 + (plane[:, :-2] + plane[:, 2:]) * 0.25
-    across = out.clone()
-    out[1:-1] = across[1:-1] * 0.5 + (across[:-2] + across[2:]) * 0.25
-    return out
+    across = plane * 2
+    across[:, 1:-1] += plane[:, :-2] + plane[:, 2:]
+    across[:, [0, -1]] *= 2
+    out = across * 2
+    out[1:-1] += across[:-2] + across[2:]
+    out[[0, -1]] *= 2
+    return out.mul_(1 / 16)
 
 
 def _background(size: tuple[int, int], seed: int) -> Tensor:
