@@ -47,7 +47,7 @@ class NpyCache(PointCache):
         path = self.path
         fields, self._start = self._fields()
         kind, fortran, shape = fields.get("descr"), fields.get("fortran_order"), fields.get("shape")
-        if kind not in FLOATS or not isinstance(kind, str):
+        if not isinstance(kind, str) or kind not in FLOATS:
             raise PointCacheError(
                 f"holds {str(kind)[:60]!r}, not float16, float32 or float64",
                 remedy="save positions.astype('float32')",
