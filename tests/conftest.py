@@ -1,0 +1,44 @@
+"""Shared by tests: a Ray head of the session's own, and `farm` as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Farm:
+    """Runs `farm` in a folder, with a state folder of its own."""
+
+    home: Path
+
+    def run(self, folder, *arguments, code=0, **environment):
+        """Run it; returns stdout. `code` is the exit code that is expected."""
+        hidden = ("RAY_ADDRESS", "FARM_PRODUCTION", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN")
+        variables = {k: v for k, v in os.environ.items() if k not in hidden}
+        variables.update(FARM_HOME=str(self.home), **environment)
+        done = subprocess.run(
+            [sys.executable, "-m", "farm.app", *map(str, arguments)],
+            cwd=folder,
+            env=variables,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout if code != 2 else done.stdout + done.stderr
+
+
+@pytest.fixture(scope="session")
+def farm(tmp_path_factory):
+    """`farm` with a local head that is started on first use and ended with the session."""
+    from farm.head import LocalHead
+
+    home = tmp_path_factory.mktemp("farm_home")
+    yield Farm(home)
+    LocalHead(home).down()

@@ -1,0 +1,222 @@
+"""The farm, whole: real Ray head, real jobs over real footage, read back as a user would."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import json
+import os
+import signal
+import stat
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+from tiny_production import make_production, write_shots, write_video
+
+from facecap_core.production import load_production
+from facecap_core.stores import open_vertices
+from farm.head import LocalHead
+from jobs.ledger import find_job
+from jobs.models import list_models
+
+pytestmark = pytest.mark.cluster
+
+SMALL = ["--preset", "demo", "--epochs", "2", "--set", "network.components=3"]
+SMALL += ["--set", "network.channels=[8,8]", "--set", "network.refine=[false,false]"]
+
+
+@pytest.fixture(scope="module")
+def production(tmp_path_factory):
+    """Five bulk shots, of which one is missing, one truncated and one of another size."""
+    folder = make_production(
+        tmp_path_factory.mktemp("tiny"), train=2, validation=1, bulk=5, frames=40
+    )
+    footage = folder / "footage"
+    (footage / "bulk_1.mp4").rename(folder / "bulk_1_away.mp4")
+    whole = (footage / "bulk_2.mp4").read_bytes()
+    (folder / "bulk_2_whole.mp4").write_bytes(whole)
+    (footage / "bulk_2.mp4").write_bytes(whole[: len(whole) // 2])
+    write_video(footage / "bulk_3.mp4", 20, size=(64, 96))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def head(farm, production):
+    farm.run(production, "up", "--cpus", "2")
+    return LocalHead(farm.home)
+
+
+def status(farm, folder, *job, code=0):
+    return json.loads(farm.run(folder, "status", *job, "--json", code=code))
+
+
+def wait_for(condition, seconds=60.0):
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.05)
+    return found
+
+
+def family(head):
+    process = psutil.Process(head.state().process.pid)
+    return [process, *process.children(recursive=True)]
+
+
+def at_work(head):
+    """Processes of drivers and of tasks."""
+    found = []
+    for process in family(head):
+        with contextlib.suppress(psutil.Error):
+            line = " ".join(process.cmdline())
+            if "jobs.entry" in line or line.startswith(("ray::work", "ray::ingest")):
+                found.append(line)
+    return found
+
+
+def test_the_head_is_on_loopback_alone_and_asks_for_its_token(head):
+    listening = []
+    for process in family(head):
+        listening += [c for c in process.net_connections("inet") if c.status == "LISTEN"]
+    assert len(listening) > 5
+    for connection in listening:
+        address = ipaddress.ip_address(connection.laddr.ip.removeprefix("::ffff:"))
+        assert address.is_loopback, f"listens on {connection.laddr}"
+    assert stat.S_IMODE(head.token_path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(Path(head.state().folder).parent.stat().st_mode) == 0o700
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(head.state().dashboard + "/api/jobs/", timeout=10)
+    assert refused.value.code == 401
+    assert head.cluster().nodes()[0]["CPU"] == 2
+    token = head.token_path.read_text().strip()
+    for process in family(head):
+        assert token not in " ".join(process.cmdline())
+
+
+def test_a_head_that_runs_is_found_again(farm, production, head):
+    before = head.state()
+    farm.run(production, "up")
+    assert head.state() == before
+    shown = json.loads(farm.run(production, "dashboard", "--json"))
+    assert shown["dashboard"] == before.dashboard
+    assert shown["token_file"] == str(head.token_path)
+
+
+def test_what_the_cluster_cannot_do_is_refused_at_once(farm, production, head):
+    began = time.monotonic()
+    text = farm.run(production, "submit", "train", *SMALL, "--gpus", "8", code=2)
+    assert time.monotonic() - began < 5
+    assert "8 GPU" in text
+    assert "1 x 2 CPU and 0 GPU" in text
+    assert not (production / "store").exists()
+
+
+def test_training_ingests_what_it_needs(farm, production, head):
+    found = json.loads(farm.run(production, "submit", "train", *SMALL, "--wait", "--json"))
+    assert (found["state"], found["exit_code"]) == ("done", 0)
+    assert found["counts"]["solved"] == 3
+    assert found["training"]["state"] == "solved"
+    assert found["training"]["figures"]["validation_rmse_mm"] > 0
+    models = list_models(production / "store", ["ada"])
+    assert [model.model for model in models] == [found["model"]]
+    assert found["model"] in farm.run(production, "models")
+    log = farm.run(production, "logs", found["job"])
+    assert "ingest 3/3" in log
+    assert f"train 1/1 {found['model']}: solved" in log
+    # The same request again is the same job, and there is nothing to do.
+    again = json.loads(farm.run(production, "submit", "train", *SMALL, "--json"))
+    assert (again["job"], again["new"], again["state"]) == (found["job"], False, "done")
+
+
+def test_bad_shots_fail_alone_and_retry_does_only_those(farm, production, head):
+    found = json.loads(farm.run(production, "submit", "infer", "--wait", "--json", code=100))
+    assert found["state"] == "failed"
+    assert found["counts"] == {"queued": 0, "running": 0, "solved": 2, "failed": 3, "cancelled": 0}
+    causes = {s["name"]: s["cause"]["type"] for s in found["shots"] if s["cause"]}
+    assert causes["bulk_1"] == "FootageMissing"
+    assert causes["bulk_2"] in ("FootageTruncated", "FootageUnreadable")
+    assert causes["bulk_3"] == "PictureSizeError"
+    table = farm.run(production, "status", "infer", code=100)
+    assert "bulk_1" in table
+    assert "no such file" in table
+    assert "bulk_0" not in table
+    assert "PictureSizeError" in farm.run(production, "logs", "infer", "--shot", "bulk_3")
+
+    store = load_production(production).store
+    solved = [store / "vertices" / "ada" / f"bulk_{number}.zarr" for number in (0, 4)]
+    before = [(path.readlink(), path.lstat().st_ino) for path in solved]
+    (production / "bulk_1_away.mp4").rename(production / "footage" / "bulk_1.mp4")
+    (production / "bulk_2_whole.mp4").rename(production / "footage" / "bulk_2.mp4")
+    write_video(production / "footage" / "bulk_3.mp4", 40)
+    found = json.loads(farm.run(production, "retry", "infer", "--wait", "--json"))
+    assert (found["state"], found["counts"]["solved"]) == ("done", 5)
+    assert {s["name"]: s["attempt"] for s in found["shots"]} == {
+        "bulk_0": 1,
+        "bulk_1": 2,
+        "bulk_2": 2,
+        "bulk_3": 2,
+        "bulk_4": 1,
+    }
+    assert [(path.readlink(), path.lstat().st_ino) for path in solved] == before
+    for number in range(5):
+        assert open_vertices(store / "vertices" / "ada" / f"bulk_{number}.zarr").frames == 40
+
+
+@pytest.fixture(scope="module")
+def long_production(tmp_path_factory):
+    """Shots that take a moment each."""
+    folder = make_production(tmp_path_factory.mktemp("long"), train=1, frames=2)
+    write_video(folder / "footage" / "long.mp4", 4000)
+    rows = [(f"long_{n}", "ada", "", "", "", "footage/long.mp4") for n in range(12)]
+    write_shots(folder, rows)
+    (folder / "all.txt").write_text("long_*\n")
+    return folder
+
+
+def test_a_dead_driver_is_noticed_and_a_cancelled_job_leaves_nothing(farm, long_production, head):
+    folder = long_production
+    farm.run(folder, "submit", "ingest", "--shots", "all.txt")
+    ledger = find_job(folder / "store" / "jobs", None)
+    wait_for(lambda: ledger.status().counts["solved"] >= 1)
+    os.kill(ledger.driver().process.pid, signal.SIGKILL)
+    wait_for(lambda: ledger.status().state == "interrupted", 5)
+    assert "is gone" in farm.run(folder, "wait", code=101)
+    solved = ledger.status().counts["solved"]
+    assert 1 <= solved < 12
+
+    farm.run(folder, "retry")
+    wait_for(lambda: ledger.status().counts["running"] >= 1 and at_work(head))
+    farm.run(folder, "wait", "--timeout", "0", code=101)
+    farm.run(folder, "cancel", ledger.job)
+    found = status(farm, folder, code=103)
+    assert found["state"] == "cancelled"
+    counts = found["counts"]
+    assert counts["cancelled"] > 0
+    assert counts["solved"] >= solved
+    assert counts["solved"] + counts["cancelled"] == 12
+    stores = list((folder / "store" / "frames").glob("*/*.zarr"))
+    assert len(stores) == counts["solved"]
+    # The shots that died with their driver left versions that nobody sees; cancelled ones none.
+    versions = (folder / "store" / "frames").glob("*/.versions/*.zarr@*")
+    unseen = {path.resolve() for path in versions} - {path.resolve() for path in stores}
+    assert len(unseen) <= 2
+    wait_for(lambda: not at_work(head))
+
+
+def test_the_ledger_says_the_same_without_ray(farm, production, long_production, head):
+    kept = [(production, (), 0), (long_production, (), 103)]
+    before = [status(farm, folder, *job, code=code) for folder, job, code in kept]
+    listed = farm.run(production, "list", "--json")
+    processes = family(head)
+    farm.run(production, "down")
+    assert head.state() is None
+    _, alive = psutil.wait_procs(processes, timeout=10)
+    assert not alive
+    after = [status(farm, folder, *job, code=code) for folder, job, code in kept]
+    assert after == before
+    assert farm.run(production, "list", "--json") == listed
+    assert "no local head" in farm.run(production, "down")
