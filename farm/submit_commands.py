@@ -238,6 +238,7 @@ def _print_plan(plan: Plan, request: Request, *, as_json: bool) -> None:
         whole = {
             "schema_version": SCHEMA_VERSION,
             **asdict(plan),
+            "to_do": plan.to_do,
             "request": request.model_dump(mode="json"),
         }
         typer.echo(json.dumps(whole))
