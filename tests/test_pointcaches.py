@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from fractions import Fraction
 from pathlib import Path
 
@@ -105,6 +106,19 @@ def test_npy_of_every_float_and_order(tmp_path: Path, kind: str, order: str) -> 
     with open_point_cache(tmp_path / "a.npy", vertex_count=4) as cache:
         assert np.array_equal(cache.read(0, 7), positions.astype(np.float32))
         assert np.array_equal(cache.read(2, 5), positions[2:5].astype(np.float32))
+
+
+@pytest.mark.parametrize("ending", ["pc2", "mdd", "npy", "obj"])
+def test_long_caches_take_no_more_memory_than_short_ones(tmp_path: Path, ending: str) -> None:
+    peaks = []
+    for frames in (20, 200):
+        path = write_cache(tmp_path / f"face{frames}.{ending}", some_positions(frames, 100))
+        with open_point_cache(path, vertex_count=100) as cache:
+            tracemalloc.start()
+            assert sum(len(block) for block in cache.batches(10)) == frames
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+    assert peaks[1] < 1.1 * peaks[0]
 
 
 # ---------------------------------------------------------------------------- what files say of themselves
