@@ -118,7 +118,8 @@ def test_long_caches_take_no_more_memory_than_short_ones(tmp_path: Path, ending:
             assert sum(len(block) for block in cache.batches(10)) == frames
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
-    assert peaks[1] < 1.1 * peaks[0]
+    names = 180 * 500 if ending == "obj" else 0  # a path a frame; the frames would take 180 * 1200
+    assert peaks[1] < 1.1 * peaks[0] + names
 
 
 # ---------------------------------------------------------------------------- what files say of themselves
