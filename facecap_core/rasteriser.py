@@ -109,7 +109,8 @@ class Rasteriser:
     """Draws one topology again and again: faces and buffers stay, positions change.
 
     faces: int [face, 3], counter-clockwise seen from outside; the others' backs are not drawn.
-    size: width and height in pixels.
+    size: width and height in pixels. uvs [vertex, uv] and texture [y, x, rgb] in 0..1, if given, are
+    multiplied with the vertices' colours; (0, 0) is the texture's lower left corner.
     """
 
     def __init__(
@@ -119,7 +120,11 @@ class Rasteriser:
         size: tuple[int, int],
         device: str | torch.device | None = None,
         lighting: Lighting | None = None,
+        uvs: Array | None = None,
+        texture: Array | None = None,
     ) -> None:
+        if (uvs is None) != (texture is None):
+            raise ValueError("uvs and texture come together")
         self.device = torch.device(device or "cpu")
         self.faces = torch.as_tensor(faces).to(self.device, torch.int64)
         if self.faces.ndim != 2 or self.faces.shape[1] != 3:
@@ -128,6 +133,11 @@ class Rasteriser:
         if min(size) < 1:
             raise ValueError(f"the picture must be at least a pixel wide and high, not {size}")
         self.lighting = lighting or Lighting()
+        self._uvs = self._texture = None
+        if texture is not None:
+            picture = torch.as_tensor(texture).to(self.device, torch.float32)
+            self._uvs = torch.as_tensor(uvs).to(self.device, torch.float32)
+            self._texture = picture.square().flip(0).permute(2, 0, 1).contiguous()  # v runs up
         self._keys = torch.empty(self.width * self.height, dtype=torch.int64, device=self.device)
         # Short integers index faster, and index_select beats indexing with brackets several times.
         self._corners = self.faces.reshape(-1).to(torch.int32)
@@ -204,7 +214,10 @@ class Rasteriser:
         albedo = self._attribute(CLAY if colours is None else colours, len(points), 3).square()
         shine = self._attribute(gloss, len(points), 1)
         # Channels come first throughout: long rows are what the processor is fast at.
-        table = torch.cat([self.normals(points), albedo, shine], dim=1)  # [vertex, channel]
+        channels = [self.normals(points), albedo, shine]
+        if self._uvs is not None:
+            channels.append(self._uvs)
+        table = torch.cat(channels, dim=1)  # [vertex, channel]
         corners = self.faces.index_select(0, drawn).reshape(-1)
         by_face = table.index_select(0, corners).reshape(len(drawn), -1).T.contiguous()
         picture = torch.as_tensor(background, dtype=torch.float32, device=self.device)
@@ -219,6 +232,8 @@ class Rasteriser:
             mixed = values[:n].mul_(weights[0])
             mixed.addcmul_(values[n : 2 * n], weights[1])
             mixed.addcmul_(values[2 * n :], weights[2])
+            if self._texture is not None:
+                self._apply_texture(self._texture, mixed)
             shaded = self._shade(mixed, *lights)
             for channel in range(3):
                 picture[channel].scatter_(0, tile, shaded[channel])
@@ -313,14 +328,22 @@ class Rasteriser:
         sums = torch.stack([slope_x.sum(0), slope_y.sum(0), at.sum(0)])
         return torch.cat([*weights, sums]).to(torch.float32)
 
+    def _apply_texture(self, texture: Tensor, values: Tensor) -> None:
+        _, rows, columns = texture.shape
+        column = values[7].mul(columns).clamp_(0, columns - 1).to(torch.int32)
+        row = values[8].mul(rows).clamp_(0, rows - 1).to(torch.int32)
+        texel = row.mul_(columns).add_(column)
+        values[3:6] *= texture.reshape(3, -1).index_select(1, texel)
+
     def _lights(self, camera: Camera) -> tuple[Tensor, Tensor]:
         """Directions to lights and half way to the eye [2 * light, xyz], and colours [rgb, light]."""
         towards = np.array([light.direction for light in self.lighting.lights], np.float64)
+        towards = towards.reshape(-1, 3)  # there may be none
         towards /= np.linalg.norm(towards, axis=1, keepdims=True)
         # The camera is far away compared with the face, so one direction to the eye serves all pixels.
         halfway = towards + camera.axes()[2]
         halfway /= np.linalg.norm(halfway, axis=1, keepdims=True)
-        colour = self._constant([light.colour for light in self.lighting.lights]).T
+        colour = self._constant([light.colour for light in self.lighting.lights]).reshape(-1, 3).T
         return self._constant(np.concatenate([towards, halfway])), colour
 
     def _shade(self, values: Tensor, directions: Tensor, colour: Tensor) -> Tensor:

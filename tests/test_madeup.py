@@ -171,6 +171,7 @@ def test_targets_are_stabilised(actor: MadeUpActor) -> None:
 def test_same_seed_same_bytes_other_seed_other_face(actor: MadeUpActor) -> None:
     again, other = MadeUpActor(2017), MadeUpActor(5)
     np.testing.assert_array_equal(actor.template, again.template)
+    np.testing.assert_array_equal(actor.texture, again.texture)
     np.testing.assert_array_equal(actor.colours, again.colours)
     np.testing.assert_array_equal(actor.mask.quads, other.mask.quads)
     assert np.abs(actor.template - other.template).max() > 0.1

@@ -221,6 +221,20 @@ def test_frames_are_drawn_one_by_one_and_always_alike() -> None:
     assert np.abs(large.astype(int) - first[0]).mean() < 12
 
 
+def test_texture_lies_where_uvs_say() -> None:
+    positions = np.array([[-10.0, -10, 0], [10, -10, 0], [10, 10, 0], [-10, 10, 0]])
+    faces = np.array([[0, 1, 2], [0, 2, 3]])
+    uvs = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]])
+    texture = np.random.default_rng(0).random((20, 20, 3))
+    light = Lighting(lights=(), ambient=(1.0, 1.0, 1.0))
+    rasteriser = Rasteriser(faces, size=SIZE, lighting=light, uvs=uvs, texture=texture)
+    picture = rasteriser.render(positions, camera=FLAT, colours=(0.5, 1.0, 1.0), gloss=0.0)
+    shown = picture.numpy()[8:28, 12:32]  # one texel is one pixel; both have their first row on top
+    np.testing.assert_allclose(shown / 255, texture * [0.5, 1, 1], atol=0.005)
+    with pytest.raises(ValueError, match="texture"):
+        Rasteriser(faces, size=SIZE, uvs=uvs)
+
+
 def test_wrong_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="faces"):
         Rasteriser(np.zeros((4, 4), int), size=(8, 8))

@@ -7,7 +7,7 @@ import numpy as np
 from facecap_core.madeup.expressions import GAZE_DEGREES, INDEX, Face, controls, jaw_transform
 from facecap_core.madeup.identity import Identity
 from facecap_core.madeup.mask import build_mask
-from facecap_core.madeup.paint import paint_mask
+from facecap_core.madeup.paint import WHITE_UV, paint_mask, texture_uvs
 from facecap_core.madeup.parts import Part, build_parts, eye_centres, eye_rotations
 
 HEAD_PIVOT_CM = np.array([0.0, -6.0, -1.0])
@@ -22,7 +22,9 @@ class MadeUpActor:
         self.face = Face(self.mask, self.identity)
         self.parts: list[Part] = build_parts(self.identity)
         self.template = self.face.rest()  # float32 [vertex, xyz]
-        colours, gloss = paint_mask(self.mask, self.face.sculpture, self.template, self.identity)
+        self.texture, gloss = paint_mask(
+            self.mask, self.face.sculpture, self.template, self.identity
+        )
         start = np.cumsum([len(self.template), *(len(part.positions) for part in self.parts)])
         self.faces = np.concatenate(
             [
@@ -31,12 +33,14 @@ class MadeUpActor:
             ]
         )
         self.colours = np.concatenate(
-            [colours, *(part.colours for part in self.parts)], dtype=np.float32
+            [np.ones_like(self.template), *(part.colours for part in self.parts)], dtype=np.float32
         )
         self.gloss = np.concatenate(
             [gloss, *(np.full(len(part.positions), part.gloss) for part in self.parts)],
             dtype=np.float32,
         )
+        self.uvs = np.full((len(self.colours), 2), WHITE_UV, np.float32)
+        self.uvs[: len(self.template)] = texture_uvs(self.mask)
         self._centres = eye_centres()
 
     def animated(self, *, least_cm: float = 0.1) -> np.ndarray:

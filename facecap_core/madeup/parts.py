@@ -112,7 +112,7 @@ def _eyeball(generator: np.random.Generator, identity: Identity, name: str) -> P
     iris = iris * (1 - 0.35 * smoothstep(0.15, 0.6, grid[..., 1]))[..., None]
     colours = np.where((degrees < IRIS_DEGREES)[..., None], iris, white)
     colours = np.where((degrees < PUPIL_DEGREES)[..., None], [0.02, 0.02, 0.02], colours)
-    return _part(name, grid, colours, closed=True, gloss=0.75)
+    return _part(name, grid, colours, closed=True, gloss=0.55)
 
 
 def _teeth(
@@ -195,7 +195,7 @@ def _hair(generator: np.random.Generator, identity: Identity) -> Part:
         + direction * (thick + 0.07 * strand + 0.10 * np.sin(4 * around + 1.3 * polar))[..., None]
     )
     colours = np.array(identity.hair) * (1.0 + 0.16 * strand)[..., None]
-    return _part("hair", grid, colours, closed=True, gloss=0.10, hidden=thick < -1.0)
+    return _part("hair", grid, colours, closed=True, gloss=0.05, hidden=thick < -1.0)
 
 
 def _ear(identity: Identity, side: float) -> Part:

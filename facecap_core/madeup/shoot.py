@@ -65,7 +65,9 @@ class Studio:
     def __init__(self, actor: MadeUpActor, *, size: tuple[int, int] = PICTURE_SIZE) -> None:
         self.actor = actor
         self.size = size
-        self._rasteriser = Rasteriser(actor.faces, size=size, lighting=STUDIO)
+        self._rasteriser = Rasteriser(
+            actor.faces, size=size, lighting=STUDIO, uvs=actor.uvs, texture=actor.texture
+        )
         self._colours = torch.from_numpy(actor.colours)
         self._gloss = torch.from_numpy(actor.gloss)
         self._background = _background(size, actor.identity.seed)
