@@ -10,7 +10,7 @@ from pathlib import Path
 from facecap_core.errors import PointCacheError
 from facecap_core.files import fingerprint_footage
 from facecap_core.footage import Footage
-from facecap_core.pointcaches.reader import open_point_cache
+from facecap_core.pointcaches.reader import open_point_cache, split_mesh
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
 from facecap_core.stores import FRAMES_PER_CHUNK, new_group, stored_attributes
@@ -102,7 +102,7 @@ def ingest_targets(
     """
     started = time.monotonic()
     identity = {
-        "cache_fingerprint": fingerprint_footage(Path(str(cache).partition("#")[0])),
+        "cache_fingerprint": fingerprint_footage(Path(split_mesh(cache)[0])),
         "topology_sha256": template.topology_sha256,
         "units": units,
         "fps": str(fps),
