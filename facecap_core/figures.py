@@ -81,7 +81,7 @@ def error_over_time(
         total = sum(len(shot.rmse_mm) for shot in shots)
         gap = max(1.0, total * 0.004)
         narrow = any(len(shot.shot) > 150 * len(shot.rmse_mm) / max(total, 1) for shot in shots)
-        step = _round_up(total / 14) if total else 1.0
+        step = max(1.0, round_up(total / 14, steps=(1.0, 2.0, 5.0, 10.0))) if total else 1.0
         highest = max(
             (float(np.max(shot.rmse_mm)) for shot in shots if len(shot.rmse_mm)), default=1
         )
@@ -115,6 +115,7 @@ def error_over_time(
                         markeredgecolor=_PAPER,
                         markeredgewidth=0.9,
                         zorder=3,
+                        clip_on=False,
                     )
             start += frames + gap
         axes.axhline(all_mm, color=_INK, linewidth=0.9, linestyle=(0, (5, 3)))
@@ -126,7 +127,7 @@ def error_over_time(
             [], [], color=_INK, linewidth=0.9, linestyle=(0, (5, 3)), label=f"all: {all_mm:.2f} mm"
         )
         axes.legend(handles=handles, loc="upper left", ncols=4, handletextpad=0.4)
-        axes.set_xlim(0, max(start - gap, 1))
+        axes.set_xlim(0, max(start - gap - 1, 1))
         axes.set_ylim(0, highest * 1.22)
         axes.set_xticks([at for at, _ in ticks], [text for _, text in ticks])
         axes.set_xlabel("frame of the shot")
@@ -140,11 +141,13 @@ def convergence(
     *,
     mean_shape_mm: float | None,
     pca_floor_mm: float | None,
+    animated_share: float = 1.0,
     name: str = "convergence",
 ) -> str:
     """Training and validation loss over epochs on a logarithmic axis (Figure 8), as SVG.
 
-    The right axis is the same in millimetres: RMSE = 10 sqrt(3 loss), for losses in cm^2.
+    The right axis is the same as an RMSE in mm over the animated vertices, see `rmse_mm_of_losses`; the
+    baselines are such RMSEs too.
     """
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(11.0, 3.4), layout="constrained")
@@ -176,7 +179,7 @@ def convergence(
         lowest = min(losses, default=1e-4) / 4
         for label, rmse_mm in (("mean shape", mean_shape_mm), ("PCA floor", pca_floor_mm)):
             if rmse_mm is not None:
-                loss = max(float(losses_cm2(rmse_mm)), lowest)
+                loss = max(float(losses_cm2(rmse_mm, animated_share)), lowest)
                 below = " (below)" if loss == lowest else ""
                 axes.axhline(loss, color=_INK, linewidth=0.8, linestyle=(0, (2, 3)))
                 axes.annotate(
@@ -192,7 +195,13 @@ def convergence(
         axes.set_xlabel("epoch")
         axes.set_ylabel("loss (cm²)")
         axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, borderaxespad=0.2)
-        right = axes.secondary_yaxis("right", functions=(rmse_mm_of_losses, losses_cm2))
+        right = axes.secondary_yaxis(
+            "right",
+            functions=(
+                lambda loss: rmse_mm_of_losses(loss, animated_share),
+                lambda rmse_mm: losses_cm2(rmse_mm, animated_share),
+            ),
+        )
         right.set_ylabel("RMSE (mm)")
         right.yaxis.set_major_formatter("{x:g}")
         right.yaxis.set_minor_formatter(
@@ -202,14 +211,18 @@ def convergence(
         return svg(figure, name)
 
 
-def rmse_mm_of_losses(loss_cm2: ArrayLike) -> np.ndarray:
-    """RMSE in mm of losses in cm² (which are means over coordinates, not over vertices)."""
-    return np.asarray(10.0 * np.sqrt(3.0 * np.maximum(loss_cm2, 0.0)))
+def rmse_mm_of_losses(loss_cm2: ArrayLike, animated_share: float = 1.0) -> np.ndarray:
+    """RMSE in mm over the animated vertices, of losses in cm² over the coordinates of all vertices.
+
+    `animated_share` is the part of the vertices that is animated; the others are taken to have no error.
+    With a share of 1 this is 10 * sqrt(3 * loss).
+    """
+    return np.asarray(10.0 * np.sqrt(3.0 * np.maximum(loss_cm2, 0.0) / animated_share))
 
 
-def losses_cm2(rmse_mm: ArrayLike) -> np.ndarray:
+def losses_cm2(rmse_mm: ArrayLike, animated_share: float = 1.0) -> np.ndarray:
     """Losses in cm² of RMSEs in mm: the inverse of `rmse_mm_of_losses`."""
-    return np.asarray(np.square(np.asarray(rmse_mm) / 10.0) / 3.0)
+    return np.asarray(np.square(np.asarray(rmse_mm) / 10.0) / 3.0 * animated_share)
 
 
 def colour_bar(highest_mm: float, *, name: str, label: str = "difference (mm)") -> str:
@@ -238,7 +251,7 @@ def error_colours(distance_mm: np.ndarray, highest_mm: float) -> np.ndarray:
 
 def scale_top_mm(rmse_mm: float) -> float:
     """A round top for heat maps: about four times the RMSE, so that usual differences have colour."""
-    return _round_up(max(4.0 * rmse_mm, 1e-3))
+    return round_up(max(4.0 * rmse_mm, 1e-3))
 
 
 def jpeg(picture: np.ndarray, *, quality: int = 85) -> bytes:
@@ -282,10 +295,12 @@ def _grid(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
-def _round_up(value: float) -> float:
-    """The next of 1, 2, 3, 4, 5, 6, 8 times a power of ten."""
+def round_up(
+    value: float, *, steps: Sequence[float] = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+) -> float:
+    """The least of `steps` times a power of ten that is not below a positive `value`."""
     power = 10.0 ** np.floor(np.log10(value))
-    for step in (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0):
+    for step in steps:
         if step * power >= value * (1 - 1e-9):
             return float(f"{step * power:.6g}")
     return float(10.0 * power)

@@ -257,6 +257,7 @@ def _convergence(directory: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
         rows,
         mean_shape_mm=known.get("mean_shape_rmse_mm"),
         pca_floor_mm=known.get("pca_floor_rmse_mm"),
+        animated_share=facts["animated_count"] / facts["vertex_count"],
     )
     return {"convergence": {"chart": chart, "epochs": f"{rows[-1].epoch:g}"}}
 

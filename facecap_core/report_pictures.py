@@ -12,7 +12,7 @@ import torch
 
 from facecap_core.augment import augment, draw
 from facecap_core.comparison import MeshPictures, encode_h264, film_size, moving_face
-from facecap_core.figures import colour_bar, data_uri, jpeg, scale_top_mm
+from facecap_core.figures import colour_bar, data_uri, jpeg, round_up
 from facecap_core.model import Model
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.rasteriser import framing_camera
@@ -81,7 +81,7 @@ def marked_frames(
 def mean_map(view: View, validation: Validation) -> dict[str, Any]:
     """The face at rest in the colours of each vertex' mean distance, with a scale of its own."""
     distance = validation.mean_distance_mm
-    top = scale_top_mm(float(distance.mean()) / 1.5)
+    top = round_up(max(float(np.quantile(distance, 0.99)), 1e-3))
     pictures = view.pictures(STILL, top, supersample=2)
     return {
         **_picture(pictures.difference(view.template.positions, distance), ""),

@@ -65,14 +65,10 @@ def cards(facts: Mapping[str, Any], validation: Validation | None, minutes: floa
     first = [Card("–", "", "validation RMSE: there is no validation shot")]
     if validation:
         part = f", {validation.rmse_mm / mean_shape:.0%} of the mean shape" if mean_shape else ""
-        first = [
-            Card(mm(validation.rmse_mm), "mm", f"validation RMSE{part}"),
-            Card(
-                mm(worst_shot(validation)[1]),
-                "mm",
-                f"in the worst shot, {worst_shot(validation)[0]}",
-            ),
-        ]
+        first = [Card(mm(validation.rmse_mm), "mm", f"validation RMSE{part}")]
+        if len(validation.shots) > 1:
+            name, worst = worst_shot(validation)
+            first.append(Card(mm(worst), "mm", f"in the worst shot, {name}"))
     return [
         *first,
         Card(
@@ -207,6 +203,12 @@ def warnings(
         found.append(
             f"The error measured for this page is {mm(validation.rmse_mm)} mm; at the end of the "
             f"training it was {mm(before)} mm. Footage, caches or the list of animated vertices have changed since."
+        )
+    mean_shape = facts["validation"].get("mean_shape_rmse_mm")
+    if mean_shape and validation.rmse_mm >= mean_shape:
+        found.append(
+            "On these shots the model is no better than the mean shape: it has not learned to track them. "
+            "Train longer, or on footage that resembles them."
         )
     return found
 

@@ -121,7 +121,7 @@ def page(trained, tmp_path_factory):
         "ada",
         "m1",
         path,
-        clip_seconds=1.0,
+        clip_seconds=0.5,
         threads=1,
         on_progress=told.append,
     )
@@ -207,7 +207,7 @@ def test_figures_are_those_of_the_model(trained, page):
             f'<td class="n">{known["frames"]}</td><td class="n">{known["rmse_mm"]:.2f}</td>' in row
         )
     assert 'class="warn"' not in text
-    assert {(now.what, now.done) for now in told} >= {("validate", 115), ("draw", 30)}
+    assert {(now.what, now.done) for now in told} >= {("validate", 115), ("draw", 15)}
 
 
 def test_marked_frames_are_the_best_and_the_worst(trained, page):
@@ -245,9 +245,9 @@ def test_the_moving_face_plays(page):
         assert stream.codec_context.name == "h264"
         assert stream.pix_fmt == "yuv420p"
         assert stream.average_rate == 30
-    assert len(pictures) == 30
+    assert len(pictures) == 15
     assert pictures[0].shape == (int(video["height"]), int(video["width"]), 3)
-    panels = np.stack(pictures)[:, -320:].astype(int).reshape(30, 320, 4, 240, 3)
+    panels = np.stack(pictures)[:, -320:].astype(int).reshape(15, 320, 4, 240, 3)
     for panel in range(4):  # input, target and result move; the difference changes
         assert np.abs(np.diff(panels[:, :, panel], axis=0)).max() > 20
     colourful = np.ptp(panels, axis=4).mean(axis=(0, 1, 3))
@@ -256,7 +256,7 @@ def test_the_moving_face_plays(page):
 
 def test_writing_again_gives_the_same_page(trained, page, tmp_path):
     write_report(
-        load_production(trained), "ada", "m1", tmp_path / "a.html", clip_seconds=1.0, threads=1
+        load_production(trained), "ada", "m1", tmp_path / "a.html", clip_seconds=0.5, threads=1
     )
     again = (tmp_path / "a.html").read_text(encoding="utf-8")
     written = re.compile(r"Written [^<]* by facecap")

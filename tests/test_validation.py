@@ -75,6 +75,14 @@ def test_loss_axis_is_the_paper_s():
     assert round(float(rmse_mm_of_losses(0.0028)), 2) == 0.92
 
 
+def test_loss_axis_counts_the_animated_vertices_only():
+    rng = np.random.default_rng(3)
+    apart_cm = rng.normal(size=(5, 40, 3)) * (np.arange(40) < 30)[:, None]  # 30 of 40 err
+    rmse_mm = 10 * np.sqrt((apart_cm[:, :30] ** 2).sum(2).mean())
+    assert rmse_mm_of_losses((apart_cm**2).mean(), 0.75) == pytest.approx(rmse_mm)
+    assert losses_cm2(rmse_mm, 0.75) == pytest.approx((apart_cm**2).mean())
+
+
 def test_heat_map_darkens_steadily():
     colours = error_colours(np.linspace(0, 5, 200), 5.0)
     light = colours @ np.array([0.2126, 0.7152, 0.0722])
