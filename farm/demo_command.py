@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -41,6 +43,8 @@ def demo(
     from jobs.planning import plan_infer, plan_train
 
     started = time.monotonic()
+    # Ended from outside, as by a farm's time limit, it still takes its head down.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     folder = folder.absolute()
     _footage(folder, seed, scale)
     production = load_production(folder)
