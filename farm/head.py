@@ -22,12 +22,13 @@ from pydantic import BaseModel, ConfigDict
 from facecap_core.errors import FacecapError
 from facecap_core.files import write_text_atomically
 from farm.cluster import Cluster
-from jobs.processes import known_dead, process_of
+from jobs.processes import known_dead, process_of, this_host
 from jobs.records import Process
 
 HOME_VARIABLE = "FARM_HOME"
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 120.0
+ANSWER_SECONDS = 30.0
 STOP_SECONDS = 10.0
 LONGEST_TEMPORARY = 44
 """Ray puts sockets 63 characters deeper, and a Unix socket's path may have 107."""
@@ -51,7 +52,7 @@ class HeadState(BaseModel):
 
 
 class LocalHead:
-    """The head of one state folder; several folders (FARM_HOME) can have one each."""
+    """The head of this machine and one state folder; several folders (FARM_HOME) can have one each."""
 
     def __init__(self, home: Path | None = None) -> None:
         named = os.environ.get(HOME_VARIABLE)
@@ -63,7 +64,15 @@ class LocalHead:
 
     @property
     def state_path(self) -> Path:
-        return self.home / "head.json"
+        return self._folder / "head.json"
+
+    @property
+    def log_path(self) -> Path:
+        return self._folder / "head.log"
+
+    @property
+    def _folder(self) -> Path:
+        return self.home / "heads" / this_host()  # home folders are often shared by machines
 
     def environment(self) -> dict[str, str]:
         """What the head, its drivers and workers run with, on top of the user's own variables."""
@@ -102,11 +111,19 @@ class LocalHead:
         """
         with self._lock():
             found = self.state()
-            if found is not None and Cluster(found.dashboard, self._token()).answers():
-                return found
-            if found is not None:
-                self._end(found)
-            return self._start(cpus, gpus)
+            if found is None:
+                return self._start(cpus, gpus)
+            # A busy machine answers late: a head with jobs on it is never taken for a dead one.
+            deadline = time.monotonic() + ANSWER_SECONDS
+            while not Cluster(found.dashboard, self._token()).answers():
+                if time.monotonic() > deadline:
+                    raise HeadError(
+                        f"the local Ray head runs but does not answer at {found.dashboard}",
+                        remedy="end it with farm down, which interrupts its jobs, and start again",
+                        file=found.log,
+                    )
+                time.sleep(0.5)
+            return found
 
     def down(self) -> bool:
         """End this head with everything it started; False when none runs. No other Ray is touched."""
@@ -123,7 +140,7 @@ class LocalHead:
         token, folder = self._token(), self._temporary()
         ports = _free_ports(7)
         dashboard = f"http://{LOOPBACK}:{ports[1]}"
-        log = self.home / "head.log"
+        log = self.log_path
         # Two metrics pages have fixed ports, of which a second head would find neither free.
         metrics = {
             "AUTOSCALER_METRIC_PORT": str(ports[5]),
@@ -211,7 +228,8 @@ class LocalHead:
     def _lock(self) -> Iterator[None]:
         try:
             self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = os.open(self.home / "head.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self._folder / "head.lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise HeadError(
                 f"cannot write: {error.strerror}",

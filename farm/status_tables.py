@@ -8,7 +8,7 @@ import typer
 
 from farm.tables import number, print_table
 from jobs.records import JobStatus, ShotRecord
-from jobs.sentences import duration, result_sentence
+from jobs.sentences import duration, result_sentence, training_sentence
 
 
 def print_jobs(statuses: list[JobStatus]) -> None:
@@ -54,13 +54,15 @@ def print_result(status: JobStatus, *, rows: bool = True) -> None:
     if status.detail:
         typer.echo(status.detail)
     training = status.training
+    if training is not None and training.state == "running" and training.progress is not None:
+        typer.echo(f"training {training_sentence(training.progress.figures)}")
     if training is not None and training.state == "solved":
         typer.echo(f"model {training.name}: {result_sentence(training.figures)}")
     if rows:
         failed = [record for record in status.shots if record.state == "failed"]
         if training is not None and training.state == "failed":
             failed.append(training)
-        _print_records(failed)
+        _print_causes(failed)
 
 
 def took(status: JobStatus) -> float | None:
@@ -79,7 +81,7 @@ def _print_records(records: list[ShotRecord]) -> None:
     if not records:
         return
     print_table(
-        ["shot", "state", "frames", "took", "tries", "host", "cause"],
+        ["shot", "state", "frames", "took", "tries", "host"],
         [
             [
                 record.name,
@@ -88,12 +90,19 @@ def _print_records(records: list[ShotRecord]) -> None:
                 duration(record.seconds),
                 str(record.attempt or ""),
                 record.host,
-                str(record.cause or ""),
             ]
             for record in records
         ],
         right=("frames", "took", "tries"),
     )
+    _print_causes(records)
+
+
+def _print_causes(records: list[ShotRecord]) -> None:
+    """One line each, however narrow the terminal is: paths stay whole."""
+    for record in records:
+        if record.cause is not None and record.state == "failed":
+            typer.echo(f"{record.name}: {record.cause}")
 
 
 def _frames(record: ShotRecord) -> str:

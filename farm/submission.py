@@ -47,14 +47,12 @@ def started_cluster(address: str | None) -> Cluster:
     if chosen is not None:
         return chosen
     head = LocalHead()
-    running = head.cluster()
-    if running is not None and running.answers():
-        return running
-    typer.echo("starting the local Ray head (farm down ends it)", err=True)
+    if head.state() is None:
+        typer.echo("starting the local Ray head (farm down ends it)", err=True)
     head.up()
     found = head.cluster()
     if found is None:
-        raise FacecapError("the local Ray head ended again", remedy=f"see {head.home}/head.log")
+        raise FacecapError("the local Ray head ended again", remedy=f"see {head.log_path}")
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-PIPED_WIDTH = 200  # where no terminal says how wide it is
+PIPED_WIDTH = 400  # where no terminal says how wide it is
 COLOURS = {
     "done": "green",
     "solved": "green",

@@ -209,11 +209,15 @@ class JobDriver:
             return ShotRecord.model_validate(ray.get(reference))
         except Exception as error:
             # The worker could not write its own end: it was killed, or its node was lost.
-            cause = Cause(
-                type=type(error).__name__,
-                message=str(error).strip().split("\n", 1)[0] or "the worker died",
-                remedy=f"farm retry {self._ledger.job}",
-            )
+            told = getattr(error, "cause", None)  # of an exception that came from our own code
+            if isinstance(told, FacecapError):
+                cause = Cause.of(told)
+            else:
+                cause = Cause(
+                    type=type(error).__name__,
+                    message=str(error).strip().split("\n", 1)[0] or "the worker died",
+                    remedy=f"farm retry {self._ledger.job}",
+                )
             now = self._current(record)
             final = now.model_copy(
                 update={
