@@ -131,6 +131,7 @@ class LocalHead:
             state = self.state()
             if state is not None:
                 self._end(state)
+                shutil.rmtree(Path(state.folder).parent, ignore_errors=True)
             self.state_path.unlink(missing_ok=True)
             return state is not None
 

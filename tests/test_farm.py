@@ -209,14 +209,15 @@ def test_a_dead_driver_is_noticed_and_a_cancelled_job_leaves_nothing(farm, long_
 
 def test_the_ledger_says_the_same_without_ray(farm, production, long_production, head):
     kept = [(production, (), 0), (long_production, (), 103)]
-    before = [status(farm, folder, *job, code=code) for folder, job, code in kept]
+    before = [status(farm, place, *job, code=code) for place, job, code in kept]
     listed = farm.run(production, "list", "--json")
-    processes = family(head)
+    processes, folder = family(head), Path(head.state().folder)
     farm.run(production, "down")
     assert head.state() is None
+    assert not folder.parent.exists()
     _, alive = psutil.wait_procs(processes, timeout=10)
     assert not alive
-    after = [status(farm, folder, *job, code=code) for folder, job, code in kept]
+    after = [status(farm, place, *job, code=code) for place, job, code in kept]
     assert after == before
     assert farm.run(production, "list", "--json") == listed
     assert "no local head" in farm.run(production, "down")
