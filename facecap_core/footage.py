@@ -8,7 +8,7 @@ decoding, never believed from the header.
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -31,6 +31,7 @@ from facecap_core.picture import (
     orientation_of,
 )
 from facecap_core.video_container import open_video
+from facecap_core.video_file import TimedPicture, VideoFile
 
 
 @dataclass(frozen=True)
@@ -70,22 +71,8 @@ def probe(path: str | Path) -> FootageInfo:
 
     Raises FootageMissing, FootageUnreadable, FootageEmpty, FootageTruncated, PictureSizeError.
     """
-    path = Path(path)
-    if is_pattern(path):
-        sequence = find_image_sequence(path)
-        with closing(sequence.frames()) as frames:
-            first = next(frames)
-        return _describe(path, first, sequence.codec, frames_from_header=len(sequence.files))
-    with open_video(path) as video, closing(video.pictures()) as pictures:
-        first = next(pictures).picture
-        return _describe(
-            path,
-            first,
-            video.codec,
-            fps=video.declared_fps,
-            frames_from_header=video.frames_from_header,
-            sample_aspect_ratio=video.stream.sample_aspect_ratio,
-        )
+    with closing(_Source(Path(path))) as source:
+        return source.info
 
 
 def count_packets(path: str | Path) -> int:
@@ -100,28 +87,51 @@ def count_packets(path: str | Path) -> int:
         return sum(1 for _ in video.packets())
 
 
-def _describe(
-    path: Path,
-    first: av.VideoFrame,
-    codec: str,
-    *,
-    fps: Fraction | None = None,
-    frames_from_header: int | None = None,
-    sample_aspect_ratio: Fraction | None = None,
-) -> FootageInfo:
-    orientation = orientation_of(first, path)
-    return FootageInfo(
-        path=path,
-        picture_size=orientation.displayed_size(first.width, first.height),
-        fps=fps,
-        codec=codec,
-        pixel_format=first.format.name,
-        colour_range="limited" if is_limited_range(first, codec) else "full",
-        rotation_degrees=orientation.clockwise_degrees,
-        frames_from_header=frames_from_header,
-        sample_aspect_ratio=sample_aspect_ratio or None,
-        interlaced=first.interlaced_frame,
-    )
+class _Source:
+    """Open footage. Its first picture is decoded at once, for the info, and comes again first."""
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        self._path = path
+        self.video: VideoFile | None = None
+        with ExitStack() as stack:
+            if is_pattern(path):
+                sequence = find_image_sequence(path)
+                self.codec = sequence.codec
+                self._pictures = sequence.pictures(threads)
+                self._count: int | None = len(sequence.files)
+            else:
+                self.video = stack.enter_context(open_video(path, threads))
+                self.codec = self.video.codec
+                self._pictures = self.video.pictures()
+                self._count = self.video.frames_from_header
+            stack.callback(self._pictures.close)
+            self._first = next(self._pictures)
+            self.info = self._describe(self._first.picture)
+            self._stack = stack.pop_all()
+
+    def pictures(self) -> Generator[TimedPicture, None, None]:
+        """All pictures; once."""
+        yield self._first
+        yield from self._pictures
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stack.close()
+
+    def _describe(self, first: av.VideoFrame) -> FootageInfo:
+        orientation = orientation_of(first, self._path)
+        return FootageInfo(
+            path=self._path,
+            picture_size=orientation.displayed_size(first.width, first.height),
+            fps=self.video.declared_fps if self.video else None,
+            codec=self.codec,
+            pixel_format=first.format.name,
+            colour_range="limited" if is_limited_range(first, self.codec) else "full",
+            rotation_degrees=orientation.clockwise_degrees,
+            frames_from_header=self._count,
+            sample_aspect_ratio=self.video.stream.sample_aspect_ratio if self.video else None,
+            interlaced=first.interlaced_frame,
+        )
 
 
 class Footage:
@@ -145,30 +155,42 @@ class Footage:
     ) -> None:
         if fps <= 0:
             raise ValueError(f"the frame rate must be positive, not {fps}")
-        self.info = probe(path)
         self._crop = crop
         self._fps = fps
         self._threads = threads
-        if picture_size is not None and self.info.picture_size != tuple(picture_size):
-            raise PictureSizeError(
-                "the picture is {}x{}, and must be {}x{}".format(
-                    *self.info.picture_size, *picture_size
-                ),
-                remedy="render the shot in the size of the footage that the model was trained on",
-                file=self.info.path,
-            )
-        check_crop(crop, self.info.picture_size, self.info.path)
+        # Opening decodes the first pictures, so the first pass goes on where opening ends.
+        self._source: _Source | None = _Source(Path(path), threads)
+        self.info = self._source.info
+        try:
+            self._check(picture_size)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Footage:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close a file that was opened and not read; reading closes it by itself."""
+        if self._source is not None:
+            self._source.close()
+            self._source = None
 
     def __iter__(self) -> Generator[Frame, None, None]:
-        pictures = self._sequence() if is_pattern(self.info.path) else self._video()
-        picture_filter: PictureFilter | None = None
-        with closing(pictures):
-            for pts_seconds, picture in pictures:
+        source, self._source = self._source or _Source(self.info.path, self._threads), None
+        with closing(source), closing(source.pictures()) as pictures:
+            clock = FrameClock(source.video, self._fps) if source.video else None
+            picture_filter: PictureFilter | None = None
+            for index, (picture, pts) in enumerate(pictures):
+                seconds = clock.seconds(index, pts) if clock else float(index / self._fps)
                 if picture_filter is None:
                     picture_filter = PictureFilter(
-                        self._crop, picture, codec=self.info.codec, file=self.info.path
+                        self._crop, picture, codec=source.codec, file=self.info.path
                     )
-                yield Frame(pts_seconds, picture_filter(picture))
+                yield Frame(seconds, picture_filter(picture))
 
     def batches(self, size: int) -> Generator[FrameBatch, None, None]:
         """The frames in batches of `size`; the last may be smaller. Each has memory of its own."""
@@ -186,16 +208,13 @@ class Footage:
         if count:
             yield FrameBatch(pts_seconds[:count].copy(), luma[:count].copy())
 
-    def _sequence(self) -> Generator[tuple[float, av.VideoFrame], None, None]:
-        sequence = find_image_sequence(self.info.path)
-        for index, picture in enumerate(sequence.frames(self._threads)):
-            yield float(index / self._fps), picture
-
-    def _video(self) -> Generator[tuple[float, av.VideoFrame], None, None]:
-        with (
-            open_video(self.info.path, self._threads) as video,
-            closing(video.pictures()) as pictures,
-        ):
-            clock = FrameClock(video, self._fps)
-            for index, timed in enumerate(pictures):
-                yield clock.seconds(index, timed.pts), timed.picture
+    def _check(self, picture_size: tuple[int, int] | None) -> None:
+        size = self.info.picture_size
+        if picture_size is not None and size != tuple(picture_size):
+            raise PictureSizeError(
+                f"the picture is {size[0]}x{size[1]}, and must be "
+                f"{picture_size[0]}x{picture_size[1]}",
+                remedy="render the shot in the size of the footage that the model was trained on",
+                file=self.info.path,
+            )
+        check_crop(self._crop, size, self.info.path)

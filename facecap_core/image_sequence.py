@@ -12,7 +12,7 @@ import av.error
 
 from facecap_core.errors import FootageEmpty, FootageError, FootageMissing, FootageUnreadable
 from facecap_core.picture import MAX_PIXELS, check_size
-from facecap_core.video_file import reason_of
+from facecap_core.video_file import TimedPicture, reason_of
 
 _NUMBER = re.compile(r"%(?:0(\d{1,2}))?d")
 _RENDER_AGAIN = "render the picture again"
@@ -52,10 +52,10 @@ class ImageSequence:
         """The name of the decoder."""
         return _CODECS[self.pattern.suffix.lower()]
 
-    def frames(self, threads: int = 1) -> Generator[av.VideoFrame, None, None]:
+    def pictures(self, threads: int = 1) -> Generator[TimedPicture, None, None]:
         """Decode file by file; an error names the file. Raises FootageError of several kinds."""
         for file in self.files:
-            yield _decode(file, self.codec, threads)
+            yield TimedPicture(_decode(file, self.codec, threads), None)
 
 
 def find_image_sequence(pattern: str | Path) -> ImageSequence:

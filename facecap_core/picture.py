@@ -179,16 +179,11 @@ class PictureFilter:
         if format_ != self._format:
             self._planes = self._make_planes(frame)
             self._format = format_
-        if len(self._planes) == 1:
-            plane = self._planes[0]
-            luma = plane.levels_uint8[plane(frame)]
-        else:
-            weighted = sum(
-                (plane.levels[plane(frame)] * np.float32(plane.weight) for plane in self._planes),
-                start=np.float32(0.5),
-            )
-            luma = np.asarray(weighted).astype(np.uint8)
-        return self._orientation.upright(luma)
+        levels = self._planes[0](frame)
+        for plane in self._planes[1:]:
+            levels += plane(frame)
+        levels += np.float32(0.5)  # in place: each pass over memory counts beside decoding
+        return self._orientation.upright(levels.astype(np.uint8))
 
     def _make_planes(self, frame: av.VideoFrame) -> list[_Plane]:
         size = (LUMA_WIDTH, LUMA_HEIGHT)
@@ -249,7 +244,7 @@ def _splittable(format_: av.VideoFormat) -> str:
 
 
 class _Plane:
-    """One plane's filter graph, and the levels that its 16-bit values stand for."""
+    """One plane's filter graph, and what its values count as luma."""
 
     def __init__(
         self,
@@ -261,40 +256,43 @@ class _Plane:
         limited: bool,
         weight: float,
     ) -> None:
-        self.weight = weight
         x, y, width, height = crop
         range_ = "tv" if limited else "pc"
         format_ = av.VideoFormat(_splittable(frame.format))
-        self._bits = format_.components[0].bits
-        graph = av.filter.Graph()
-        graph.threads = 1
+        bits = format_.components[0].bits
+        self._graph = av.filter.Graph()
+        self._graph.threads = 1
         nodes = [
-            graph.add(
+            self._graph.add(
                 "buffer",
                 f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}"
                 f":time_base=1/1:range={range_}",
             ),
-            graph.add("format", format_.name),
+            self._graph.add("format", format_.name),
             # exact: else the offset is rounded to the chroma grid, which is of no concern here.
-            graph.add("crop", f"w={width}:h={height}:x={x}:y={y}:exact=1"),
-            graph.add("extractplanes", name),
+            self._graph.add("crop", f"w={width}:h={height}:x={x}:y={y}:exact=1"),
+            self._graph.add("extractplanes", name),
         ]
         if (width, height) != size:
             # The scaler takes gray for full range, and so leaves the levels alone.
-            nodes.append(
-                graph.add("scale", f"{size[0]}:{size[1]}:flags=area+accurate_rnd:sws_dither=none")
-            )
-            nodes.append(graph.add("format", "grayf32le" if self._bits == 32 else "gray16le"))
-        nodes.append(graph.add("buffersink"))
-        graph.link_nodes(*nodes).configure()
-        self._graph = graph
+            flags = "flags=area+accurate_rnd:sws_dither=none"
+            nodes.append(self._graph.add("scale", f"{size[0]}:{size[1]}:{flags}"))
+            nodes.append(self._graph.add("format", "grayf32le" if bits == 32 else "gray16le"))
+        nodes.append(self._graph.add("buffersink"))
+        self._graph.link_nodes(*nodes).configure()
         self._shape = (size[1], size[0])
-        self._levels: npt.NDArray[np.float32] | None = None
-        self._levels_uint8: LumaArray | None = None
-        self._limited = limited
-        self._linear_light = int(frame.color_trc) == _LINEAR_LIGHT or self._bits == 32
+        # A code of few bits comes out of the scaler in the upper bits of 16.
+        unit = 1.0 if bits == 32 else 2.0 ** (16 - bits)
+        black, white = 0.0, 1.0 if bits == 32 else 2.0**bits - 1
+        if limited and bits < 32:
+            black, white = (level * 2.0 ** (bits - 8) for level in (16, 235))
+        self._gain = np.float32(255 * weight / (white - black) / unit)
+        self._offset = np.float32(-255 * weight * black / (white - black))
+        self._white = np.float32(255 * weight)
+        self._linear_light = int(frame.color_trc) == _LINEAR_LIGHT or bits == 32
 
-    def __call__(self, frame: av.VideoFrame) -> npt.NDArray[np.uint16]:
+    def __call__(self, frame: av.VideoFrame) -> npt.NDArray[np.float32]:
+        """The plane's share in the luma level, float32 [y, x] from 0 to 255 times its weight."""
         self._graph.push(frame)
         filtered = self._graph.pull()
         assert isinstance(filtered, av.VideoFrame)
@@ -304,33 +302,17 @@ class _Plane:
         rows = np.frombuffer(memoryview(plane), dtype=dtype)
         rows = rows.reshape(-1, plane.line_size // dtype.itemsize)
         values = rows[: self._shape[0], : self._shape[1]]
-        if depth == 32:
-            return (np.clip(np.nan_to_num(values), 0, 1) * 65535).astype(np.uint16)
-        if depth < 16:
-            return np.left_shift(values.astype(np.uint16), 16 - depth, dtype=np.uint16)
-        return values.view(np.uint16)
+        if depth < 16:  # not scaled
+            values = np.left_shift(values, 16 - depth, dtype=np.uint16)
+        levels = np.multiply(values, self._gain, dtype=np.float32)
+        levels += self._offset
+        np.clip(levels, 0, self._white, out=levels)
+        if self._linear_light:
+            levels = self._white * _srgb_curve(np.nan_to_num(levels / self._white))
+        return levels
 
-    @property
-    def levels(self) -> npt.NDArray[np.float32]:
-        """Level 0..255 of each 16-bit value, float32 [65536]."""
-        if self._levels is None:
-            bits = min(self._bits, 16)
-            codes = np.arange(65536) / 2.0 ** (16 - bits)
-            if self._limited:
-                black, white = 16 * 2 ** (bits - 8), 235 * 2 ** (bits - 8)
-            else:
-                black, white = 0, 2**bits - 1
-            levels = np.clip((codes - black) / (white - black), 0, 1)
-            if self._linear_light:  # the curve of sRGB, as footage for people to look at has it
-                levels = np.where(
-                    levels <= 0.0031308, 12.92 * levels, 1.055 * levels ** (1 / 2.4) - 0.055
-                )
-            self._levels = (255 * levels).astype(np.float32)
-        return self._levels
 
-    @property
-    def levels_uint8(self) -> LumaArray:
-        """`levels` rounded."""
-        if self._levels_uint8 is None:
-            self._levels_uint8 = (self.levels + 0.5).astype(np.uint8)
-        return self._levels_uint8
+def _srgb_curve(light: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Scene-linear light 0..1 as footage for people to look at has it."""
+    curve = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return curve.astype(np.float32)

@@ -6,9 +6,9 @@ import heapq
 import re
 from collections import deque
 from collections.abc import Generator
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import av.error
@@ -43,8 +43,7 @@ _WITH_DURATION = frozenset({"matroska", "webm", "mxf"})
 _MISSING_FRAMES = 0.75  # headers round, and less than a frame cannot be missing
 
 
-@dataclass(frozen=True)
-class TimedPicture:
+class TimedPicture(NamedTuple):
     """A decoded picture and its time stamp in the stream's time base (None: it has none)."""
 
     picture: av.VideoFrame

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -322,6 +323,18 @@ def test_a_consumer_that_stops_leaves_no_file_open(tmp_path: Path) -> None:
     assert len(os.listdir("/proc/self/fd")) > before
     frames.close()
     assert len(os.listdir("/proc/self/fd")) == before
+    with Footage(path, crop=(0, 0, 90, 90), fps=FPS):
+        assert len(os.listdir("/proc/self/fd")) > before
+    with pytest.raises(CropOutsidePicture):
+        Footage(path, crop=(0, 0, 900, 90), fps=FPS)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_footage_can_be_read_again(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "shot.mp4")
+    footage = Footage(path, crop=(1, 2, 90, 90), fps=FPS)
+    first, second = (np.stack([frame.luma for frame in footage]) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
 
 
 # Times
@@ -549,6 +562,20 @@ def test_image_sequences(
         weights = np.array((0.299, 0.587, 0.114) if codec == "mjpeg" else (0.2126, 0.7152, 0.0722))
         expected = reference(picture(index).astype(np.float64) @ weights, crop)
         assert np.abs(frame.luma - expected).max() <= tolerance
+
+
+def test_a_photograph_taken_upright(tmp_path: Path) -> None:
+    path = write_images(tmp_path, "shot.%04d.jpg", codec="mjpeg", pixel_format="yuvj444p")
+    orientation = struct.pack("<2sHIHHHIII", b"II", 42, 8, 1, 0x0112, 3, 1, 6, 0)
+    segment = b"Exif\0\0" + orientation
+    for file in tmp_path.glob("*.jpg"):
+        data = file.read_bytes()
+        exif = b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment
+        file.write_bytes(data[:2] + exif + data[2:])
+    assert probe(path).picture_size == SIZE[::-1]
+    weights = np.array((0.299, 0.587, 0.114))
+    clockwise = np.rot90(picture(0).astype(np.float64) @ weights, -1)
+    assert np.abs(read(path)[0] - reference(clockwise, (0, 0, *SIZE[::-1]))).max() <= 4
 
 
 def test_a_gap_names_the_missing_file(tmp_path: Path) -> None:
