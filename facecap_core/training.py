@@ -82,7 +82,7 @@ def train(
     if len(training) < 2:
         raise TrainingError("fewer than two training frames", remedy="add training shots")
     where = choose_device(device)
-    run = _Run(training.to(where), validation and validation.to(where), config, where)
+    run = _Run(training.to(where), validation and validation.to(where), config, animated, where)
     key = _run_key(config, facts, run, torch.get_num_threads())
     state_path = Path(state_directory) / "state.safetensors"
     with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
@@ -135,9 +135,11 @@ class _Run:
         training: Examples,
         validation: Examples | None,
         config: TrainConfig,
+        animated: np.ndarray,
         device: torch.device,
     ) -> None:
         self.training, self.validation = training, validation
+        self.animated = torch.from_numpy(animated).to(device)
         self.config, self.device = config, device
         self.whitening: Whitening = compute_whitening(training.luma)
         self.basis: Basis = compute_basis(training.positions, config.network.components)
@@ -213,16 +215,20 @@ class _Run:
                 yield self.network(images.contiguous(memory_format=torch.channels_last)), target
         self.network.train()
 
-    def validation_loss(self) -> float | None:
-        """Mean over frames of the loss in cm², with the averaged weights where there are some."""
+    def validate(self) -> tuple[float | None, float | None]:
+        """Mean loss in cm² over all coordinates, and RMSE in mm over the animated vertices; with the
+        averaged weights where there are some."""
         if self.validation is None:
-            return None
-        total = torch.zeros((), dtype=torch.float64, device=self.device)
+            return None, None
+        sums = torch.zeros(2, dtype=torch.float64, device=self.device)
         self._swap_average()
         for predicted, target in self.predict(self.validation):
-            total += (predicted - target).square().mean(1).double().sum()
+            squares = (predicted - target).square().reshape(len(target), -1, 3)
+            sums[0] += squares.mean((1, 2)).double().sum()
+            sums[1] += squares[:, self.animated].sum(2).mean(1).double().sum()
         self._swap_average()
-        return float(total) / len(self.validation)
+        loss_cm2, square_cm2 = (sums / len(self.validation)).tolist()
+        return loss_cm2, MM_PER_CM * math.sqrt(square_cm2)
 
     def use_average(self) -> None:
         """From here on the network has the averaged weights."""
@@ -302,7 +308,7 @@ def _close_epoch(run: _Run, frames_per_second: float, last: bool) -> None:
     due = last or int(epoch / config.validate_every_epochs) > int(
         run.epoch(position.step - 1) / config.validate_every_epochs
     )
-    validation_loss = run.validation_loss() if due else None
+    validation_loss, validation_rmse_mm = run.validate() if due else (None, None)
     position.history.append(
         {
             "epoch": int(epoch) if epoch.is_integer() or not last else round(epoch, 2),
@@ -315,9 +321,7 @@ def _close_epoch(run: _Run, frames_per_second: float, last: bool) -> None:
             "training_loss_cm2": training_loss,
             "training_rmse_mm": rmse_mm_of_loss(training_loss),
             "validation_loss_cm2": validation_loss,
-            "validation_rmse_mm": None
-            if validation_loss is None
-            else rmse_mm_of_loss(validation_loss),
+            "validation_rmse_mm": validation_rmse_mm,
         }
     )
     position.epoch_loss, position.epoch_frames = 0.0, 0
