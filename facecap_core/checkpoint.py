@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def save_checkpoint(
     path: Path,
     position: Position,
     network: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizers: Sequence[torch.optim.Optimizer],
     average: list[torch.Tensor] | None,
 ) -> None:
     """Write the whole state as one file, atomically.
@@ -41,8 +42,9 @@ def save_checkpoint(
     tensors = {}
     for i, (name, parameter) in enumerate(network.named_parameters()):
         tensors[f"network/{name}"] = parameter.detach()
-        for key, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"optimizer/{key}/{name}"] = value
+        for optimizer in optimizers:
+            for key, value in optimizer.state.get(parameter, {}).items():
+                tensors[f"optimizer/{key}/{name}"] = value
         if average is not None:
             tensors[f"average/{name}"] = average[i]
     tensors = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
@@ -53,7 +55,7 @@ def load_checkpoint(
     path: Path,
     key: str,
     network: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizers: Sequence[torch.optim.Optimizer],
     average: list[torch.Tensor] | None,
 ) -> Position | None:
     """Restore the state in place; None where there is none, or it belongs to another run."""
@@ -74,13 +76,18 @@ def load_checkpoint(
                 for entry, value in tensors.items()
                 if entry.startswith(prefix) and entry.endswith("/" + name)
             }
-            if state:
-                optimizer.state[parameter] = {
-                    entry: _placed(value, parameter) for entry, value in state.items()
-                }
+            for optimizer in optimizers:
+                if state and _has(optimizer, parameter):
+                    optimizer.state[parameter] = {
+                        entry: _placed(value, parameter) for entry, value in state.items()
+                    }
             if average is not None:
                 average[i].copy_(tensors[f"average/{name}"])
     return position
+
+
+def _has(optimizer: torch.optim.Optimizer, parameter: torch.Tensor) -> bool:
+    return any(p is parameter for group in optimizer.param_groups for p in group["params"])
 
 
 def _placed(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:

@@ -77,7 +77,11 @@ class ScheduleConfig(_Settings):
 
 
 class OptimizerConfig(_Settings):
-    """Section 4.2: Adam with the values that its authors recommend."""
+    """Section 4.2: Adam with the values that its authors recommend; Muon for most weights as an option."""
+
+    kind: Literal["adam", "muon"] = "adam"
+    muon_learning_rate: float = Field(0.02, gt=0, description="muon: of the matrices, at the peak")
+    muon_momentum: float = Field(0.95, ge=0, lt=1)
 
     beta2: float = Field(0.999, ge=0, lt=1)
     epsilon: float = Field(1e-8, gt=0)

@@ -59,6 +59,11 @@ class Network(nn.Module):
             self.output.bias.copy_(basis.mean)
         self.output.requires_grad_(config.train_output)
 
+    def inner_weights(self) -> list[nn.Parameter]:
+        """Weights of the layers between the first one and the output layer."""
+        convolutions = [layer for layer in self.features if isinstance(layer, nn.Conv2d)]
+        return [layer.weight for layer in (*convolutions[1:], self.fc)]
+
     def place(self, device: torch.device) -> None:
         """Move to a device, channels last: the layout in which its convolutions are fastest."""
         self.to(device)

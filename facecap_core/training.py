@@ -23,6 +23,7 @@ from facecap_core.errors import Cancelled, TrainingError
 from facecap_core.evaluation import baselines_mm, per_frame_rmse_mm, pooled_rmse_mm, rmse_mm_of_loss
 from facecap_core.files import write_text_atomically
 from facecap_core.model import autocast, choose_device, metrics_lines, precision, save_model
+from facecap_core.muon import Muon
 from facecap_core.network import Network
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
@@ -147,15 +148,7 @@ class _Run:
         basis = Basis(*(part.cpu() for part in vars(self.basis).values()))
         self.network.initialise(config.network, basis, config.seed)
         self.network.place(device)
-        self.parameters = [p for p in self.network.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(
-            self.parameters,
-            lr=config.schedule.learning_rate,
-            betas=(config.schedule.beta1, config.optimizer.beta2),
-            eps=config.optimizer.epsilon,
-            weight_decay=config.optimizer.weight_decay,
-            fused=True,
-        )
+        self.optimizers = _optimizers(self.network, config)
         self.average: list[torch.Tensor] | None = None
         if config.optimizer.average:
             self.average = [p.detach().clone() for p in self.network.parameters()]
@@ -170,7 +163,7 @@ class _Run:
         return min(step * self.config.batch / len(self.training), self.config.schedule.epochs)
 
     def restore(self, path: Path, key: str) -> None:
-        found = load_checkpoint(path, key, self.network, self.optimizer, self.average)
+        found = load_checkpoint(path, key, self.network, self.optimizers, self.average)
         self.position = found or Position(key)
 
     def step(self, step: int, indices: torch.Tensor) -> torch.Tensor:
@@ -186,15 +179,15 @@ class _Run:
         luma = self.training.luma[indices]
         images = self.whitening(augment(luma, draws, self.whitening.mean))[:, None]
         images = images.contiguous(memory_format=torch.channels_last)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(epoch, config.schedule)
-            group["betas"] = (beta1(epoch, config.schedule), config.optimizer.beta2)
+        for optimizer in self.optimizers:
+            _set_rates(optimizer, epoch, config)
         with autocast(self.device):
             predicted = self.network(images)
         loss = torch.nn.functional.mse_loss(predicted, self.training.positions[indices])
-        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         if self.average is not None:
             # Young averages forget faster, or the random start would stay in them for long.
             weight = 1 - min(config.optimizer.average, (1 + step) / (10 + step))
@@ -248,6 +241,43 @@ class _Run:
                     averaged.copy_(kept)
 
 
+def _optimizers(network: Network, config: TrainConfig) -> list[torch.optim.Optimizer]:
+    """One for all weights, or Muon for the matrices between first and last layer and Adam for the rest."""
+    settings = config.optimizer
+    rest = [p for p in network.parameters() if p.requires_grad]
+    found: list[torch.optim.Optimizer] = []
+    if settings.kind == "muon":
+        inner = network.inner_weights()
+        rest = [p for p in rest if all(p is not weight for weight in inner)]
+        found.append(
+            Muon(
+                inner,
+                lr=settings.muon_learning_rate,
+                momentum=settings.muon_momentum,
+                weight_decay=settings.weight_decay,
+            )
+        )
+    adam = torch.optim.AdamW(
+        rest,
+        lr=config.schedule.learning_rate,
+        betas=(config.schedule.beta1, settings.beta2),
+        eps=settings.epsilon,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
+    return [*found, adam]
+
+
+def _set_rates(optimizer: torch.optim.Optimizer, epoch: float, config: TrainConfig) -> None:
+    rate, settings = learning_rate(epoch, config.schedule), config.optimizer
+    for group in optimizer.param_groups:
+        if isinstance(optimizer, Muon):
+            group["lr"] = settings.muon_learning_rate * rate / config.schedule.learning_rate
+        else:
+            group["lr"] = rate
+            group["betas"] = (beta1(epoch, config.schedule), settings.beta2)
+
+
 def _loop(
     run: _Run,
     state_path: Path,
@@ -266,7 +296,7 @@ def _loop(
     def checkpoint() -> None:
         position.epoch_loss = float(loss_sum)
         position.seconds = before + time.monotonic() - started
-        save_checkpoint(state_path, position, run.network, run.optimizer, run.average)
+        save_checkpoint(state_path, position, run.network, run.optimizers, run.average)
 
     while position.step < run.steps:
         step = position.step

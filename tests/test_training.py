@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from facecap_core.config import TrainConfig, resolve
 from facecap_core.errors import Cancelled, ModelError, TrainingError
 from facecap_core.model import load_model
+from facecap_core.muon import orthogonalised
 from facecap_core.training import train
 from facecap_core.trainingset import Examples
 
@@ -144,11 +145,13 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, call):
     assert not (tmp_path / "killed" / "state" / "state.safetensors").exists()
 
 
-def test_cancelled_and_resumed_equals_uninterrupted(tmp_path):
-    run(tmp_path / "whole", config())
+@pytest.mark.parametrize("kind", ["adam", "muon"])
+def test_cancelled_and_resumed_equals_uninterrupted(tmp_path, kind):
+    settings = config(optimizer={"kind": kind, "average": 0.9})
+    run(tmp_path / "whole", settings)
     with pytest.raises(Cancelled):
-        run(tmp_path / "b", config(), progress_seconds=0, on_progress=lambda p: p.done < 100)
-    run(tmp_path / "b", config())
+        run(tmp_path / "b", settings, progress_seconds=0, on_progress=lambda p: p.done < 100)
+    run(tmp_path / "b", settings)
     assert_same_bits(weights(tmp_path / "whole"), weights(tmp_path / "b"))
 
 
@@ -158,6 +161,19 @@ def test_another_runs_state_is_not_resumed(tmp_path):
     seen = []
     run(tmp_path, config(seed=5), progress_seconds=0, on_progress=lambda p: seen.append(p.done))
     assert seen[0] == 16
+
+
+def test_muons_steps_are_orthogonal():
+    for shape in ((8, 30), (30, 8)):
+        matrix = torch.randn(shape, generator=torch.manual_seed(1), dtype=torch.float64)
+        left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+        step = orthogonalised(matrix)
+        values = torch.linalg.svdvals(step)
+        assert values.min() > 0.6
+        assert values.max() < 1.3
+        # The same singular vectors: what is left of them after U^T X V is diagonal.
+        core = left.T @ step @ right.T
+        assert (core - core.diagonal().diag()).abs().max() < 1e-9
 
 
 def test_a_loss_that_explodes_ends_the_run_by_name(tmp_path):
