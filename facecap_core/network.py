@@ -61,8 +61,9 @@ class Network(nn.Module):
 
     def inner_weights(self) -> list[nn.Parameter]:
         """Weights of the layers between the first one and the output layer."""
-        convolutions = [layer for layer in self.features if isinstance(layer, nn.Conv2d)]
-        return [layer.weight for layer in (*convolutions[1:], self.fc)]
+        convolutions = [m for m in self.features.modules() if isinstance(m, nn.Conv2d)]
+        layers: list[nn.Conv2d | nn.Linear] = [*convolutions[1:], self.fc]
+        return [layer.weight for layer in layers]
 
     def place(self, device: torch.device) -> None:
         """Move to a device, channels last: the layout in which its convolutions are fastest."""
