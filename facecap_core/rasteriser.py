@@ -15,84 +15,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facecap_core.scene import Array, Camera, Light, Lighting, framing_camera
+
+__all__ = ["Camera", "Light", "Lighting", "Rasteriser", "Visibility", "framing_camera", "render"]
+
 SUBPIXELS = 256  # resolution of the coverage grid, steps a pixel
 FURTHEST_PIXEL = 1 << 20  # screen positions are limited to this, so that 64 bits hold every product
 
 TILE_PIXELS = 1 << 16  # shaded at a time on a processor: what its caches hold
 
-Vector = tuple[float, float, float]
-Array = np.ndarray | Tensor
-
-
-@dataclass(frozen=True)
-class Camera:
-    """A pinhole camera that looks from `position` at `target`; lengths in the unit of the mesh."""
-
-    position: Vector
-    target: Vector = (0.0, 0.0, 0.0)
-    up: Vector = (0.0, 1.0, 0.0)
-    vertical_fov_degrees: float = 20.0
-    near: float = 0.01  # faces that come nearer are not drawn
-
-    def axes(self) -> np.ndarray:
-        """Right, up and backward directions as rows, float64 [axis, xyz]."""
-        backward = np.subtract(self.position, self.target).astype(np.float64)
-        if not np.linalg.norm(backward) > 0:
-            raise ValueError("a camera needs a target apart from its position")
-        backward /= np.linalg.norm(backward)
-        right = np.cross(np.asarray(self.up, np.float64), backward)
-        if not np.linalg.norm(right) > 0:
-            raise ValueError("a camera cannot look along its up direction")
-        right /= np.linalg.norm(right)
-        return np.stack([right, np.cross(backward, right), backward])
-
-
-@dataclass(frozen=True)
-class Light:
-    """Parallel light: the direction towards its source, and its colour (1 is full)."""
-
-    direction: Vector
-    colour: Vector = (1.0, 1.0, 1.0)
-
-
-@dataclass(frozen=True)
-class Lighting:
-    """Lights, the light from everywhere, and how surfaces shine where they have gloss."""
-
-    lights: tuple[Light, ...] = (
-        Light((-0.55, 0.55, 0.75), (0.62, 0.60, 0.57)),
-        Light((0.75, 0.15, 0.55), (0.22, 0.24, 0.27)),
-        Light((0.1, 0.8, -0.4), (0.14, 0.14, 0.16)),
-    )
-    ambient: Vector = (0.16, 0.16, 0.17)
-    shininess_doublings: int = 5  # the Blinn-Phong exponent as a power of two: 5 is 32
-    wrap: float = 0.15  # how far light creeps past the terminator, as it does in skin
-
-
 CLAY = (0.72, 0.70, 0.68)
 """Colour of a mesh that has none."""
-
-
-def framing_camera(
-    positions: Array, aspect: float, *, margin: float = 1.06, vertical_fov_degrees: float = 17.0
-) -> Camera:
-    """The camera that holds the whole mesh from the front: it looks along -z with +y up.
-
-    positions: [..., vertex, xyz] (several frames are framed together); aspect: width / height.
-    """
-    points = _as_numpy(positions).reshape(-1, 3).astype(np.float64)
-    low, high = points.min(axis=0), points.max(axis=0)
-    middle = (low + high) / 2
-    half = math.tan(math.radians(vertical_fov_degrees) / 2)
-    reach = max(high[1] - low[1], (high[0] - low[0]) / aspect) / 2 * margin
-    distance = max(reach / half, 1e-6)
-    x, y = float(middle[0]), float(middle[1])
-    return Camera(
-        (x, y, float(high[2] + distance)),
-        (x, y, float(high[2])),
-        vertical_fov_degrees=vertical_fov_degrees,
-        near=distance * 1e-3,
-    )
 
 
 @dataclass(frozen=True)
@@ -420,7 +353,3 @@ def _shrink(picture: Tensor, factor: int) -> Tensor:
     height, width = picture.shape[0] // factor, picture.shape[1] // factor
     blocks = picture.reshape(height, factor, width, factor, 3).to(torch.float32)
     return blocks.mean(dim=(1, 3)).add_(0.5).to(torch.uint8)
-
-
-def _as_numpy(values: Array) -> np.ndarray:
-    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
