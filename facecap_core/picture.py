@@ -1,21 +1,22 @@
 """Picture: from one decoded picture to the network's 240×320 luma, without touching the rest of it.
 
-The luma plane of the crop goes through a filter graph (crop, plane, area filter) of its own; whole
-pictures are never converted or copied. RGB pictures take the same way plane by plane, and the
-planes are then weighted to luma. The area filter writes 16 bits, so that expansion from limited
-range, transfer curve and weights come before the only rounding to 8 bits.
+The crop of the luma plane is viewed where the decoder left it, and the area filter reads it there;
+whole pictures are never converted or copied, unless their planes are interleaved (most PNGs). The
+planes of RGB pictures are filtered one by one and then weighted to luma. The area filter writes 16
+bits, so that expansion from limited range, curve and weights come before the only rounding to 8.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import SupportsBytes, cast
+from typing import Any, SupportsBytes, cast
 
 import av
-import av.filter
+import av.error
 import numpy as np
 import numpy.typing as npt
+from av.video.reformatter import Interpolation, VideoReformatter
 
 from facecap_core.errors import CropOutsidePicture, FootageUnreadable, PictureSizeError
 
@@ -165,6 +166,8 @@ class PictureFilter:
         self._crop = self._orientation.coded_crop(crop, displayed_size)
         self._format: tuple[str, int, int, int] | None = None
         self._planes: list[_Plane] = []
+        self._range = _FULL_RANGE
+        self._split_format = ""
 
     def __call__(self, frame: av.VideoFrame) -> LumaArray:
         """The picture's luma, uint8 [y=320, x=240], in memory of its own."""
@@ -179,23 +182,54 @@ class PictureFilter:
         if format_ != self._format:
             self._planes = self._make_planes(frame)
             self._format = format_
+        if self._split_format != frame.format.name:
+            frame = self._split(frame)
         levels = self._planes[0](frame)
         for plane in self._planes[1:]:
             levels += plane(frame)
-        levels += np.float32(0.5)  # in place: each pass over memory counts beside decoding
         return self._orientation.upright(levels.astype(np.uint8))
 
+    def _split(self, frame: av.VideoFrame) -> av.VideoFrame:
+        range_ = self._range
+        try:
+            return frame.reformat(
+                format=self._split_format,
+                src_color_range=range_,
+                dst_color_range=range_,
+                threads=1,
+            )
+        except av.error.FFmpegError as error:
+            raise FootageUnreadable(
+                f"pictures of pixel format {frame.format.name} cannot be converted",
+                remedy="render the footage in a common pixel format",
+                file=self._file,
+            ) from error
+
     def _make_planes(self, frame: av.VideoFrame) -> list[_Plane]:
-        size = (LUMA_WIDTH, LUMA_HEIGHT)
-        if self._orientation.transposed:
-            size = (LUMA_HEIGHT, LUMA_WIDTH)
         limited = is_limited_range(frame, self._codec)
-        if not is_rgb(frame):
-            return [_Plane(frame, "y", self._crop, size, limited=limited, weight=1.0)]
-        weights = _WEIGHTS.get(int(frame.color_primaries), _WEIGHTS_BT709)
+        self._range = _LIMITED_RANGE if limited else _FULL_RANGE
+        self._split_format = _splittable(frame.format)
+        bits = av.VideoFormat(self._split_format).components[0].bits
+        linear_light = int(frame.color_trc) == _LINEAR_LIGHT or bits == 32
+        weights: tuple[float, ...] = (1.0,)
+        if is_rgb(frame):
+            red, green, blue = _WEIGHTS.get(int(frame.color_primaries), _WEIGHTS_BT709)
+            weights = (green, blue, red)  # the order of FFmpeg's planes
+        width, height = LUMA_WIDTH, LUMA_HEIGHT
+        if self._orientation.transposed:
+            width, height = height, width
         return [
-            _Plane(frame, name, self._crop, size, limited=limited, weight=weight)
-            for name, weight in zip("rgb", weights, strict=True)
+            _Plane(
+                index,
+                bits,
+                self._crop,
+                (width, height),
+                limited=limited,
+                linear_light=linear_light,
+                weight=weight,
+                rounding=0.5 if index == 0 else 0.0,
+            )
+            for index, weight in enumerate(weights)
         ]
 
 
@@ -216,100 +250,95 @@ def is_limited_range(frame: av.VideoFrame, codec: str) -> bool:
     return codec != "mjpeg"
 
 
-_SPLITTABLE_PACKED = frozenset(
-    {"rgb24", "bgr24", "rgba", "bgra", "argb", "abgr", "rgb0", "bgr0", "0rgb", "0bgr", "ya8"}
-)
-
-
 def _splittable(format_: av.VideoFormat) -> str:
-    """The nearest pixel format whose planes can be taken apart; nearly always `format_` itself.
-
-    Named here and not left to the graph: with a conversion of the graph's own choice between crop
-    and plane, FFmpeg 8 reads outside the picture.
-    """
+    """The nearest pixel format with planes of native numbers; nearly always `format_` itself."""
     name, bits = format_.name, format_.components[0].bits
-    if name in _SPLITTABLE_PACKED or name in {"gray", "grayf32le", "gbrpf32le", "gbrapf32le"}:
-        return name
-    if name.startswith(("yuv", "yuvj", "gbr", "gray")) and not name.endswith("be"):
-        planar = [component.plane for component in format_.components]
-        if len(set(planar)) == len(planar):
+    half_floats = "f16" in name
+    if name.startswith(("yuv", "gbr", "gray")) and not name.endswith("be") and not half_floats:
+        planes = [component.plane for component in format_.components]
+        if len(set(planes)) == len(planes):
             return name
-    depth = next(depth for depth in (8, 10, 12, 16, 32) if bits <= depth)
+    depth = 32 if half_floats else next(depth for depth in (8, 10, 12, 16, 32) if bits <= depth)
     suffix = {8: "", 32: "f32le"}.get(depth, f"{depth}le")
     if format_.is_rgb or format_.has_palette or format_.is_bayer:
         return f"gbrp{suffix}"
     if len(format_.components) <= 2:
         return f"gray{suffix}"
-    return f"yuv444p{suffix if depth < 32 else '16le'}"
+    return f"yuv444p{suffix}"
 
 
 class _Plane:
-    """One plane's filter graph, and what its values count as luma."""
+    """One plane of the crop, area-filtered, as its share in the luma level."""
 
     def __init__(
         self,
-        frame: av.VideoFrame,
-        name: str,
+        index: int,
+        bits: int,
         crop: Rectangle,
         size: tuple[int, int],
         *,
         limited: bool,
+        linear_light: bool,
         weight: float,
+        rounding: float,
     ) -> None:
-        x, y, width, height = crop
-        range_ = "tv" if limited else "pc"
-        format_ = av.VideoFormat(_splittable(frame.format))
-        bits = format_.components[0].bits
-        self._graph = av.filter.Graph()
-        self._graph.threads = 1
-        nodes = [
-            self._graph.add(
-                "buffer",
-                f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}"
-                f":time_base=1/1:range={range_}",
-            ),
-            self._graph.add("format", format_.name),
-            # exact: else the offset is rounded to the chroma grid, which is of no concern here.
-            self._graph.add("crop", f"w={width}:h={height}:x={x}:y={y}:exact=1"),
-            self._graph.add("extractplanes", name),
-        ]
-        if (width, height) != size:
-            # The scaler takes gray for full range, and so leaves the levels alone.
-            flags = "flags=area+accurate_rnd:sws_dither=none"
-            nodes.append(self._graph.add("scale", f"{size[0]}:{size[1]}:{flags}"))
-            nodes.append(self._graph.add("format", "grayf32le" if bits == 32 else "gray16le"))
-        nodes.append(self._graph.add("buffersink"))
-        self._graph.link_nodes(*nodes).configure()
-        self._shape = (size[1], size[0])
-        # A code of few bits comes out of the scaler in the upper bits of 16.
-        unit = 1.0 if bits == 32 else 2.0 ** (16 - bits)
+        self._index = index
+        self._crop = crop
+        self._size = size
+        self._dtype = np.dtype({8: np.uint8, 32: np.float32}.get(bits, np.uint16))
+        self._gray = {8: "gray", 32: "grayf32le"}.get(bits, f"gray{bits}le")
+        self._filtered_format = "grayf32le" if bits == 32 else "gray16le"
+        self._scaler = VideoReformatter()
+        # The filter gives a code of few bits as the upper bits of 16.
+        self._shift = max(16 - bits, 0)
         black, white = 0.0, 1.0 if bits == 32 else 2.0**bits - 1
         if limited and bits < 32:
             black, white = (level * 2.0 ** (bits - 8) for level in (16, 235))
-        self._gain = np.float32(255 * weight / (white - black) / unit)
-        self._offset = np.float32(-255 * weight * black / (white - black))
-        self._white = np.float32(255 * weight)
-        self._linear_light = int(frame.color_trc) == _LINEAR_LIGHT or bits == 32
+        gain = 255 * weight / (white - black)
+        self._gain = np.float32(gain / 2.0**self._shift)
+        self._offset = np.float32(rounding - gain * black)
+        self._least, self._most = np.float32(rounding), np.float32(rounding + 255 * weight)
+        self._curve = _srgb_curve if linear_light else None
+        # Kept from picture to picture: fresh memory of this size costs more than the arithmetic.
+        self._levels = np.empty((size[1], size[0]), dtype=np.float32)
 
     def __call__(self, frame: av.VideoFrame) -> npt.NDArray[np.float32]:
-        """The plane's share in the luma level, float32 [y, x] from 0 to 255 times its weight."""
-        self._graph.push(frame)
-        filtered = self._graph.pull()
-        assert isinstance(filtered, av.VideoFrame)
-        plane = filtered.planes[0]
-        depth = filtered.format.components[0].bits
-        dtype = np.dtype({8: np.uint8, 32: np.float32}.get(depth, np.uint16))
-        rows = np.frombuffer(memoryview(plane), dtype=dtype)
-        rows = rows.reshape(-1, plane.line_size // dtype.itemsize)
-        values = rows[: self._shape[0], : self._shape[1]]
-        if depth < 16:  # not scaled
-            values = np.left_shift(values, 16 - depth, dtype=np.uint16)
-        levels = np.multiply(values, self._gain, dtype=np.float32)
+        """Levels 0..255 times the weight, plus the rounding, float32 [y, x], until the next call."""
+        values = self._filtered(frame)
+        levels = self._levels
+        np.multiply(values, self._gain, out=levels)
         levels += self._offset
-        np.clip(levels, 0, self._white, out=levels)
-        if self._linear_light:
-            levels = self._white * _srgb_curve(np.nan_to_num(levels / self._white))
+        np.clip(levels, self._least, self._most, out=levels)
+        if self._curve is not None:
+            range_ = self._most - self._least
+            levels -= self._least
+            levels[...] = range_ * self._curve(np.nan_to_num(levels / range_)) + self._least
         return levels
+
+    def _filtered(self, frame: av.VideoFrame) -> npt.NDArray[np.uint16] | npt.NDArray[np.float32]:
+        x, y, width, height = self._crop
+        cropped = _rows(frame, self._index, self._dtype)[y : y + height, x : x + width]
+        if (width, height) == self._size:
+            # The scaler would fill the lower bits as well, by a rule of its own.
+            return np.left_shift(cropped, self._shift, dtype=np.uint16) if self._shift else cropped
+        # No copy: the view's row pitch is the picture's. Gray counts as full range, so the levels
+        # stay as they are.
+        filtered = self._scaler.reformat(
+            av.VideoFrame.from_numpy_buffer(cropped, self._gray),
+            *self._size,
+            self._filtered_format,
+            interpolation=Interpolation.AREA | Interpolation.ACCURATE_RND,
+            threads=1,
+        )
+        dtype = np.dtype(np.float32 if self._filtered_format == "grayf32le" else np.uint16)
+        return _rows(filtered, 0, dtype)[:, : self._size[0]]
+
+
+def _rows(frame: av.VideoFrame, index: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """A plane where it lies [y, x], with the padding at the end of its rows."""
+    plane = frame.planes[index]
+    rows = np.frombuffer(memoryview(plane), dtype=dtype)
+    return rows.reshape(-1, plane.line_size // dtype.itemsize)[: plane.height]
 
 
 def _srgb_curve(light: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

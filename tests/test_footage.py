@@ -94,6 +94,8 @@ def rgb_frame(rgb: npt.NDArray[np.uint8], pixel_format: str) -> av.VideoFrame:
     if pixel_format == "gbrp10le":
         deep = np.rint(rgb * (1023 / 255)).astype(np.uint16)
         return av.VideoFrame.from_ndarray(deep, pixel_format)
+    if pixel_format == "gbrpf32le":
+        return av.VideoFrame.from_ndarray((rgb / 255).astype(np.float32), pixel_format)
     return av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(format=pixel_format)
 
 
@@ -283,11 +285,24 @@ def test_rgb_becomes_luma_by_its_primaries(
     assert np.abs(luma - expected).max() <= 1
 
 
-def test_scene_linear_light_gets_the_curve_of_srgb() -> None:
-    linear = np.full((320, 240, 3), 0.18, dtype=np.float32)
+@pytest.mark.parametrize("pixel_format", ["gbrpf32le", "gbrpf16le"])
+@pytest.mark.parametrize("crop", [(0, 0, 200, 300), (0, 0, 240, 320), (1, 1, 300, 401)])
+def test_scene_linear_light_gets_the_curve_of_srgb(
+    pixel_format: str, crop: tuple[int, int, int, int]
+) -> None:
+    linear = np.full((410, 310, 3), 0.18, dtype=np.float32)
+    linear[:, :, 2] = np.nan  # counts as black
+    linear[:, :, 1] = 7.5  # brighter than white, and clipped
     frame = av.VideoFrame.from_ndarray(linear, "gbrpf32le")
-    luma = PictureFilter((0, 0, 200, 300), frame, codec="exr")(frame)
-    assert np.abs(luma.astype(int) - round(255 * (1.055 * 0.18 ** (1 / 2.4) - 0.055))).max() <= 1
+    if pixel_format == "gbrpf16le":
+        frame = av.VideoFrame(310, 410, pixel_format)
+        for plane, channel in zip(frame.planes, (1, 2, 0), strict=True):
+            rows = np.zeros((410, plane.line_size // 2), np.float16)
+            rows[:, :310] = linear[:, :, channel]
+            plane.update(rows.tobytes())
+    luma = PictureFilter(crop, frame, codec="exr")(frame)
+    expected = 255 * (0.2126 * (1.055 * 0.18 ** (1 / 2.4) - 0.055) + 0.7152)
+    assert np.abs(luma - expected).max() <= 1
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
@@ -562,6 +577,21 @@ def test_image_sequences(
         weights = np.array((0.299, 0.587, 0.114) if codec == "mjpeg" else (0.2126, 0.7152, 0.0722))
         expected = reference(picture(index).astype(np.float64) @ weights, crop)
         assert np.abs(frame.luma - expected).max() <= tolerance
+
+
+def test_scene_linear_images(tmp_path: Path) -> None:
+    path = write_images(tmp_path, "shot.%04d.exr", codec="exr", pixel_format="gbrpf32le")
+    assert len(read(path)) == 5
+    light = np.stack(
+        [
+            reference(picture(0)[:, :, channel].astype(np.float64), (0, 0, *SIZE))
+            for channel in range(3)
+        ]
+    )
+    light /= 255
+    curve = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    expected = 255 * np.tensordot((0.2126, 0.7152, 0.0722), curve, axes=1)
+    assert np.abs(read(path)[0] - expected).max() <= 1
 
 
 def test_a_photograph_taken_upright(tmp_path: Path) -> None:
