@@ -61,9 +61,8 @@ class Network(nn.Module):
 
     def inner_weights(self) -> list[nn.Parameter]:
         """Weights of the layers between the first one and the output layer."""
-        convolutions = [m for m in self.features.modules() if isinstance(m, nn.Conv2d)]
-        layers: list[nn.Conv2d | nn.Linear] = [*convolutions[1:], self.fc]
-        return [layer.weight for layer in layers]
+        matrices = [p for p in (*self.features.parameters(), self.fc.weight) if p.ndim > 1]
+        return matrices[1:]
 
     def place(self, device: torch.device) -> None:
         """Move to a device, channels last: the layout in which its convolutions are fastest."""
