@@ -59,7 +59,7 @@ class Network(nn.Module):
             self.output.bias.copy_(basis.mean)
         self.output.requires_grad_(config.train_output)
 
-    def inner_weights(self) -> list[nn.Parameter]:
+    def inner_weights(self) -> list[torch.Tensor]:
         """Weights of the layers between the first one and the output layer."""
         matrices = [p for p in (*self.features.parameters(), self.fc.weight) if p.ndim > 1]
         return matrices[1:]
