@@ -24,7 +24,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from facecap_core.footage import Footage, probe
+from facecap_core.footage.footage import Footage, probe
 
 SIZE = (1200, 1600)
 

@@ -46,9 +46,9 @@ def make_video(path: Path, frames: int) -> None:
 def make_model(folder: Path) -> None:
     import torch
 
-    from facecap_core.config import resolve
-    from facecap_core.training import train
-    from facecap_core.trainingset import Examples
+    from facecap_core.learning.config import resolve
+    from facecap_core.learning.training import train
+    from facecap_core.learning.trainingset import Examples
 
     luma = torch.randint(0, 256, (32, 160, 120), dtype=torch.uint8)
     facts = {

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from facecap_core.evaluation import pooled_rmse_mm
-from facecap_core.production import load_production
+from facecap_core.learning.evaluation import pooled_rmse_mm
+from facecap_core.productions.production import load_production
 from facecap_core.scoring import score_shot
 from facecap_core.store_paths import StorePaths
 from facecap_core.stores import open_vertices

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from facecap_core.files import fingerprint_footage
-from facecap_core.footage import Footage, FrameBatch
-from facecap_core.model import Model, load_model
+from facecap_core.footage.footage import Footage, FrameBatch
+from facecap_core.learning.model import Model, load_model
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
 from facecap_core.stores import new_group, stored_attributes

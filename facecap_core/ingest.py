@@ -9,7 +9,7 @@ from pathlib import Path
 
 from facecap_core.errors import PointCacheError
 from facecap_core.files import fingerprint_footage
-from facecap_core.footage import Footage
+from facecap_core.footage.footage import Footage
 from facecap_core.pointcaches.reader import open_point_cache, split_mesh
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made

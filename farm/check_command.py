@@ -40,8 +40,8 @@ def check(
 
     farm check --production /shows/quantum --json > check.json
     """
-    from facecap_core.production import read_production
-    from facecap_core.production_check import check_production
+    from facecap_core.checks.production_check import check_production
+    from facecap_core.productions.production import read_production
 
     found, faults = read_production(find(production))
     report = None

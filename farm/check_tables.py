@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from facecap_core.composition import Composition
+    from facecap_core.checks.production_check import CheckReport, ShotReport
     from facecap_core.errors import Fault
-    from facecap_core.production import Production
-    from facecap_core.production_check import CheckReport, ShotReport
+    from facecap_core.productions.composition import Composition
+    from facecap_core.productions.production import Production
 
 SCHEMA_VERSION = 1
 PIPED_WIDTH = 160  # of a table that goes to a file, where no terminal says how wide it is
@@ -26,7 +26,7 @@ def as_json(
     warnings: Sequence[Fault],
 ) -> dict[str, Any]:
     """The object that --json prints."""
-    from facecap_core.composition import PAPER_PARTS
+    from facecap_core.productions.composition import PAPER_PARTS
 
     return {
         "schema_version": SCHEMA_VERSION,
@@ -141,7 +141,7 @@ def _composition_table(composition: Composition) -> Table:
     from rich import box
     from rich.table import Table
 
-    from facecap_core.composition import BULK, PAPER_MINUTES, PAPER_PARTS, UNNAMED
+    from facecap_core.productions.composition import BULK, PAPER_MINUTES, PAPER_PARTS, UNNAMED
 
     splits = ("train", "validation", BULK)
     table = Table(box=box.SIMPLE_HEAVY, pad_edge=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from facecap_core.production import Production
+    from facecap_core.productions.production import Production
 
 PRODUCTION_VARIABLE = "FARM_PRODUCTION"
 
@@ -30,7 +30,7 @@ def find_and_load(production: Path | None = None) -> Production:
 
     Raises ProductionError when there is none, or with everything that is wrong in its two files.
     """
-    from facecap_core.production import load_production
+    from facecap_core.productions.production import load_production
 
     return load_production(find(production))
 
@@ -39,7 +39,7 @@ def find(production: Path | None = None) -> Path:
     """The folder or .toml file of that production. Raises ProductionError when there is none."""
     # pydantic takes a tenth of a second to import: `farm --help` shall not wait for it.
     from facecap_core.errors import Fault, ProductionError
-    from facecap_core.production import SETTINGS_FILE, find_production
+    from facecap_core.productions.production import SETTINGS_FILE, find_production
 
     origin = "--production"
     if production is None and (named := os.environ.get(PRODUCTION_VARIABLE)):

@@ -14,7 +14,7 @@ import typer
 from farm.exit_codes import OF_JOB_STATE
 
 if TYPE_CHECKING:
-    from facecap_core.production import Production
+    from facecap_core.productions.production import Production
     from jobs.request import Request
 
 STEPS = 6
@@ -38,7 +38,7 @@ def demo(
     farm demo /tmp/demo --seed 7
     """
     from facecap_core.errors import ProductionError
-    from facecap_core.production import load_production
+    from facecap_core.productions.production import load_production
     from farm.head import LocalHead
     from jobs.planning import plan_infer, plan_train
 
@@ -49,7 +49,7 @@ def demo(
     _footage(folder, seed, scale)
     production = load_production(folder)
     _say(2, "check what a studio would have handed over")
-    from facecap_core.production_check import check_production
+    from facecap_core.checks.production_check import check_production
 
     checked = check_production(production)
     if checked.faults:
@@ -61,7 +61,7 @@ def demo(
     state = head.up()
     typer.echo(f"      dashboard: {state.dashboard} (token: farm dashboard)", err=True)
     try:
-        from facecap_core.config import resolve
+        from facecap_core.learning.config import resolve
 
         actor = next(iter(production.actors))
         _say(4, "ingest the tracked shots, train the actor's network")
@@ -129,7 +129,7 @@ def _run(production: Production, request: Request) -> None:
 
 
 def _result(production: Production, actor: str, started: float) -> None:
-    from facecap_core.report import write_report
+    from facecap_core.reports.report import write_report
     from farm.tables import print_table
     from jobs.models import choose_model, model_facts
 
@@ -163,7 +163,7 @@ def _score(production: Production, actor: str) -> tuple[int, float]:
     """How many bulk shots there are, and their error against the truth, in mm."""
     import numpy as np
 
-    from facecap_core.evaluation import pooled_rmse_mm
+    from facecap_core.learning.evaluation import pooled_rmse_mm
     from facecap_core.scoring import score_shot
     from facecap_core.store_paths import StorePaths
     from facecap_core.template import read_animated, read_template

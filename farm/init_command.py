@@ -72,8 +72,8 @@ def init(
     """
     from facecap_core.errors import Fault, ProductionError
     from facecap_core.files import write_text_atomically
-    from facecap_core.production import SETTINGS_FILE, SHOTS_FILE
-    from facecap_core.production_toml import parse_settings
+    from facecap_core.productions.production import SETTINGS_FILE, SHOTS_FILE
+    from facecap_core.productions.production_toml import parse_settings
 
     folder = directory.absolute()
     settings_path, shots_path = folder / SETTINGS_FILE, folder / SHOTS_FILE

@@ -11,7 +11,7 @@ import typer
 from farm.context import ProductionOption, find_and_load
 
 if TYPE_CHECKING:
-    from facecap_core.production import Production
+    from facecap_core.productions.production import Production
     from jobs.models import ModelSummary
 
 SCHEMA_VERSION = 1
@@ -67,7 +67,7 @@ def report(
 
     farm report 20261122-1530-paper --out ada.html --clip 10
     """
-    from facecap_core.report import write_report
+    from facecap_core.reports.report import write_report
     from farm.bar import bar
 
     found = find_and_load(production)

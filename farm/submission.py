@@ -13,7 +13,7 @@ from pathlib import Path
 import typer
 
 from facecap_core.errors import FacecapError
-from facecap_core.production import Production
+from facecap_core.productions.production import Production
 from facecap_core.store_paths import StorePaths
 from farm.cluster import Cluster, remote_cluster
 from farm.head import LocalHead

@@ -11,7 +11,7 @@ import typer
 from farm.context import ProductionOption, find_and_load
 
 if TYPE_CHECKING:
-    from facecap_core.production import Production
+    from facecap_core.productions.production import Production
     from jobs.preflight import Plan
     from jobs.request import Request
 
@@ -80,7 +80,7 @@ def ingest(
 
     farm submit ingest --shots today.txt --dry-run
     """
-    from facecap_core.production import read_shot_list
+    from facecap_core.productions.production import read_shot_list
     from jobs.planning import plan_ingest
 
     found = find_and_load(production)
@@ -129,7 +129,7 @@ def train(
 
     farm submit train --actor ada --preset paper --dry-run --json
     """
-    from facecap_core.config import resolve
+    from facecap_core.learning.config import resolve
     from jobs.planning import plan_train
 
     found = find_and_load(production)
@@ -170,7 +170,7 @@ def infer(
 
     farm submit infer --shots bulk.txt --model cpu-1f3a9c20 --json
     """
-    from facecap_core.production import read_shot_list
+    from facecap_core.productions.production import read_shot_list
     from jobs.planning import plan_infer
 
     found = find_and_load(production)

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from facecap_core.errors import FacecapError
-from facecap_core.production import Production, load_production
+from facecap_core.productions.production import Production, load_production
 from jobs.infer import infer_shot
 from jobs.ingest import ingest_shot
 from jobs.ledger import Ledger

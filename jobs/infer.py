@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from facecap_core.errors import FootageMissing
-from facecap_core.production import Production
+from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
 from facecap_core.store_paths import StorePaths
 from jobs.ledger import Ledger

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from facecap_core.errors import FootageMissing
 from facecap_core.ingest import ingest_frames, ingest_targets
-from facecap_core.production import Production, Shot
+from facecap_core.productions.production import Production, Shot
 from facecap_core.progress import OnProgress
 from facecap_core.store_paths import StorePaths
 from facecap_core.template import read_template

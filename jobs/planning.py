@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from facecap_core.config import TrainConfig
 from facecap_core.errors import Fault, ProductionError
+from facecap_core.learning.config import TrainConfig
 from facecap_core.names import did_you_mean
-from facecap_core.production import Production
+from facecap_core.productions.production import Production
 from jobs.models import choose_model
 from jobs.request import InferRequest, IngestRequest, TrainRequest
 

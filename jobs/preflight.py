@@ -10,7 +10,7 @@ from typing import Literal
 
 from facecap_core.errors import StoreError
 from facecap_core.files import store_error
-from facecap_core.production import Production
+from facecap_core.productions.production import Production
 from facecap_core.store_paths import StorePaths
 from jobs.ledger import Ledger
 from jobs.placement import Placement, placement

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from facecap_core.errors import Fault, ProductionError
-from facecap_core.production import Production, Shot
+from facecap_core.productions.production import Production, Shot
 from facecap_core.store_paths import StorePaths
 from jobs.request import InferRequest, IngestRequest, Request
 

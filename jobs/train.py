@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from facecap_core.config import parse
-from facecap_core.production import Production
+from facecap_core.learning.config import parse
+from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
 from jobs.ledger import Ledger
 from jobs.log import Log
@@ -25,7 +25,9 @@ def train_model(
     assert record is not None
 
     def task(on_progress: OnProgress, log: Log) -> Outcome:
-        from facecap_core.actor_training import train_actor  # torch, which the driver does without
+        from facecap_core.learning.actor_training import (
+            train_actor,  # torch, which the driver does without
+        )
 
         asked = _as_asked(production, request)
         log.line(f"{len(request.training)} training and {len(request.validation)} validation shots")

@@ -15,11 +15,11 @@ import typer
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
+from facecap_core.checks.production_check import CheckReport, check_production
 from facecap_core.errors import Cancelled, Fault, ProductionError
 from facecap_core.pointcaches.mdd import write_mdd
 from facecap_core.pointcaches.pc2 import write_pc2
-from facecap_core.production import Production, load_production
-from facecap_core.production_check import CheckReport, check_production
+from facecap_core.productions.production import Production, load_production
 from farm.check_command import check
 from farm.init_command import init
 

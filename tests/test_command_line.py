@@ -15,7 +15,7 @@ import pytest
 import typer
 from tiny_production import make_production
 
-from facecap_core.production import load_production
+from facecap_core.productions.production import load_production
 from farm import app as farm_app
 from farm.cluster import Cluster, ClusterError, remote_cluster, user_token
 from jobs.ledger import Ledger

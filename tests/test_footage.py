@@ -23,8 +23,8 @@ from facecap_core.errors import (
     FrameRateError,
     PictureSizeError,
 )
-from facecap_core.footage import Footage, count_packets, probe
-from facecap_core.picture import PictureFilter
+from facecap_core.footage.footage import Footage, count_packets, probe
+from facecap_core.footage.picture import PictureFilter
 
 FPS = Fraction(30)
 SIZE = (96, 130)

@@ -13,7 +13,7 @@ import pytest
 from tiny_production import make_production, write_video
 
 from facecap_core.errors import Cancelled, FootageTruncated, StoreError
-from facecap_core.production import load_production
+from facecap_core.productions.production import load_production
 from facecap_core.progress import Progress, report
 from jobs import worker
 from jobs.cancel import cancel_unfinished

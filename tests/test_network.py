@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from facecap_core.augment import Draws, augment, draw
-from facecap_core.basis import compute_basis
-from facecap_core.config import AugmentationConfig, NetworkConfig, resolve
-from facecap_core.network import Network, shrink
-from facecap_core.whitening import compute_whitening
+from facecap_core.learning.augment import Draws, augment, draw
+from facecap_core.learning.basis import compute_basis
+from facecap_core.learning.config import AugmentationConfig, NetworkConfig, resolve
+from facecap_core.learning.network import Network, shrink
+from facecap_core.learning.whitening import compute_whitening
 
 PAPER_LAYERS = [  # Section 3.1's table: inputs, outputs, stride
     (1, 64, 2), (64, 64, 1), (64, 96, 2), (96, 96, 1), (96, 144, 2), (144, 144, 1),

@@ -10,14 +10,14 @@ import pytest
 
 from facecap_core.errors import Fault, ProductionError
 from facecap_core.names import is_name
-from facecap_core.production import (
+from facecap_core.productions.production import (
     Production,
     find_production,
     load_production,
     read_production,
     read_shot_list,
 )
-from facecap_core.production_toml import UNITS, line_of, parse_fps, rates_agree
+from facecap_core.productions.production_toml import UNITS, line_of, parse_fps, rates_agree
 
 SETTINGS = """\
 name  = "quantum"

@@ -15,16 +15,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from facecap_core.actor_training import train_actor
-from facecap_core.config import parse, resolve
 from facecap_core.errors import Cancelled, ModelError, StoreError
-from facecap_core.model import load_model
-from facecap_core.production import load_production
-from facecap_core.report import write_report
-from facecap_core.report_tables import composition_rows, duration, timecode
+from facecap_core.learning.actor_training import train_actor
+from facecap_core.learning.config import parse, resolve
+from facecap_core.learning.model import load_model
+from facecap_core.productions.production import load_production
+from facecap_core.reports.report import write_report
+from facecap_core.reports.report_tables import composition_rows, duration, timecode
+from facecap_core.reports.validation import Mark
 from facecap_core.store_paths import StorePaths
 from facecap_core.stores import new_group, open_frames, open_targets
-from facecap_core.validation import Mark
 from farm.app import app
 
 NAME = "<script>alert('&')</script>"

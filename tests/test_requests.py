@@ -8,10 +8,10 @@ import pytest
 from pydantic import ValidationError
 from tiny_production import make_production, write_shots
 
-from facecap_core.config import resolve
 from facecap_core.errors import ModelError, ProductionError, StoreError
+from facecap_core.learning.config import resolve
 from facecap_core.names import is_name
-from facecap_core.production import load_production
+from facecap_core.productions.production import load_production
 from jobs.planning import plan_infer, plan_ingest, plan_train
 from jobs.request import InferRequest, IngestRequest, TrainRequest, job_id, parse_request
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from facecap_core.config import TrainConfig
 from facecap_core.errors import (
     Cancelled,
     FootageError,
@@ -21,12 +20,13 @@ from facecap_core.errors import (
 )
 from facecap_core.inference import infer_shot
 from facecap_core.ingest import ingest_frames, ingest_targets
-from facecap_core.model import load_model
+from facecap_core.learning.config import TrainConfig
+from facecap_core.learning.model import load_model
+from facecap_core.learning.training import train
+from facecap_core.learning.trainingset import Examples, ShotPaths, load_examples
 from facecap_core.pointcaches.pc2 import write_pc2
 from facecap_core.stores import open_frames, open_targets, open_vertices
 from facecap_core.template import read_template
-from facecap_core.training import train
-from facecap_core.trainingset import Examples, ShotPaths, load_examples
 
 FPS = Fraction(30)
 CROP = (0, 0, 48, 64)

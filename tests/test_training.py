@@ -13,12 +13,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from facecap_core.config import TrainConfig, resolve
 from facecap_core.errors import Cancelled, ModelError, TrainingError
-from facecap_core.model import load_model
-from facecap_core.muon import orthogonalised
-from facecap_core.training import train
-from facecap_core.trainingset import Examples
+from facecap_core.learning.config import TrainConfig, resolve
+from facecap_core.learning.model import load_model
+from facecap_core.learning.muon import orthogonalised
+from facecap_core.learning.training import train
+from facecap_core.learning.trainingset import Examples
 
 VERTICES = 30
 

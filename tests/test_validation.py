@@ -9,15 +9,15 @@ import pytest
 from matplotlib.image import imread
 
 from facecap_core.errors import StoreError
-from facecap_core.evaluation import rmse_mm_of_loss
-from facecap_core.figures import (
+from facecap_core.learning.evaluation import rmse_mm_of_loss
+from facecap_core.reports.figures import (
     error_colours,
     jpeg,
     losses_cm2,
     rmse_mm_of_losses,
     scale_top_mm,
 )
-from facecap_core.validation import ShotErrors, liveliest, telling_frames
+from facecap_core.reports.validation import ShotErrors, liveliest, telling_frames
 
 
 def shots(seed, *lengths):

@@ -1,0 +1,1 @@
+"""Madeup: the made-up actor of `farm demo`."""

@@ -89,30 +89,37 @@ class Performance:
     head_translation_cm: np.ndarray  # float64 [frame, xyz]
 
 
-def perform(category: str, frames: int, seed: tuple[int, ...]) -> Performance:
-    """The motion of one shot; the same for the same seed."""
+def perform(category: str, frames: int, seed: tuple[int, int]) -> Performance:
+    """The motion of one shot; the same for the same seed, which is the production's and the shot's number.
+
+    Poses come from a list that the production's seed has shuffled; an odd shot begins in its middle, so
+    that two shots of a category go through all of it, as a director would see to.
+    """
     if category not in CATEGORIES:
         raise ValueError(f"no such category: {category!r}; there are {', '.join(CATEGORIES)}")
     generator = np.random.default_rng([*seed, 5])
     values = np.zeros((frames, len(CONTROLS)))
+    director = np.random.default_rng([seed[0], 8])
+    extremes = _from(director, EXTREMES, seed[1])
+    emotions = _from(director, EMOTIONS, seed[1])
     if category == "rom":
-        _poses(generator, values, EXTREMES, seconds=0.42, least=0.85)
+        _poses(generator, values, extremes, seconds=0.32, least=0.85)
     elif category == "expressions":
-        _poses(generator, values, EMOTIONS, seconds=0.75, least=0.55)
+        _poses(generator, values, emotions, seconds=0.55, least=0.55)
     else:
-        lively = 1.0 if category == "pangrams" else 0.8
+        lively = 1.0 if category == "pangrams" else 0.85
         _speech(generator, values, lively)
-        _poses(generator, values, EMOTIONS, seconds=1.3, least=0.15, most=0.60)
+        _poses(generator, values, emotions, seconds=0.80, least=0.25, most=0.60)
     _accents(generator, values, 1.0 if category == "in-character" else 0.5)
     _blinks(generator, values, seldom=2.0 if category == "in-character" else 2.6)
     _gaze(generator, values)
     _drift(generator, values)
     lowest = np.array([-1.0 if name in SIGNED else 0.0 for name in CONTROLS])
     values = np.clip(values, lowest, 1.0)
-    rotation = smooth_noise(generator, frames, 3, seconds=1.3) * [1.6, 1.3, 0.9]
+    rotation = smooth_noise(generator, frames, 3, seconds=1.0) * [1.4, 1.1, 0.8]
     # Who speaks nods with the sound.
     rotation[:, 1] += 1.0 * (_smoothed(values[:, INDEX["jaw_open"]], 4.0) - 0.15)
-    translation = smooth_noise(generator, frames, 3, seconds=1.6) * [0.30, 0.20, 0.30]
+    translation = smooth_noise(generator, frames, 3, seconds=1.2) * [0.28, 0.20, 0.30]
     return Performance(values, np.clip(rotation, -4, 4), np.clip(translation, -0.8, 0.8))
 
 
@@ -144,28 +151,34 @@ def _add(values: np.ndarray, pose: Pose, course: np.ndarray) -> None:
 def _poses(
     generator: np.random.Generator,
     values: np.ndarray,
-    poses: tuple[Pose, ...],
+    poses: list[Pose],
     *,
     seconds: float,
     least: float,
     most: float = 1.0,
 ) -> None:
-    """One pose after another in random order, each held for about `seconds`."""
+    """One pose after another, each held for about `seconds`."""
     times = np.arange(len(values)) / FPS
     start = -generator.uniform(0.1, 0.6) * seconds
-    order: list[int] = []
+    number = 0
     while start < times[-1]:
-        if not order:
-            order = list(generator.permutation(len(poses)))
         held = seconds * generator.uniform(0.7, 1.4)
         rise, fall = generator.uniform(0.12, 0.24, size=2)
         course = _ease((times - start) / rise) * (1 - _ease((times - start - held) / fall))
         lopsided = {
             name: amount * (1 + 0.12 * generator.normal())
-            for name, amount in poses[order.pop()].items()
+            for name, amount in poses[number % len(poses)].items()
         }
         _add(values, lopsided, course * generator.uniform(least, most))
         start += held + generator.uniform(-0.03, 0.12)
+        number += 1
+
+
+def _from(director: np.random.Generator, poses: tuple[Pose, ...], shot: int) -> list[Pose]:
+    """The production's order of the poses, from its start for even shots, its middle for odd ones."""
+    order = [poses[k] for k in director.permutation(len(poses))]
+    start = (shot % 2) * (len(poses) // 2)
+    return order[start:] + order[:start]
 
 
 def _ease(t: np.ndarray) -> np.ndarray:
@@ -230,5 +243,5 @@ def _gaze(generator: np.random.Generator, values: np.ndarray) -> None:
 
 def _drift(generator: np.random.Generator, values: np.ndarray) -> None:
     """Nothing in a living face is quite still, nor are its sides quite alike."""
-    spread = np.array([0.0 if name.startswith(("blink", "gaze")) else 0.035 for name in CONTROLS])
+    spread = np.array([0.0 if name.startswith(("blink", "gaze")) else 0.028 for name in CONTROLS])
     values += smooth_noise(generator, len(values), len(CONTROLS), seconds=0.9) * spread

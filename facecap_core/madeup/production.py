@@ -15,7 +15,7 @@ import numpy as np
 
 from facecap_core.files import write_text_atomically
 from facecap_core.madeup.actor import MadeUpActor
-from facecap_core.madeup.motion import FPS, perform
+from facecap_core.madeup.motion import CATEGORIES, FPS, perform
 from facecap_core.madeup.shoot import CROP, Studio
 from facecap_core.pointcaches.pc2 import write_pc2
 from facecap_core.progress import OnProgress, Progress, report
@@ -26,16 +26,9 @@ FEWEST_FRAMES = 4
 
 # category, split, shots, frames of each
 SHOOTING: tuple[tuple[str, str, int, int], ...] = (
-    ("rom", "train", 2, 90),
-    ("expressions", "train", 2, 75),
-    ("pangrams", "train", 2, 75),
-    ("in-character", "train", 2, 75),
-    ("pangrams", "validation", 1, 60),
-    ("in-character", "validation", 1, 60),
-    ("rom", "", 2, 40),
-    ("expressions", "", 2, 40),
-    ("pangrams", "", 4, 40),
-    ("in-character", "", 4, 40),
+    *((category, "train", 2, 90) for category in CATEGORIES),
+    *((category, "validation", 1, 60) for category in ("pangrams", "in-character")),
+    *((category, "", 3, 32) for category in CATEGORIES),
 )
 
 

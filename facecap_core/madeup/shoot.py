@@ -48,7 +48,7 @@ class Imaging:
     contrast: np.ndarray  # float64 [frame], factor about middle gray
 
 
-def imaging(frames: int, seed: tuple[int, ...]) -> Imaging:
+def imaging(frames: int, seed: tuple[int, int]) -> Imaging:
     """Exposure of a shot; the same for the same seed."""
     generator = np.random.default_rng([*seed, 6])
     phase = generator.uniform(0, 2 * np.pi)
@@ -83,7 +83,7 @@ class Studio:
         )
 
     def pictures(
-        self, drawn: np.ndarray, performance_imaging: Imaging, seed: tuple[int, ...]
+        self, drawn: np.ndarray, performance_imaging: Imaging, seed: tuple[int, int]
     ) -> Iterator[np.ndarray]:
         """Graded, noisy pictures as an encoder takes them: uint8 planar YUV 4:2:0 [y * 3 / 2, x]."""
         camera = _Sensor(self.size, seed)
@@ -95,7 +95,7 @@ class Studio:
                 float(performance_imaging.flicker[number]),
             )
 
-    def shoot(self, performance: Performance, seed: tuple[int, ...], footage: Path) -> np.ndarray:
+    def shoot(self, performance: Performance, seed: tuple[int, int], footage: Path) -> np.ndarray:
         """Write the footage of a performance; returns its targets float32 [frame, vertex, xyz], cm."""
         targets, drawn = self.actor.scene(
             performance.controls,
@@ -109,7 +109,7 @@ class Studio:
 class _Sensor:
     """Lens blur, grading, BT.709 limited range and noise."""
 
-    def __init__(self, size: tuple[int, int], seed: tuple[int, ...]) -> None:
+    def __init__(self, size: tuple[int, int], seed: tuple[int, int]) -> None:
         self.width, self.height = size
         self._generator = np.random.default_rng([*seed, 7])
         # Noise is cut from one long reel at random places: as random to the eye, and much faster.

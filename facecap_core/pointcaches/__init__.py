@@ -1,0 +1,1 @@
+"""Pointcaches: readers of tracked meshes, a file a format."""

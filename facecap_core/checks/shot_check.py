@@ -6,11 +6,11 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from facecap_core.cache_check import CacheFacts, check_cache
+from facecap_core.checks.cache_check import CacheFacts, check_cache
+from facecap_core.checks.footage_check import FootageFacts, check_footage
 from facecap_core.errors import Cancelled, FacecapError, Fault
-from facecap_core.footage_check import FootageFacts, check_footage
 from facecap_core.names import nearest
-from facecap_core.production import Production, Shot
+from facecap_core.productions.production import Production, Shot
 from facecap_core.template import Template
 
 GoOn = Callable[[], None]

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from facecap_core.errors import ModelError, StoreError
-from facecap_core.evaluation import per_frame_rmse_mm, pooled_rmse_mm
-from facecap_core.model import Model
+from facecap_core.learning.evaluation import per_frame_rmse_mm, pooled_rmse_mm
+from facecap_core.learning.model import Model
+from facecap_core.learning.trainingset import ShotPaths
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.stores import GroupReader, open_frames, open_targets
-from facecap_core.trainingset import ShotPaths
 
 BATCH = 64  # frames in memory at once: a chunk of the stores
 

@@ -6,8 +6,8 @@ from fractions import Fraction
 from itertools import islice
 
 from facecap_core.errors import FrameRateError
-from facecap_core.video_container import open_video
-from facecap_core.video_file import VideoFile
+from facecap_core.footage.video_container import open_video
+from facecap_core.footage.video_file import VideoFile
 
 _MEASURED_PACKETS = 20_000
 _STEADY_FRAMES = 0.25  # a picture may be this far from its place; cameras' clocks jitter

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from facecap_core.composition import PAPER_MINUTES, PAPER_PARTS, UNNAMED, Composition
-from facecap_core.evaluation import pooled_rmse_mm
-from facecap_core.validation import Validation
+from facecap_core.learning.evaluation import pooled_rmse_mm
+from facecap_core.productions.composition import PAPER_MINUTES, PAPER_PARTS, UNNAMED, Composition
+from facecap_core.reports.validation import Validation
 
 DISAGREEMENT = 0.02  # part by which a measured error may leave the one of model.json unmentioned
 

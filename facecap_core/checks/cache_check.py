@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from facecap_core.errors import Fault
 from facecap_core.pointcaches.reader import open_point_cache
-from facecap_core.production_toml import rates_agree
+from facecap_core.productions.production_toml import rates_agree
 from facecap_core.template import Template
 
 BLOCK_BYTES = 8 * 2**20

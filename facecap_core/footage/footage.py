@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from facecap_core.errors import PictureSizeError
-from facecap_core.frame_clock import FrameClock
-from facecap_core.image_sequence import find_image_sequence, is_pattern
-from facecap_core.picture import (
+from facecap_core.footage.frame_clock import FrameClock
+from facecap_core.footage.image_sequence import find_image_sequence, is_pattern
+from facecap_core.footage.picture import (
     LUMA_HEIGHT,
     LUMA_WIDTH,
     LumaArray,
@@ -30,8 +30,8 @@ from facecap_core.picture import (
     is_limited_range,
     orientation_of,
 )
-from facecap_core.video_container import open_video
-from facecap_core.video_file import TimedPicture, VideoFile
+from facecap_core.footage.video_container import open_video
+from facecap_core.footage.video_file import TimedPicture, VideoFile
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from facecap_core.config import AugmentationConfig
+from facecap_core.learning.config import AugmentationConfig
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from facecap_core.config import TrainConfig
 from facecap_core.errors import TrainingError
-from facecap_core.production import Production
+from facecap_core.learning.config import TrainConfig
+from facecap_core.learning.training import TrainResult, train
+from facecap_core.learning.trainingset import ShotPaths, load_examples
+from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
 from facecap_core.store_paths import StorePaths
 from facecap_core.stores import open_frames, open_targets
 from facecap_core.template import read_animated, read_template
-from facecap_core.training import TrainResult, train
-from facecap_core.trainingset import ShotPaths, load_examples
 
 
 def train_actor(

@@ -8,11 +8,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from facecap_core.errors import FacecapError, Fault
-from facecap_core.footage import Footage, count_packets, probe
-from facecap_core.frame_clock import FrameClock
-from facecap_core.image_sequence import is_pattern
-from facecap_core.picture import check_crop
-from facecap_core.video_container import open_video
+from facecap_core.footage.footage import Footage, count_packets, probe
+from facecap_core.footage.frame_clock import FrameClock
+from facecap_core.footage.image_sequence import is_pattern
+from facecap_core.footage.picture import check_crop
+from facecap_core.footage.video_container import open_video
 
 Crop = tuple[int, int, int, int]  # x, y, width, height
 

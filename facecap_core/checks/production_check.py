@@ -11,15 +11,15 @@ from fractions import Fraction
 from pathlib import Path
 from threading import Event
 
-from facecap_core.composition import Composition, composition_warnings
+from facecap_core.checks.footage_check import FootageFacts
+from facecap_core.checks.shot_check import ShotReport, check_shot, place_in_list
 from facecap_core.errors import Cancelled, FacecapError, Fault, ProductionError
 from facecap_core.files import fingerprint_footage
-from facecap_core.footage_check import FootageFacts
 from facecap_core.names import did_you_mean
-from facecap_core.production import Actor, Production, Shot
-from facecap_core.production_toml import line_of
+from facecap_core.productions.composition import Composition, composition_warnings
+from facecap_core.productions.production import Actor, Production, Shot
+from facecap_core.productions.production_toml import line_of
 from facecap_core.progress import OnProgress, Progress, report
-from facecap_core.shot_check import ShotReport, check_shot, place_in_list
 from facecap_core.template import Template, read_animated, read_template
 
 WORKERS = 4  # threads; they mostly wait for the disk or the network

@@ -15,21 +15,32 @@ from typing import Any
 import numpy as np
 import torch
 
-from facecap_core.augment import augment, draw
-from facecap_core.basis import Basis, compute_basis
-from facecap_core.checkpoint import Position, load_checkpoint, save_checkpoint
-from facecap_core.config import TrainConfig
 from facecap_core.errors import Cancelled, TrainingError
-from facecap_core.evaluation import baselines_mm, per_frame_rmse_mm, pooled_rmse_mm, rmse_mm_of_loss
 from facecap_core.files import write_text_atomically
-from facecap_core.model import autocast, choose_device, metrics_lines, precision, save_model
-from facecap_core.muon import Muon
-from facecap_core.network import Network
+from facecap_core.learning.augment import augment, draw
+from facecap_core.learning.basis import Basis, compute_basis
+from facecap_core.learning.checkpoint import Position, load_checkpoint, save_checkpoint
+from facecap_core.learning.config import TrainConfig
+from facecap_core.learning.evaluation import (
+    baselines_mm,
+    per_frame_rmse_mm,
+    pooled_rmse_mm,
+    rmse_mm_of_loss,
+)
+from facecap_core.learning.model import (
+    autocast,
+    choose_device,
+    metrics_lines,
+    precision,
+    save_model,
+)
+from facecap_core.learning.muon import Muon
+from facecap_core.learning.network import Network
+from facecap_core.learning.schedule import augmentation_strength, beta1, learning_rate
+from facecap_core.learning.trainingset import Examples
+from facecap_core.learning.whitening import Whitening, compute_whitening
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
-from facecap_core.schedule import augmentation_strength, beta1, learning_rate
-from facecap_core.trainingset import Examples
-from facecap_core.whitening import Whitening, compute_whitening
 
 VALIDATION_BATCH = 64
 MM_PER_CM = 10.0

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from facecap_core.augment import augment, draw
-from facecap_core.comparison import MeshPictures, encode_h264, film_size, moving_face
-from facecap_core.figures import colour_bar, data_uri, jpeg, round_up
-from facecap_core.model import Model
+from facecap_core.learning.augment import augment, draw
+from facecap_core.learning.model import Model
+from facecap_core.learning.trainingset import ShotPaths
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.rasteriser import framing_camera
-from facecap_core.report_tables import mm, timecode
+from facecap_core.reports.comparison import MeshPictures, encode_h264, film_size, moving_face
+from facecap_core.reports.figures import colour_bar, data_uri, jpeg, round_up
+from facecap_core.reports.report_tables import mm, timecode
+from facecap_core.reports.validation import Clip, Mark, Validation
 from facecap_core.stores import open_frames
 from facecap_core.template import Template
-from facecap_core.trainingset import ShotPaths
-from facecap_core.validation import Clip, Mark, Validation
 
 STILL = (360, 480)  # width, height of the pictures of single frames
 MOVING = (240, 320)  # and of each panel of the moving face: the size of the network's input

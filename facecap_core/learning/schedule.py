@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from facecap_core.config import AugmentationConfig, ScheduleConfig
+from facecap_core.learning.config import AugmentationConfig, ScheduleConfig
 
 RAMPUP_START = 1e-3  # the geometric rise begins at this part of the learning rate
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from facecap_core.errors import Fault
 from facecap_core.names import NAME_RULE, did_you_mean, is_name, shown
-from facecap_core.production_toml import SHOT_COLUMNS
+from facecap_core.productions.production_toml import SHOT_COLUMNS
 
 Category = Literal["rom", "expressions", "pangrams", "in-character", ""]
 Split = Literal["train", "validation", ""]

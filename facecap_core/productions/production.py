@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict
 
 from facecap_core.errors import Fault, ProductionError
 from facecap_core.names import did_you_mean, shown
-from facecap_core.production_toml import CameraSettings, Settings, Units, read_settings
-from facecap_core.shots_csv import Shot, read_shots
+from facecap_core.productions.production_toml import CameraSettings, Settings, Units, read_settings
+from facecap_core.productions.shots_csv import Shot, read_shots
 
 __all__ = [
     "Actor",

@@ -17,26 +17,33 @@ import jinja2
 import numpy as np
 import torch
 
-from facecap_core import report_pictures as pictures
-from facecap_core import report_tables as tables
 from facecap_core.errors import ModelError
-from facecap_core.figures import (
+from facecap_core.files import write_text_atomically
+from facecap_core.learning.model import Model, load_model
+from facecap_core.learning.trainingset import ShotPaths
+from facecap_core.productions.production import Production
+from facecap_core.progress import OnProgress
+from facecap_core.provenance import made
+from facecap_core.reports import report_pictures as pictures
+from facecap_core.reports import report_tables as tables
+from facecap_core.reports.figures import (
     EpochRow,
     colour_bar,
     convergence,
     error_over_time,
     scale_top_mm,
 )
-from facecap_core.files import write_text_atomically
-from facecap_core.model import Model, load_model
-from facecap_core.production import Production
-from facecap_core.progress import OnProgress
-from facecap_core.provenance import made
+from facecap_core.reports.validation import (
+    Clip,
+    Validation,
+    liveliest,
+    measure,
+    read_clip,
+    telling_frames,
+)
 from facecap_core.store_paths import StorePaths
 from facecap_core.stores import open_frames, open_targets
 from facecap_core.template import Template, read_animated, read_template
-from facecap_core.trainingset import ShotPaths
-from facecap_core.validation import Clip, Validation, liveliest, measure, read_clip, telling_frames
 
 
 @dataclass(frozen=True)
@@ -263,7 +270,7 @@ def _convergence(directory: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _environment() -> jinja2.Environment:
-    page = resources.files("facecap_core").joinpath("report.html").read_text("utf-8")
+    page = resources.files("facecap_core.reports").joinpath("report.html").read_text("utf-8")
     environment = jinja2.Environment(
         loader=jinja2.DictLoader({"report.html": page}),
         autoescape=True,

@@ -13,9 +13,9 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from facecap_core.figures import error_colours
 from facecap_core.rasteriser import Camera, Light, Lighting, Rasteriser
-from facecap_core.validation import Clip
+from facecap_core.reports.figures import error_colours
+from facecap_core.reports.validation import Clip
 
 BACKGROUND = (0.925, 0.933, 0.941)
 # Nearly all light comes from everywhere, so that a colour means the same millimetres wherever it is.

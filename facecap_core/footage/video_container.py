@@ -15,8 +15,8 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from facecap_core.errors import FootageEmpty, FootageMissing, FootageTruncated, FootageUnreadable
-from facecap_core.picture import MAX_PIXELS, check_size
-from facecap_core.video_file import COPY_AGAIN, VideoFile, reason_of
+from facecap_core.footage.picture import MAX_PIXELS, check_size
+from facecap_core.footage.video_file import COPY_AGAIN, VideoFile, reason_of
 
 # Containers that hold their pictures themselves. Playlists and scripts (hls, dash, concat, imf, sdp)
 # are left out: footage is never allowed to name other files or addresses.

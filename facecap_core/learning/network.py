@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from facecap_core.basis import Basis
-from facecap_core.config import NetworkConfig
+from facecap_core.learning.basis import Basis
+from facecap_core.learning.config import NetworkConfig
 
 
 class Network(nn.Module):

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from facecap_core.errors import TrainingError
-from facecap_core.evaluation import MM_PER_UNIT
-from facecap_core.network import shrink
+from facecap_core.learning.evaluation import MM_PER_UNIT
+from facecap_core.learning.network import shrink
 from facecap_core.stores import open_frames, open_targets
 
 

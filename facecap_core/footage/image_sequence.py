@@ -11,8 +11,8 @@ import av
 import av.error
 
 from facecap_core.errors import FootageEmpty, FootageError, FootageMissing, FootageUnreadable
-from facecap_core.picture import MAX_PIXELS, check_size
-from facecap_core.video_file import TimedPicture, reason_of
+from facecap_core.footage.picture import MAX_PIXELS, check_size
+from facecap_core.footage.video_file import TimedPicture, reason_of
 
 _NUMBER = re.compile(r"%(?:0(\d{1,2}))?d")
 _RENDER_AGAIN = "render the picture again"

@@ -13,12 +13,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from facecap_core.config import TrainConfig, parse
 from facecap_core.errors import ConfigError, ModelError
-from facecap_core.evaluation import MM_PER_UNIT
 from facecap_core.files import whole_directory, write_bytes_atomically, write_text_atomically
-from facecap_core.network import Network, shrink
-from facecap_core.whitening import Whitening
+from facecap_core.learning.config import TrainConfig, parse
+from facecap_core.learning.evaluation import MM_PER_UNIT
+from facecap_core.learning.network import Network, shrink
+from facecap_core.learning.whitening import Whitening
 
 SCHEMA_VERSION = 1
 

@@ -17,7 +17,7 @@ from matplotlib.image import imsave
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import ArrayLike
 
-from facecap_core.validation import Mark, ShotErrors
+from facecap_core.reports.validation import Mark, ShotErrors
 
 # Okabe and Ito's colours can be told apart with any colour vision; both lie well on white and on dark.
 BLUE, VERMILION, GREEN, ORANGE = "#0072b2", "#d55e00", "#009e73", "#e69f00"

@@ -1,0 +1,1 @@
+"""Checks: what is wrong with a production before GPU time is spent."""

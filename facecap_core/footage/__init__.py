@@ -1,0 +1,1 @@
+"""Footage: from a video file to cropped luma."""

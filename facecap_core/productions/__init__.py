@@ -1,0 +1,1 @@
+"""Productions: the user's folder, read and validated."""
