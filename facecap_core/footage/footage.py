@@ -20,15 +20,13 @@ import numpy.typing as npt
 from facecap_core.errors import PictureSizeError
 from facecap_core.footage.frame_clock import FrameClock
 from facecap_core.footage.image_sequence import find_image_sequence, is_pattern
+from facecap_core.footage.orientation import LumaArray, Rectangle, orientation_of
 from facecap_core.footage.picture import (
     LUMA_HEIGHT,
     LUMA_WIDTH,
-    LumaArray,
     PictureFilter,
-    Rectangle,
     check_crop,
     is_limited_range,
-    orientation_of,
 )
 from facecap_core.footage.video_container import open_video
 from facecap_core.footage.video_file import TimedPicture, VideoFile
