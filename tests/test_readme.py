@@ -36,9 +36,8 @@ def tree() -> str:
                 init = place / "__init__.py"
                 what = caption(init) if init.exists() else ""
                 lines.append(f"{'  ' * depth + place.name + '/':36}{what}".rstrip())
-            for file in sorted(place.glob("*.py")):
-                if file.name != "__init__.py":
-                    lines.append(f"{'  ' * (depth + 1) + file.name:36}{caption(file)}")
+            files = (file for file in sorted(place.glob("*.py")) if file.name != "__init__.py")
+            lines += [f"{'  ' * (depth + 1) + file.name:36}{caption(file)}" for file in files]
     return "\n".join("    " + line for line in lines)
 
 

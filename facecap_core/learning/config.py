@@ -114,14 +114,15 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "cpu": {
         "batch": 32,
-        "validate_every_epochs": 4,
+        "validate_every_epochs": 3,
         "network": {
             "input_size": (120, 160),
-            "channels": (32, 48, 72, 108, 162),
+            "channels": (16, 32, 64, 112, 160),
             "refine": (False, True, True, True, True),
+            "dropout": 0.1,
         },
-        "schedule": {"kind": "cosine", "epochs": 30, "learning_rate": 1.5e-3, "rampup_epochs": 0.5},
-        "optimizer": {"average": 0.999},
+        "schedule": {"kind": "cosine", "epochs": 45, "learning_rate": 2e-3, "rampup_epochs": 0.5},
+        "optimizer": {"kind": "muon", "average": 0.998},
         "augmentation": {"ramp_epochs": 2},
     },
     "demo": {
@@ -129,12 +130,13 @@ PRESETS: dict[str, dict[str, Any]] = {
         "validate_every_epochs": 4,
         "network": {
             "input_size": (60, 80),
-            "channels": (32, 48, 72, 108),
+            "channels": (32, 48, 80, 112),
             "refine": (False, True, True, True),
+            "dropout": 0.1,
             "components": 64,
         },
-        "schedule": {"kind": "cosine", "epochs": 60, "learning_rate": 2e-3, "rampup_epochs": 1},
-        "optimizer": {"average": 0.995},
+        "schedule": {"kind": "cosine", "epochs": 48, "learning_rate": 2e-3, "rampup_epochs": 1},
+        "optimizer": {"kind": "muon", "average": 0.995},
         "augmentation": {"ramp_epochs": 2},
     },
 }
