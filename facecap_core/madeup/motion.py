@@ -53,10 +53,10 @@ EMOTIONS: tuple[Pose, ...] = (
 )
 
 SOUNDS: dict[str, Pose] = {
-    "a": {"jaw_open": 0.55, "stretch": 0.12},
+    "a": {"jaw_open": 0.68, "stretch": 0.15},
     "e": {"jaw_open": 0.28, "stretch": 0.40, "lower_lip_drop": 0.25},
     "i": {"jaw_open": 0.15, "stretch": 0.50, "smile": 0.20, "lower_lip_drop": 0.20},
-    "o": {"jaw_open": 0.42, "funnel": 0.55, "pucker": 0.25},
+    "o": {"jaw_open": 0.50, "funnel": 0.55, "pucker": 0.25},
     "u": {"jaw_open": 0.18, "pucker": 0.70, "funnel": 0.30},
     "w": {"jaw_open": 0.12, "pucker": 0.85},
     "m": {"jaw_open": 0.04, "lip_press": 0.75},
@@ -103,13 +103,13 @@ def perform(category: str, frames: int, seed: tuple[int, int]) -> Performance:
     extremes = _from(director, EXTREMES, seed[1])
     emotions = _from(director, EMOTIONS, seed[1])
     if category == "rom":
-        _poses(generator, values, extremes, seconds=0.32, least=0.85)
+        _poses(generator, values, extremes, seconds=0.42, least=0.85)
     elif category == "expressions":
-        _poses(generator, values, emotions, seconds=0.55, least=0.55)
+        _poses(generator, values, emotions, seconds=0.65, least=0.60)
     else:
-        lively = 1.0 if category == "pangrams" else 0.85
+        lively = 1.15 if category == "pangrams" else 0.85
         _speech(generator, values, lively)
-        _poses(generator, values, emotions, seconds=0.80, least=0.25, most=0.60)
+        _poses(generator, values, emotions, seconds=0.95, least=0.55, most=0.95)
     _accents(generator, values, 1.0 if category == "in-character" else 0.5)
     _blinks(generator, values, seldom=2.0 if category == "in-character" else 2.6)
     _gaze(generator, values)
@@ -166,7 +166,7 @@ def _poses(
         rise, fall = generator.uniform(0.12, 0.24, size=2)
         course = _ease((times - start) / rise) * (1 - _ease((times - start - held) / fall))
         lopsided = {
-            name: amount * (1 + 0.12 * generator.normal())
+            name: amount * (1 + 0.08 * generator.normal())
             for name, amount in poses[number % len(poses)].items()
         }
         _add(values, lopsided, course * generator.uniform(least, most))
@@ -243,5 +243,5 @@ def _gaze(generator: np.random.Generator, values: np.ndarray) -> None:
 
 def _drift(generator: np.random.Generator, values: np.ndarray) -> None:
     """Nothing in a living face is quite still, nor are its sides quite alike."""
-    spread = np.array([0.0 if name.startswith(("blink", "gaze")) else 0.028 for name in CONTROLS])
+    spread = np.array([0.0 if name.startswith(("blink", "gaze")) else 0.015 for name in CONTROLS])
     values += smooth_noise(generator, len(values), len(CONTROLS), seconds=0.9) * spread
