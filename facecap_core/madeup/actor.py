@@ -8,7 +8,8 @@ from facecap_core.madeup.expressions import GAZE_DEGREES, INDEX, Face, controls,
 from facecap_core.madeup.identity import Identity
 from facecap_core.madeup.mask import build_mask
 from facecap_core.madeup.paint import WHITE_UV, paint_mask, texture_uvs
-from facecap_core.madeup.parts import Part, build_parts, eye_centres, eye_rotations
+from facecap_core.madeup.parts import Part, build_parts, eye_rotations
+from facecap_core.madeup.sculpt import eye_centres
 
 HEAD_PIVOT_CM = np.array([0.0, -6.0, -1.0])
 

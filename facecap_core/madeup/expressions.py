@@ -78,7 +78,7 @@ class Face:
         self.identity = identity
         self.sculpture: Sculpture = sculpt(mask, identity)
         self._rest = self.sculpture.positions
-        self._fields = _fields(mask, self.sculpture, identity)  # [control, vertex, xyz]
+        self._fields = _fields(mask, self.sculpture)  # [control, vertex, xyz]
         self._jaw = _jaw_weights(mask, self.sculpture)  # [vertex]
         self._lids = [
             _Lid(mask, slit, self._rest, centre, identity)
@@ -135,7 +135,7 @@ def _jaw_weights(mask: Mask, sculpture: Sculpture) -> np.ndarray:
     return np.clip(weights * smoothstep(-10.9, -8.2, mask.levels), 0, 1)
 
 
-def _fields(mask: Mask, sculpture: Sculpture, identity: Identity) -> np.ndarray:
+def _fields(mask: Mask, sculpture: Sculpture) -> np.ndarray:
     p = sculpture.positions
     fields = np.zeros((len(CONTROLS), len(p), 3))
     corner_x, corner_y = sculpture.mouth_corner

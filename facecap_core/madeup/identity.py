@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -93,7 +93,3 @@ class Identity:
             hair=hair,
             iris=iris,
         )
-
-    def describe(self) -> dict[str, float | Colour]:
-        """All parameters by name, for writing beside the footage."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facecap_core.madeup.identity import Identity
-from facecap_core.madeup.sculpt import EYE_RADIUS_CM, eye_centres, smoothstep
+from facecap_core.madeup.sculpt import EYE_RADIUS_CM, smoothstep
 
 IRIS_DEGREES = 25.0
 PUPIL_DEGREES = 9.5
@@ -276,6 +276,3 @@ def eye_rotations(gaze: np.ndarray) -> np.ndarray:
         ]
     )
     return np.einsum("ijf,jkf->fik", turn, nod)
-
-
-__all__ = ["Part", "build_parts", "eye_centres", "eye_rotations"]

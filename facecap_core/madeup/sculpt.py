@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facecap_core.madeup.identity import Identity
-from facecap_core.madeup.mask import EYE_ROW_CM, MOUTH_ROW_CM, Mask
+from facecap_core.madeup.mask import MOUTH_ROW_CM, Mask
 
 EYE_RADIUS_CM = 1.42
 EYE_CENTRE_CM = (3.12, 3.02, 6.08)  # of the actor's left eye
@@ -238,8 +238,3 @@ def eye_centres() -> np.ndarray:
     """Centres of right and left eyeball, float64 [eye, xyz]."""
     x, y, z = EYE_CENTRE_CM
     return np.array([[-x, y, z], [x, y, z]])
-
-
-def eye_row_offset(positions: np.ndarray) -> np.ndarray:
-    """Height over the closed eye slit, cm [vertex]."""
-    return np.asarray(positions[:, 1] - EYE_ROW_CM)
