@@ -121,12 +121,12 @@ PRESETS: dict[str, dict[str, Any]] = {
             "refine": (False, True, True, True, True),
             "dropout": 0.1,
         },
-        "schedule": {"kind": "cosine", "epochs": 45, "learning_rate": 2e-3, "rampup_epochs": 0.5},
-        "optimizer": {"kind": "muon", "average": 0.998},
+        "schedule": {"kind": "cosine", "epochs": 36, "learning_rate": 2e-3, "rampup_epochs": 0.5},
+        "optimizer": {"kind": "muon", "muon_learning_rate": 0.01, "average": 0.998},
         "augmentation": {"ramp_epochs": 2},
     },
     "demo": {
-        "batch": 16,
+        "batch": 32,
         "validate_every_epochs": 4,
         "network": {
             "input_size": (60, 80),
@@ -135,9 +135,16 @@ PRESETS: dict[str, dict[str, Any]] = {
             "dropout": 0.1,
             "components": 64,
         },
-        "schedule": {"kind": "cosine", "epochs": 48, "learning_rate": 2e-3, "rampup_epochs": 1},
-        "optimizer": {"kind": "muon", "average": 0.995},
-        "augmentation": {"ramp_epochs": 2},
+        "schedule": {"kind": "cosine", "epochs": 44, "learning_rate": 2e-3, "rampup_epochs": 1},
+        "optimizer": {"kind": "muon", "muon_learning_rate": 0.01, "average": 0.995},
+        "augmentation": {
+            "translation": 0.03,
+            "rotation_degrees": 2.5,
+            "zoom": 0.025,
+            "brightness": 0.03,
+            "contrast": 0.08,
+            "ramp_epochs": 2,
+        },
     },
 }
 
