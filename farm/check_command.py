@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from farm.bar import bar
 from farm.check_tables import as_json, print_report
 from farm.context import ProductionOption, find
 from farm.exit_codes import JOB_FAILED, OK
 
 if TYPE_CHECKING:
     from facecap_core.errors import Fault
-    from facecap_core.progress import OnProgress, Progress
 
 
 def check(
@@ -46,7 +44,7 @@ def check(
     found, faults = read_production(find(production))
     report = None
     if found is not None:
-        with _bar() as on_progress:
+        with bar() as on_progress:
             report = check_production(found, actor=actor, on_progress=on_progress)
     faults = sorted(faults + (report.faults if report else []), key=_place)
     warnings = sorted(report.warnings if report else [], key=_place)
@@ -59,28 +57,3 @@ def check(
 
 def _place(fault: Fault) -> tuple[bool, int]:
     return fault.file.endswith(".csv"), fault.line or 0
-
-
-@contextmanager
-def _bar() -> Iterator[OnProgress]:
-    """A bar on stderr while the block runs, where stderr is a terminal."""
-    from rich import progress
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    bar = progress.Progress(
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
-        progress.MofNCompleteColumn(),
-        progress.TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    with bar:
-        task = bar.add_task("checking shots", total=None)
-
-        def show(now: Progress) -> None:
-            bar.update(task, completed=now.done, total=now.total)
-
-        yield show

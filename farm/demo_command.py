@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from farm.bar import bar
 from farm.exit_codes import OF_JOB_STATE
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def demo(
     _say(2, "check what a studio would have handed over")
     from facecap_core.checks.production_check import check_production
 
-    checked = check_production(production)
+    with bar() as on_progress:
+        checked = check_production(production, on_progress=on_progress)
     if checked.faults:
         raise ProductionError(checked.faults)
     typer.echo(f"      {len(production.shots)} shots, no faults", err=True)
@@ -77,10 +79,6 @@ def demo(
 
 
 def _footage(folder: Path, seed: int, scale: float) -> None:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from facecap_core import progress
     from facecap_core.errors import ConfigError
     from facecap_core.files import write_text_atomically
     from facecap_core.madeup.production import make_production
@@ -97,19 +95,9 @@ def _footage(folder: Path, seed: int, scale: float) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_text_atomically(begun, request)
     made.unlink(missing_ok=True)
-    columns = (
-        TextColumn("      footage"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total} frames"),
-    )
-    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task("footage", total=None)
-
-        def show(moment: progress.Progress) -> None:
-            bar.update(task, completed=moment.done, total=moment.total)
-
+    with bar() as on_progress:
         make_production(
-            folder, seed=seed, scale=scale, workers=os.cpu_count() or 1, on_progress=show
+            folder, seed=seed, scale=scale, workers=os.cpu_count() or 1, on_progress=on_progress
         )
     write_text_atomically(made, request)
     begun.unlink()
@@ -137,7 +125,8 @@ def _result(production: Production, actor: str, started: float) -> None:
     validation = model_facts(production.store, actor, model.model)["validation"]
     bulk_shots, bulk_mm = _score(production, actor)
     page = production.folder / "report.html"
-    write_report(production, actor, model.model, page)
+    with bar() as on_progress:
+        write_report(production, actor, model.model, page, on_progress=on_progress)
     network, mean_shape = validation["rmse_mm"], validation["mean_shape_rmse_mm"]
     rows = [
         ["mean shape of the training frames", f"{validation['frames']} validation", mean_shape],

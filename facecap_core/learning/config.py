@@ -114,15 +114,14 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "cpu": {
         "batch": 32,
-        "validate_every_epochs": 3,
+        "validate_every_epochs": 4,
         "network": {
-            "input_size": (120, 160),
-            "channels": (16, 32, 64, 112, 160),
-            "refine": (False, True, True, True, True),
-            "dropout": 0.1,
+            "input_size": (60, 80),
+            "channels": (32, 48, 80, 112),
+            "refine": (False, True, True, True),
         },
-        "schedule": {"kind": "cosine", "epochs": 36, "learning_rate": 2e-3, "rampup_epochs": 0.5},
-        "optimizer": {"kind": "muon", "muon_learning_rate": 0.01, "average": 0.998},
+        "schedule": {"kind": "cosine", "epochs": 64, "learning_rate": 2e-3, "rampup_epochs": 0.5},
+        "optimizer": {"kind": "muon", "muon_learning_rate": 0.01, "average": 0.999},
         "augmentation": {"ramp_epochs": 2},
     },
     "demo": {

@@ -26,7 +26,7 @@ FEWEST_FRAMES = 4
 
 # category, split, shots, frames of each
 SHOOTING: tuple[tuple[str, str, int, int], ...] = (
-    *((category, "train", 2, 90) for category in CATEGORIES),
+    *((category, "train", 2, 105) for category in CATEGORIES),
     *((category, "validation", 1, 60) for category in ("pangrams", "in-character")),
     *((category, "", 3, 32) for category in CATEGORIES),
 )
