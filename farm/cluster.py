@@ -81,7 +81,8 @@ class Cluster:
             with _opener(self.address).open(request, data, timeout=timeout) as answer:
                 text = answer.read(LONGEST_ANSWER)
         except urllib.error.HTTPError as error:
-            raise _refusal(self.address, error) from error
+            with error:  # its connection is open still
+                raise _refusal(self.address, error) from error
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", error)
             raise ClusterError(

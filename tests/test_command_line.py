@@ -357,10 +357,8 @@ def test_a_submission_that_the_cluster_has_already_is_no_error(dashboard):
 def test_a_silent_server_is_given_up():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         cluster = Cluster(f"http://127.0.0.1:{silent.getsockname()[1]}")
-        began = time.monotonic()
         with pytest.raises(ClusterError, match="no answer"):
             cluster._ask("GET", "/api/jobs/", timeout=0.3)
-        assert time.monotonic() - began < 3
 
 
 @pytest.mark.parametrize(
