@@ -50,7 +50,9 @@ def make_model(folder: Path) -> None:
     from facecap_core.learning.training import train
     from facecap_core.learning.trainingset import Examples
 
-    luma = torch.randint(0, 256, (32, 160, 120), dtype=torch.uint8)
+    config = resolve("cpu", ["schedule.epochs=1"])
+    width, height = config.network.input_size
+    luma = torch.randint(0, 256, (32, height, width), dtype=torch.uint8)
     facts = {
         "actor": "a",
         "model": "m",
@@ -64,7 +66,7 @@ def make_model(folder: Path) -> None:
     train(
         Examples(luma, torch.randn(32, 15000), (("s", 32),)),
         None,
-        resolve("cpu", ["schedule.epochs=1"]),
+        config,
         animated=np.arange(5000),
         facts=facts,
         model_directory=folder / "model",

@@ -290,7 +290,8 @@ def test_following_logs_ends_with_the_job(run, folder):
     ledger.driver_log_path.write_text("begun\n")
 
     def end():
-        ledger.driver_log_path.open("a").write("ended\n")
+        with ledger.driver_log_path.open("a") as log:
+            log.write("ended\n")
         make_job(folder, "done")
 
     threading.Timer(1.0, end).start()
