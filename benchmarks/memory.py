@@ -77,8 +77,6 @@ def make_model(folder: Path) -> None:
 
 def work(kind: str, folder: Path, frames: int) -> None:
     """Runs in a process of its own; prints its peak memory in MB."""
-    import resource
-
     video, out = folder / f"{frames}.mp4", folder / f"{kind}{frames}.zarr"
     if kind == "ingest":
         from facecap_core.ingest import ingest_frames
@@ -90,7 +88,9 @@ def work(kind: str, folder: Path, frames: int) -> None:
         infer_shot(
             folder / "model", video, fps=Fraction(30), destination=out, device="cpu", threads=1
         )
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    # Not ru_maxrss, which a new program inherits from the process that started it.
+    status = Path("/proc/self/status").read_text()
+    print(int(status.split("VmHWM:")[1].split()[0]) / 1024)
 
 
 def main() -> None:
