@@ -123,10 +123,11 @@ def main() -> None:
             f"{'':10} {short:>6} frames {long:>6} frames   ratio   (peak MB, median of {repeats})"
         )
         for kind in ("ingest", "infer"):
-            peaks = []
-            for frames in (short, long):
-                # Which buffers of which thread happen to be alive together varies from run to run.
-                peaks.append(statistics.median(peak(kind, name, frames) for _ in range(repeats)))
+            # Which buffers of which thread happen to be alive together varies from run to run.
+            peaks = [
+                statistics.median(peak(kind, name, frames) for _ in range(repeats))
+                for frames in (short, long)
+            ]
             print(f"{kind:10} {peaks[0]:13.0f} {peaks[1]:13.0f} {peaks[1] / peaks[0]:7.3f}")
 
 
