@@ -119,7 +119,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "input_size": (60, 80),
             "channels": (32, 48, 80, 112),
             "refine": (False, True, True, True),
-            "dropout": 0.0,  # it draws the meshes towards their mean: docs/LOG.md, 2026-11-22
+            "dropout": 0.0,  # better without in so few epochs: docs/LOG.md, 2026-11-22
         },
         "schedule": {"kind": "cosine", "epochs": 56, "learning_rate": 2e-3, "rampup_epochs": 0.5},
         "optimizer": {"kind": "muon", "muon_learning_rate": 0.01, "average": 0.999},
