@@ -14,16 +14,13 @@ from facecap_core.learning.augment import augment, draw
 from facecap_core.learning.basis import Basis, compute_basis
 from facecap_core.learning.checkpoint import Position, load_checkpoint
 from facecap_core.learning.config import TrainConfig
-from facecap_core.learning.model import (
-    autocast,
-)
+from facecap_core.learning.model import autocast
 from facecap_core.learning.muon import Muon
 from facecap_core.learning.network import Network
 from facecap_core.learning.schedule import augmentation_strength, beta1, learning_rate
 from facecap_core.learning.trainingset import Examples
 from facecap_core.learning.whitening import Whitening, compute_whitening
 
-VALIDATION_BATCH = 64
 VALIDATION_BATCH = 64
 MM_PER_CM = 10.0
 
