@@ -4,6 +4,7 @@
                      submission.json   when and where it was last submitted, and how it is to run
                      driver.json       the driver's heartbeat
                      cancel.json       present once its end was asked for
+                     skipped/<shot>    present for a shot that shall not be done
                      shots/<shot>.json one state file a shot; training.json that of a model's training
                      logs/<shot>.log   what happened to it; driver.log and training.log beside
 
@@ -26,7 +27,7 @@ from facecap_core.errors import StoreError
 from facecap_core.files import store_error, write_text_atomically
 from facecap_core.names import is_name
 from jobs.errors import JobNotFound
-from jobs.records import Driver, JobStatus, ShotRecord, Submission
+from jobs.records import SHOT_STATES, Driver, JobStatus, ShotRecord, Submission
 from jobs.request import Request, TrainRequest, job_id, parse_request
 from jobs.state import job_state
 
@@ -94,6 +95,20 @@ class Ledger:
     def clear_cancel(self) -> None:
         (self.folder / "cancel.json").unlink(missing_ok=True)
 
+    def skip(self, shot: str) -> None:
+        """Ask that a shot be left out; one that runs ends, a solved one stays solved."""
+        write_text_atomically(self._skip_path(shot), "")
+
+    def unskip(self, shot: str) -> None:
+        """Take that back; `farm retry` does the shot then."""
+        self._skip_path(shot).unlink(missing_ok=True)
+
+    def skip_requested(self, shot: str) -> bool:
+        return self._skip_path(shot).exists()
+
+    def _skip_path(self, shot: str) -> Path:
+        return self.folder / "skipped" / _checked(shot)
+
     # -- shots and training --------------------------------------------------------------------
 
     def shot(self, name: str) -> ShotRecord:
@@ -103,8 +118,12 @@ class Ledger:
 
     def _shot(self, request: Request, name: str) -> ShotRecord:
         stage: Literal["ingest", "infer"] = "infer" if request.kind == "infer" else "ingest"
-        found = _load(self._shot_path(name), ShotRecord)
-        return found or ShotRecord(name=name, stage=stage)
+        record = _load(self._shot_path(name), ShotRecord) or ShotRecord(name=name, stage=stage)
+        if record.state not in ("solved", "running") and self.skip_requested(name):
+            return record.model_copy(update={"state": "skipped", "progress": None})
+        if record.state == "skipped":  # and taken back since
+            return record.model_copy(update={"state": "queued"})
+        return record
 
     def training(self) -> ShotRecord | None:
         """The training's record; None when the job trains nothing."""
@@ -164,9 +183,7 @@ class Ledger:
             # What a dead driver's workers were at is not running any more.
             shots = [_stopped(record) for record in shots]
             training = _stopped(training) if training else None
-        counts: dict[Any, int] = dict.fromkeys(
-            ("queued", "running", "solved", "failed", "cancelled"), 0
-        )
+        counts: dict[Any, int] = dict.fromkeys(SHOT_STATES, 0)
         for record in shots:
             counts[record.state] += 1
         return JobStatus(

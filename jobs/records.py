@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facecap_core.errors import FacecapError
 from jobs.errors import NoSuchResources
 
-ShotState = Literal["queued", "running", "solved", "failed", "cancelled"]
+ShotState = Literal["queued", "running", "solved", "failed", "cancelled", "skipped"]
 JobState = Literal["queued", "running", "interrupted", "done", "failed", "cancelled"]
-SHOT_STATES: tuple[ShotState, ...] = ("queued", "running", "solved", "failed", "cancelled")
+SHOT_STATES: tuple[ShotState, ...] = (
+    "queued",
+    "running",
+    "solved",
+    "failed",
+    "cancelled",
+    "skipped",
+)
+CauseKind = Literal["fault", "transient", "memory", "lost", "hung", "bug"]
+"""What a failure is: a user can mend it; the storage hiccuped; too little memory; the worker or its
+machine died; no progress; an error of ours."""
 
 
 class _Record(BaseModel):
@@ -27,6 +37,7 @@ class Cause(BaseModel):
     type: str
     message: str
     remedy: str = ""
+    kind: CauseKind = "fault"
 
     @classmethod
     def of(cls, error: BaseException) -> Cause:
@@ -62,9 +73,12 @@ class ShotRecord(_Record):
     attempt: int = Field(default=0, description="how often its work was begun")
     frames: int | None = None
     seconds: float | None = None
-    reused: bool = False
+    reused: bool = Field(default=False, description="it was in the store already, and verified")
+    lost: int = Field(default=0, description="how often its worker or machine died in this attempt")
+    memory_gb: float | None = Field(default=None, description="reserved for it, if any was")
     cause: Cause | None = None
     host: str = ""
+    node: str = Field(default="", description="Ray's id of the machine")
     started: float | None = Field(default=None, description="Unix time")
     ended: float | None = None
     progress: Moment | None = None
@@ -85,6 +99,14 @@ class Options(BaseModel):
     gpus: float | None = Field(
         default=None, ge=0, le=64, description="per task; None: as the cluster has"
     )
+    memory: float | None = Field(
+        default=None, gt=0, le=65536, description="GB per task; None: reserved only after it ran out"
+    )
+    max_parallel: int | None = Field(default=None, ge=1, description="tasks at once; None: all")
+    hung_minutes: float = Field(
+        default=10.0, gt=0, description="without progress, a task is ended and tried elsewhere"
+    )
+    after: str | None = Field(default=None, description="a job that must be done first")
 
 
 class Submission(_Record):
@@ -124,6 +146,7 @@ class Driver(_Record):
     submission_id: str = ""
     ray_job_id: str = ""
     dashboard: str = ""
+    waits_for: str = Field(default="", description="the job that must be done first")
     cause: Cause | None = None
 
 
@@ -138,6 +161,11 @@ class JobStatus(_Record):
         default="", description="why it is interrupted or failed, where no shot says it"
     )
     counts: dict[ShotState, int]
+    missing: int = Field(default=0, description="of an ended job: shots that are in none of the ends")
+    seconds_left: float | None = None
+    stale: dict[str, str] = Field(
+        default_factory=dict, description="actor: the newer model, of vertices of an older one"
+    )
     shots: list[ShotRecord]
     training: ShotRecord | None = None
     model: str | None = None
@@ -153,14 +181,15 @@ class JobStatus(_Record):
 Submission.model_rebuild()
 
 
-def options(cpus: float | None, gpus: float | None) -> Options:
-    """The options of a command line.
+def options(**chosen: Any) -> Options:
+    """The options of a command line, by the names of `Options`; None leaves the default.
 
     Raises:
         NoSuchResources: a number that no machine could have.
     """
     try:
-        return Options(cpus=cpus, gpus=gpus)
+        return Options(**{name: value for name, value in chosen.items() if value is not None})
     except ValidationError as error:
         fault = error.errors()[0]
-        raise NoSuchResources(f"--{fault['loc'][0]} {fault['input']}: {fault['msg']}") from error
+        name = str(fault["loc"][0]).replace("_", "-")
+        raise NoSuchResources(f"--{name} {fault['input']}: {fault['msg']}") from error

@@ -34,6 +34,8 @@ def job_state(
         silent = f"its driver (process {driver.process.pid}) is gone"
     elif now - driver.beat > SILENT_SECONDS:
         silent = f"no sign of its driver on {driver.process.host} for {now - driver.beat:.0f} s"
+    elif driver.waits_for:
+        return "queued", f"waits for {driver.waits_for}"
     else:
         return "running", ""
     if cancelled:
@@ -59,6 +61,6 @@ def _result(records: Sequence[ShotRecord]) -> tuple[JobState, str]:
         return "failed", ""
     if "cancelled" in states:
         return "cancelled", ""
-    if states <= {"solved"}:
+    if states <= {"solved", "skipped"}:
         return "done", ""
     return "interrupted", "its driver ended early; farm retry goes on with what is missing"
