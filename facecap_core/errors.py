@@ -96,7 +96,12 @@ class TemplateError(FacecapError, ValueError):
 
 
 class StoreError(FacecapError, OSError):
-    """An array in the store is absent, incomplete, damaged, or made by another version."""
+    """An array in the store is absent, incomplete, damaged, or made by another version.
+
+    `transient` is set where the same work later may well succeed.
+    """
+
+    transient = False
 
 
 class ModelError(FacecapError, ValueError):

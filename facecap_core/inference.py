@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from facecap_core.files import fingerprint_footage
+from facecap_core.fingerprints import fingerprint_footage
 from facecap_core.footage.footage import Footage, FrameBatch
 from facecap_core.learning.model import Model, load_model
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
-from facecap_core.stores import new_group, stored_attributes
+from facecap_core.stores import new_group, stored
 
 BATCH_FRAMES = 16
 QUEUED_BATCHES = 4  # memory stays flat: what waits between two stages is bounded
@@ -70,12 +70,12 @@ def infer_shot(
         "fps": str(fps),
         "units": model.facts["units"],
     }
-    found = stored_attributes(destination)
-    if found is not None and all(found.get(key) == value for key, value in identity.items()):
+    found = stored(destination, identity)
+    if found is not None:
         return InferResult(int(found["frames"]), True, time.monotonic() - started)
     source = Footage(footage, crop=model.crop, fps=fps, picture_size=model.picture_size)
     total = source.info.frames_from_header
-    with new_group(destination) as group:
+    with new_group(destination, identity) as group:
         positions = group.array(
             "positions",
             row_shape=(model.vertex_count, 3),
@@ -99,7 +99,6 @@ def infer_shot(
         group.set_attributes(
             {
                 **(provenance or {}),
-                **identity,
                 "actor": model.facts["actor"],
                 "camera": model.camera,
                 "topology_sha256": model.facts["topology_sha256"],
@@ -109,7 +108,7 @@ def infer_shot(
                 "made": {**made(), "device": str(model.device)},
             }
         )
-    return InferResult(done, False, time.monotonic() - started)
+    return InferResult(done, not group.won, time.monotonic() - started)
 
 
 @functools.lru_cache(maxsize=2)

@@ -8,12 +8,12 @@ from fractions import Fraction
 from pathlib import Path
 
 from facecap_core.errors import PointCacheError
-from facecap_core.files import fingerprint_footage
+from facecap_core.fingerprints import fingerprint_footage
 from facecap_core.footage.footage import Footage
 from facecap_core.pointcaches.reader import open_point_cache, split_mesh
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
-from facecap_core.stores import FRAMES_PER_CHUNK, new_group, stored_attributes
+from facecap_core.stores import FRAMES_PER_CHUNK, new_group, stored
 from facecap_core.template import Template
 
 
@@ -51,14 +51,14 @@ def ingest_frames(
         "crop": list(crop),
         "fps": str(fps),
     }
-    found = stored_attributes(destination)
-    if found is not None and all(found.get(key) == value for key, value in identity.items()):
+    found = stored(destination, identity)
+    if found is not None:
         width, height = found["picture_size"]
         return IngestResult(int(found["frames"]), True, time.monotonic() - started, (width, height))
     source = Footage(footage, crop=crop, fps=fps, threads=threads)
     picture_size = source.info.picture_size
     total = source.info.frames_from_header
-    with new_group(destination) as group:
+    with new_group(destination, identity) as group:
         luma = group.array(
             "luma", row_shape=(320, 240), dtype="uint8", dimension_names=("frame", "y", "x")
         )
@@ -71,13 +71,12 @@ def ingest_frames(
             report(on_progress, Progress("ingest", done, total))
         group.set_attributes(
             {
-                **identity,
                 "footage": Path(footage).name,
                 "picture_size": list(picture_size),
                 "made": made(),
             }
         )
-    return IngestResult(done, False, time.monotonic() - started, picture_size)
+    return IngestResult(done, not group.won, time.monotonic() - started, picture_size)
 
 
 def ingest_targets(
@@ -107,13 +106,12 @@ def ingest_targets(
         "units": units,
         "fps": str(fps),
     }
-    found = stored_attributes(destination)
-    reusable = found is not None and all(found.get(k) == v for k, v in identity.items())
-    if found is not None and reusable and expected_frames in (None, found["frames"]):
+    found = stored(destination, identity)
+    if found is not None and expected_frames in (None, found["frames"]):
         return IngestResult(int(found["frames"]), True, time.monotonic() - started)
     with open_point_cache(cache, vertex_count=template.vertex_count, topology=template) as source:
         _check(source.frame_count, source.units, source.fps, expected_frames, units, fps, cache)
-        with new_group(destination) as group:
+        with new_group(destination, identity) as group:
             positions = group.array(
                 "positions",
                 row_shape=(template.vertex_count, 3),
@@ -125,8 +123,8 @@ def ingest_targets(
                 positions.append(batch)
                 done += len(batch)
                 report(on_progress, Progress("ingest", done, source.frame_count))
-            group.set_attributes({**identity, "cache": Path(cache).name, "made": made()})
-    return IngestResult(done, False, time.monotonic() - started)
+            group.set_attributes({"cache": Path(cache).name, "made": made()})
+    return IngestResult(done, not group.won, time.monotonic() - started)
 
 
 def _check(

@@ -13,7 +13,9 @@ import zarr
 from zarr.codecs import ZstdCodec
 
 from facecap_core.errors import StoreError
-from facecap_core.files import whole_directory
+from facecap_core.failpoints import reach
+from facecap_core.manifests import verify
+from facecap_core.versions import whole_directory
 
 SCHEMA_VERSION = 1
 FRAMES_PER_CHUNK = 64  # 4.9 MB of luma, 3.8 MB of 5000 vertices: benchmarks/stores.py
@@ -75,12 +77,17 @@ class ArrayWriter:
         start, self.rows = self.rows, self.rows + len(rows)
         self._array.resize((self.rows, *rows.shape[1:]))
         self._array[start : self.rows] = rows
+        reach("chunk.written")
 
 
 class GroupWriter:
-    """A Zarr group in the making: its arrays and its attributes."""
+    """A Zarr group in the making: its arrays and its attributes.
+
+    `won` turns False at the end when another writer's equal group had become visible first.
+    """
 
     def __init__(self, group: zarr.Group) -> None:
+        self.won = True
         self._group = group
         self.arrays: list[ArrayWriter] = []
 
@@ -103,19 +110,28 @@ class GroupWriter:
 
 
 @contextmanager
-def new_group(final: Path) -> Iterator[GroupWriter]:
+def new_group(final: Path, identity: Mapping[str, Any] | None = None) -> Iterator[GroupWriter]:
     """Make a group that appears at `final` when the block ends without an error.
+
+    Args:
+        identity: attributes that say what the group is made from; a group with the same ones that
+            became visible meanwhile is left in place.
 
     Raises:
         StoreError: it cannot be written.
     """
-    with whole_directory(final) as staged:
-        writer = GroupWriter(zarr.open_group(staged, mode="w", zarr_format=3))
-        writer.set_attributes({"schema_version": SCHEMA_VERSION})
+
+    def equal(path: Path) -> bool:
+        return bool(identity) and stored(path, identity or {}) is not None
+
+    with whole_directory(final, equal=equal) as staged:
+        writer = GroupWriter(zarr.open_group(staged.path, mode="w", zarr_format=3))
+        writer.set_attributes({"schema_version": SCHEMA_VERSION, **(identity or {})})
         yield writer
         for array in writer.arrays:
             array.finish()
         writer.set_attributes({"frames": writer.arrays[0].rows if writer.arrays else 0})
+    writer.won = staged.won
 
 
 class GroupReader:
@@ -185,12 +201,15 @@ class GroupReader:
         return array
 
 
-def stored_attributes(path: Path) -> dict[str, Any] | None:
-    """The attributes of a complete group of this version, or None where there is none."""
+def stored(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The attributes of a group made from the same, every byte of it verified; None where there is none."""
     try:
-        return GroupReader(path).attributes
+        attributes = GroupReader(path).attributes
     except StoreError:
         return None
+    if any(attributes.get(name) != value for name, value in identity.items()):
+        return None
+    return None if verify(path) else attributes
 
 
 def open_frames(path: Path) -> GroupReader:

@@ -8,12 +8,9 @@ from pathlib import Path
 import pytest
 
 from facecap_core.errors import FootageMissing, StoreError
-from facecap_core.files import (
-    fingerprint_file,
-    fingerprint_footage,
-    whole_directory,
-    write_bytes_atomically,
-)
+from facecap_core.files import write_bytes_atomically
+from facecap_core.fingerprints import fingerprint_file, fingerprint_footage
+from facecap_core.versions import whole_directory
 
 
 def test_a_file_is_replaced_and_nothing_is_left_beside_it(tmp_path):
@@ -33,7 +30,7 @@ def test_a_file_that_cannot_be_written_names_the_remedy(tmp_path):
 def test_an_interrupted_directory_never_appears(tmp_path):
     final = tmp_path / "array"
     with pytest.raises(KeyboardInterrupt), whole_directory(final) as staged:
-        (staged / "half").write_text("half")
+        (staged.path / "half").write_text("half")
         raise KeyboardInterrupt
     assert not final.exists()
     assert os.listdir(tmp_path / ".versions") == []
@@ -42,10 +39,10 @@ def test_an_interrupted_directory_never_appears(tmp_path):
 def test_a_reader_of_the_old_version_can_finish_after_a_replacement(tmp_path):
     final = tmp_path / "array"
     with whole_directory(final) as staged:
-        (staged / "value").write_text("old")
+        (staged.path / "value").write_text("old")
     pinned = os.path.realpath(final)
     with whole_directory(final) as staged:
-        (staged / "value").write_text("new")
+        (staged.path / "value").write_text("new")
     assert (final / "value").read_text() == "new"
     assert Path(pinned, "value").read_text() == "old"
 

@@ -11,7 +11,7 @@ import pytest
 import zarr
 
 from facecap_core.errors import StoreError
-from facecap_core.stores import FRAMES_PER_CHUNK, GroupReader, new_group, stored_attributes
+from facecap_core.stores import FRAMES_PER_CHUNK, GroupReader, new_group, stored
 
 
 def write(path, rows, batch):
@@ -75,7 +75,7 @@ def test_a_killed_writer_leaves_nothing_visible_and_is_swept(tmp_path):
     path = tmp_path / "a.zarr"
     assert subprocess.run([sys.executable, "-c", script, str(path)], check=False).returncode == -9
     assert not path.exists()
-    assert stored_attributes(path) is None
+    assert stored(path, {}) is None
     write(path, np.zeros((3, 2, 3), np.float32), 3)
     versions = os.listdir(tmp_path / ".versions")
     assert versions == [os.path.basename(os.path.realpath(path))]

@@ -14,7 +14,7 @@ from threading import Event
 from facecap_core.checks.footage_check import FootageFacts
 from facecap_core.checks.shot_check import ShotReport, check_shot, place_in_list
 from facecap_core.errors import Cancelled, FacecapError, Fault, ProductionError
-from facecap_core.files import fingerprint_footage
+from facecap_core.fingerprints import fingerprint_footage
 from facecap_core.names import did_you_mean
 from facecap_core.productions.composition import Composition, composition_warnings
 from facecap_core.productions.production import Actor, Production, Shot

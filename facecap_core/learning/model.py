@@ -14,11 +14,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from facecap_core.errors import ConfigError, ModelError
-from facecap_core.files import whole_directory, write_bytes_atomically, write_text_atomically
+from facecap_core.files import write_bytes_atomically, write_text_atomically
 from facecap_core.learning.config import TrainConfig, parse
 from facecap_core.learning.evaluation import MM_PER_UNIT
 from facecap_core.learning.network import Network, shrink
 from facecap_core.learning.whitening import Whitening
+from facecap_core.versions import whole_directory
 
 SCHEMA_VERSION = 1
 
@@ -103,10 +104,10 @@ def save_model(
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     with whole_directory(directory) as staged:
-        write_bytes_atomically(staged / "weights.safetensors", save(plain))
-        write_text_atomically(staged / "metrics.jsonl", metrics_lines(history))
+        write_bytes_atomically(staged.path / "weights.safetensors", save(plain))
+        write_text_atomically(staged.path / "metrics.jsonl", metrics_lines(history))
         facts = {"schema_version": SCHEMA_VERSION, **facts}
-        write_text_atomically(staged / "model.json", json.dumps(facts, indent=1) + "\n")
+        write_text_atomically(staged.path / "model.json", json.dumps(facts, indent=1) + "\n")
 
 
 def metrics_lines(history: list[dict[str, Any]]) -> str:

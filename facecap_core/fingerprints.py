@@ -1,0 +1,71 @@
+"""Fingerprints: content identity of footage and caches, at the cost of a few reads."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from facecap_core.errors import FootageMissing
+
+_PRINTF = re.compile(r"%0?\d*d")
+_BLOCK = 64 * 1024
+_BLOCKS = 64
+
+
+def fingerprint_file(path: Path) -> str:
+    """Content identity of a file of any size: its length and 64 blocks spread over it, as hexadecimal.
+
+    Files up to 4 MiB are hashed whole. Compressed footage cannot change between the blocks without
+    moving what follows, so this finds a new encode or a new cache at the cost of a few reads.
+
+    Raises:
+        FootageMissing: there is no such file, or it cannot be read.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            digest.update(size.to_bytes(8, "little"))
+            if size <= _BLOCK * _BLOCKS:
+                starts = list(range(0, size, _BLOCK))
+            else:
+                starts = [(size - _BLOCK) * i // (_BLOCKS - 1) for i in range(_BLOCKS)]
+            for start in starts:
+                file.seek(start)
+                digest.update(file.read(_BLOCK))
+    except OSError as error:
+        raise FootageMissing(
+            f"cannot be read: {error.strerror}",
+            remedy="check the path in shots.csv, and that the disk is mounted",
+            file=path,
+        ) from error
+    return digest.hexdigest()
+
+
+def fingerprint_footage(path: Path) -> str:
+    """Content identity of a video file, or of an image or OBJ sequence given as `name.%04d.png`.
+
+    Raises:
+        FootageMissing: nothing is there, or it cannot be read.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        return fingerprint_file(path)
+    if path.is_dir():
+        members = sorted(member for member in path.iterdir() if member.is_file())
+    else:
+        head, *tail = _PRINTF.split(path.name)
+        if not tail or not path.parent.is_dir():
+            raise FootageMissing("no such file", remedy="check the path in shots.csv", file=path)
+        pattern = re.compile(re.escape(head) + r"\d+" + re.escape(tail[0]))
+        members = sorted(m for m in path.parent.iterdir() if pattern.fullmatch(m.name))
+    if not members:
+        raise FootageMissing(
+            "no file of this sequence", remedy="check the path in shots.csv", file=path
+        )
+    digest = hashlib.blake2b(digest_size=16)
+    for member in members:
+        digest.update(member.name.encode() + b"\0" + fingerprint_file(member).encode())
+    return digest.hexdigest()

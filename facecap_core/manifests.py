@@ -1,0 +1,138 @@
+"""Manifests: size and hash of every file of a stored folder, against which it is verified.
+
+The manifest stands beside the folder's version, under `.versions`, because Zarr takes any file
+inside a group for a damaged member of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from facecap_core.errors import StoreError
+from facecap_core.files import write_bytes_atomically
+
+SUFFIX = ".json"
+_BLOCK = 2**20
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What is wrong with one file of a stored folder; of a chunk, its first and last frame."""
+
+    part: str
+    what: Literal["missing", "truncated", "altered", "absent", "no manifest"]
+    frames: tuple[int, int] | None = None
+
+    def __str__(self) -> str:
+        frames = "" if self.frames is None else f" (frames {self.frames[0]} to {self.frames[1]})"
+        return f"{self.part}{frames}: {self.what}" if self.part else self.what
+
+
+def write_manifest(folder: Path, path: Path) -> None:
+    """Hash every file of a finished folder and write the list to `path`.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    files = {}
+    for file in _files(folder):
+        name = file.relative_to(folder).as_posix()
+        files[name] = {"bytes": file.stat().st_size, "sha256": _sha256(file)}
+    text = json.dumps({"schema_version": 1, "files": files}, sort_keys=True, indent=0)
+    write_bytes_atomically(path, text.encode())
+
+
+def manifest_path(final: Path) -> Path:
+    """Where the manifest of the version is that `final` names now."""
+    resolved = Path(os.path.realpath(final))
+    return resolved.with_name(resolved.name + SUFFIX)
+
+
+def verify(final: Path, *, contents: bool = True) -> list[Damage]:
+    """Everything that is not as it was written, by file.
+
+    Args:
+        contents: read and hash every byte; without, only names and sizes are compared.
+    """
+    folder = Path(os.path.realpath(final))
+    if not folder.is_dir():
+        return [Damage("", "absent")]
+    try:
+        listed = _listed(manifest_path(final))
+    except FileNotFoundError:
+        return [Damage("", "no manifest")]
+    except (OSError, ValueError, TypeError, KeyError):
+        return [Damage("manifest", "altered")]
+    found = []
+    for name, (size, digest) in listed.items():
+        what = _compare(folder / name, size, digest if contents else None)
+        if what is not None:
+            found.append(Damage(name, what, _frames(folder, name)))
+    return found
+
+
+def size_of(final: Path) -> tuple[int, int]:
+    """Number of files and of bytes that the manifest lists; zeros where there is none."""
+    try:
+        listed = _listed(manifest_path(final))
+    except (OSError, ValueError, TypeError, KeyError):
+        return 0, 0
+    return len(listed), sum(size for size, _ in listed.values())
+
+
+def _listed(path: Path) -> dict[str, tuple[int, str]]:
+    files = json.loads(path.read_text(encoding="utf-8"))["files"]
+    for name in files:
+        if name.startswith("/") or ".." in name.split("/"):
+            raise ValueError(name)  # nothing of ours is outside its folder
+    return {name: (int(f["bytes"]), str(f["sha256"])) for name, f in files.items()}
+
+
+def _compare(
+    path: Path, size: int, digest: str | None
+) -> Literal["missing", "truncated", "altered"] | None:
+    try:
+        actual = path.stat().st_size
+        if actual != size:
+            return "truncated" if actual < size else "altered"
+        return "altered" if digest is not None and _sha256(path) != digest else None
+    except FileNotFoundError:
+        return "missing"
+    except OSError as error:
+        raise StoreError(
+            f"cannot be read: {error.strerror}", remedy="check that the store is mounted", file=path
+        ) from error
+
+
+def _frames(folder: Path, part: str) -> tuple[int, int] | None:
+    """First and last frame of a chunk's file `<array>/c/<number>/...`."""
+    array, found, chunk = part.partition("/c/")
+    if not found:
+        return None
+    try:
+        facts: dict[str, Any] = json.loads((folder / array / "zarr.json").read_text())
+        rows = int(facts["chunk_grid"]["configuration"]["chunk_shape"][0])
+        first = int(chunk.split("/")[0]) * rows
+        return first, min(first + rows, int(facts["shape"][0])) - 1
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return None  # what would tell it is damaged itself
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for root, _, names in os.walk(folder):
+        for name in names:
+            yield Path(root, name)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

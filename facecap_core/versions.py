@@ -1,0 +1,160 @@
+"""Versions: how a folder of ours comes into being or is replaced, whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import socket
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from facecap_core.errors import StoreError
+from facecap_core.failpoints import reach
+from facecap_core.files import store_error, sync_directory, sync_tree
+from facecap_core.manifests import SUFFIX, write_manifest
+
+VERSIONS = ".versions"
+PARTIAL = ".partial"
+STALE_SECONDS = 3600.0  # readers of a replaced version have this long to finish
+
+
+@dataclass
+class Staged:
+    """A folder to fill; `won` turns False when an equal one had become visible meanwhile."""
+
+    path: Path
+    won: bool = True
+
+
+@contextlib.contextmanager
+def whole_directory(
+    final: Path, *, equal: Callable[[Path], bool] | None = None
+) -> Iterator[Staged]:
+    """A folder to fill; when the block ends without an error it appears as `final`, all at once.
+
+    `final` is a symbolic link to a folder under `.versions` beside it: replacing a link is atomic on
+    every file system, network file systems too, so that a reader finds the old complete folder or the
+    new one. The replaced version is kept for an hour, for readers who resolved the link before.
+
+    Args:
+        equal: of several writers of the same thing one wins: when this says of the folder that is
+            visible at the end that it is as good as ours, ours is dropped.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    final = Path(final)
+    versions = final.parent / VERSIONS
+    owner = f"{_host()}-{os.getpid()}"
+    version = versions / f"{final.name}@{owner}@{uuid.uuid4().hex[:8]}"
+    staged = Staged(version.with_name(version.name + PARTIAL))
+    manifest = version.with_name(version.name + SUFFIX)
+    try:
+        staged.path.mkdir(parents=True)
+        reach("directory.made")
+    except OSError as error:
+        raise store_error(error, final) from error
+    try:
+        yield staged
+        reach("directory.filled")
+        sync_tree(staged.path)
+        write_manifest(staged.path, manifest)
+        reach("directory.synced")
+        with _turn(versions / f"{final.name}.lock"):
+            staged.won = not (equal is not None and equal(final))
+            if staged.won:
+                _publish(staged.path, version, final)
+            else:
+                manifest.unlink()
+                shutil.rmtree(staged.path)
+    except BaseException as error:
+        shutil.rmtree(staged.path, ignore_errors=True)
+        if os.path.realpath(final) != os.path.realpath(version):
+            shutil.rmtree(version, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                manifest.unlink()
+        if isinstance(error, OSError) and not isinstance(error, StoreError):
+            raise store_error(error, final) from error
+        raise
+    _sweep(final)
+
+
+def remove_whole_directory(final: Path) -> None:
+    """Take a folder made by `whole_directory` away: first its name, then its contents."""
+    target = Path(os.path.realpath(final))
+    with contextlib.suppress(FileNotFoundError):
+        Path(final).unlink()
+    shutil.rmtree(target, ignore_errors=True)
+    target.with_name(target.name + SUFFIX).unlink(missing_ok=True)
+
+
+def _publish(staged: Path, version: Path, final: Path) -> None:
+    os.rename(staged, version)
+    reach("directory.named")
+    link = version.with_name(f".{version.name}.link")
+    link.symlink_to(Path(VERSIONS) / version.name)
+    replaced = os.path.realpath(final)
+    os.replace(link, final)
+    reach("directory.visible")
+    with contextlib.suppress(OSError):
+        os.utime(replaced)  # the hour of its readers begins now
+    sync_directory(final.parent)
+
+
+@contextlib.contextmanager
+def _turn(path: Path) -> Iterator[None]:
+    """One writer at a time between looking at what is visible and replacing it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        # A file system without locks loses no data: its writers replace each other's equal folders.
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _sweep(final: Path) -> None:
+    """Remove versions replaced an hour ago, and what dead writers left."""
+    current = os.path.basename(os.path.realpath(final))
+    for path in (final.parent / VERSIONS).glob(f"{_escape(final.name)}@*"):
+        if path.name.removesuffix(SUFFIX) == current:
+            continue
+        with contextlib.suppress(OSError, ValueError):
+            age = time.time() - path.stat().st_mtime
+            if path.name.endswith(PARTIAL) or path.name.endswith(SUFFIX):
+                host, _, pid = path.name.split("@")[-2].rpartition("-")
+                # Another machine's writer cannot be asked whether it lives; a day is long enough.
+                abandoned = not _alive(int(pid)) if host == _host() else age > 24 * STALE_SECONDS
+                if path.name.endswith(SUFFIX):
+                    abandoned &= not path.with_name(path.name.removesuffix(SUFFIX)).exists()
+            else:
+                abandoned = age > STALE_SECONDS
+            if abandoned and path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif abandoned:
+                path.unlink()
+
+
+def _host() -> str:
+    return socket.gethostname().split(".")[0].replace("@", "-")
+
+
+def _escape(name: str) -> str:
+    return re.sub(r"([*?\[])", r"[\1]", name)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
