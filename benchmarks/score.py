@@ -17,7 +17,6 @@ import numpy as np
 from facecap_core.learning.evaluation import pooled_rmse_mm
 from facecap_core.productions.production import load_production
 from facecap_core.scoring import score_shot
-from facecap_core.store_paths import StorePaths
 from facecap_core.stores import open_vertices
 from facecap_core.template import read_animated, read_template
 
@@ -42,7 +41,7 @@ def main() -> None:
     print(f"{'shot':24} {'frames':>7} {'rmse mm':>8} {'95 %':>7} {'worst':>7}  model")
     everything = []
     for shot in production.shots_of(actor, split=""):
-        path = StorePaths(production.store).vertices(actor, shot.name)
+        path = production.paths.vertices(actor, shot.name)
         truth = next(options.truth.glob(f"{shot.name}.*"))
         errors = score_shot(
             path,

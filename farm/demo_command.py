@@ -154,7 +154,6 @@ def _score(production: Production, actor: str) -> tuple[int, float]:
 
     from facecap_core.learning.evaluation import pooled_rmse_mm
     from facecap_core.scoring import score_shot
-    from facecap_core.store_paths import StorePaths
     from facecap_core.template import read_animated, read_template
 
     settings = production.actors[actor]
@@ -164,7 +163,7 @@ def _score(production: Production, actor: str) -> tuple[int, float]:
     bulk = production.shots_of(actor, split="")
     errors = [
         score_shot(
-            StorePaths(production.store).vertices(actor, shot.name),
+            production.paths.vertices(actor, shot.name),
             production.folder / "truth" / f"{shot.name}.pc2",
             template=template,
             animated=animated,

@@ -14,7 +14,6 @@ import typer
 
 from facecap_core.errors import FacecapError
 from facecap_core.productions.production import Production
-from facecap_core.store_paths import StorePaths
 from farm.cluster import Cluster, remote_cluster
 from farm.head import LocalHead
 from jobs.ledger import Ledger
@@ -72,7 +71,7 @@ def submit(
         HeadError: the local head does not start. StoreError: the store cannot be written.
     """
     preflight(production, request, options, None)
-    ledger = Ledger(StorePaths(production.store).jobs / job_id(request))
+    ledger = Ledger(production.paths.jobs / job_id(request))
     if (ledger.folder / "request.json").exists():
         status = ledger.status()
         if status.state in ("queued", "running"):
@@ -81,7 +80,7 @@ def submit(
             return Submitted(ledger, False, "is done already: nothing is missing")
     cluster = started_cluster(address)
     preflight(production, request, options, cluster.nodes())
-    ledger = Ledger.create(StorePaths(production.store).jobs, request)
+    ledger = Ledger.create(production.paths.jobs, request)
     return hand_over(production, ledger, cluster, options)
 
 
@@ -172,4 +171,4 @@ def _user() -> str:
 
 def store_jobs(production: Production) -> Path:
     """Where the jobs of a production are."""
-    return StorePaths(production.store).jobs
+    return production.paths.jobs

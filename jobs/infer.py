@@ -5,7 +5,6 @@ from __future__ import annotations
 from facecap_core.errors import FootageMissing
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
-from facecap_core.store_paths import StorePaths
 from jobs.ledger import Ledger
 from jobs.log import Log
 from jobs.records import ShotRecord
@@ -24,7 +23,7 @@ def infer_shot(
         from facecap_core import inference  # torch, which ingestion does without
 
         shot = shot_of(production, name)
-        paths = StorePaths(production.store)
+        paths = production.paths
         cameras = cameras_of(production, request, shot)
         if not cameras:
             raise FootageMissing(

@@ -6,7 +6,6 @@ from facecap_core.errors import FootageMissing
 from facecap_core.ingest import ingest_frames, ingest_targets
 from facecap_core.productions.production import Production, Shot
 from facecap_core.progress import OnProgress
-from facecap_core.store_paths import StorePaths
 from facecap_core.template import read_template
 from jobs.ledger import Ledger
 from jobs.log import Log
@@ -38,7 +37,7 @@ def _ingest(
 ) -> Outcome:
     assert not isinstance(request, InferRequest)
     actor = production.actors[shot.actor]
-    paths = StorePaths(production.store)
+    paths = production.paths
     cameras = cameras_of(production, request, shot)
     if not cameras:
         raise FootageMissing(

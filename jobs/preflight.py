@@ -11,7 +11,6 @@ from typing import Literal
 from facecap_core.errors import StoreError
 from facecap_core.files import store_error
 from facecap_core.productions.production import Production
-from facecap_core.store_paths import StorePaths
 from jobs.ledger import Ledger
 from jobs.placement import Placement, placement
 from jobs.records import Options
@@ -73,7 +72,7 @@ def preflight(
         NoSuchResources: no machine of the cluster could run it.
         StoreError: the store cannot be written, or its disk is nearly full.
     """
-    ledger = Ledger(StorePaths(production.store).jobs / job_id(request))
+    ledger = Ledger(production.paths.jobs / job_id(request))
     known = (ledger.folder / "request.json").exists()
     missing = set(missing_shots(production, request, ledger)) if known else set(request.shots)
     action: Action = "solve" if isinstance(request, InferRequest) else "decode"
@@ -114,7 +113,7 @@ def missing_shots(production: Production, request: Request, ledger: Ledger) -> l
 def training_missing(production: Production, request: TrainRequest, ledger: Ledger) -> bool:
     """Whether the request's model has yet to be trained."""
     record = ledger.training()
-    model = StorePaths(production.store).model(request.actor, request.model) / "model.json"
+    model = production.paths.model(request.actor, request.model) / "model.json"
     return record is None or record.state != "solved" or not model.exists()
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from facecap_core.errors import Fault, ProductionError
 from facecap_core.productions.production import Production, Shot
-from facecap_core.store_paths import StorePaths
 from jobs.request import InferRequest, IngestRequest, Request
 
 
@@ -54,7 +53,7 @@ def outputs_of(production: Production, request: Request, name: str) -> list[Path
     shot = production.shots.get(name)
     if shot is None:
         return []
-    paths = StorePaths(production.store)
+    paths = production.paths
     if isinstance(request, InferRequest):
         return [paths.vertices(shot.actor, name)]
     stores = [paths.frames(name, camera) for camera in cameras_of(production, request, shot)]

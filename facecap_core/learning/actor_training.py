@@ -12,7 +12,6 @@ from facecap_core.learning.training import TrainResult, train
 from facecap_core.learning.trainingset import ShotPaths, load_examples
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
-from facecap_core.store_paths import StorePaths
 from facecap_core.stores import open_frames, open_targets
 from facecap_core.template import read_animated, read_template
 
@@ -40,7 +39,7 @@ def train_actor(
     """
     settings = production.actors[actor]
     camera = camera or settings.main_camera
-    paths = StorePaths(production.store)
+    paths = production.paths
     template = read_template(settings.template)
     animated = (
         read_animated(settings.animated, template.vertex_count)

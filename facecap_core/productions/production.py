@@ -15,6 +15,7 @@ from facecap_core.errors import Fault, ProductionError
 from facecap_core.names import did_you_mean, shown
 from facecap_core.productions.production_toml import CameraSettings, Settings, Units, read_settings
 from facecap_core.productions.shots_csv import Shot, read_shots
+from facecap_core.store_paths import StorePaths
 
 __all__ = [
     "Actor",
@@ -66,6 +67,11 @@ class Production(BaseModel):
     def folder(self) -> Path:
         """The folder that relative paths are taken from."""
         return self.settings_path.parent
+
+    @property
+    def paths(self) -> StorePaths:
+        """Where everything that is computed is written."""
+        return StorePaths(self.store)
 
     @property
     def shots_path(self) -> Path:

@@ -41,7 +41,6 @@ from facecap_core.reports.validation import (
     read_clip,
     telling_frames,
 )
-from facecap_core.store_paths import StorePaths
 from facecap_core.stores import open_frames, open_targets
 from facecap_core.template import Template, read_animated, read_template
 
@@ -138,7 +137,7 @@ class _Work:
     @classmethod
     def begin(cls, production: Production, actor: str, name: str, device: str | None) -> _Work:
         # Resolved once: a model that is replaced meanwhile does not get into half of the page.
-        directory = Path(os.path.realpath(StorePaths(production.store).model(actor, name)))
+        directory = Path(os.path.realpath(production.paths.model(actor, name)))
         model = load_model(directory, device)
         settings = production.actors[actor]
         template = read_template(settings.template)
@@ -158,7 +157,7 @@ class _Work:
 
     def shots(self, part: str) -> dict[str, ShotPaths]:
         """The shots that model.json names in `training` or `validation`."""
-        store, camera = StorePaths(self.production.store), self.model.camera
+        store, camera = self.production.paths, self.model.camera
         return {
             shot: ShotPaths(shot, store.frames(shot, camera), store.targets(shot))
             for shot in self.model.facts[part]["shots"]
