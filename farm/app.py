@@ -7,13 +7,14 @@ import sys
 import typer
 
 from facecap_core.errors import FacecapError, ProductionError
-from farm import head_commands, job_commands, submit_commands
+from farm import change_commands, head_commands, job_commands, submit_commands
 from farm.check_command import check
 from farm.demo_command import demo
 from farm.exit_codes import INTERNAL, of_error
 from farm.init_command import init
 from farm.models_command import models
 from farm.report_command import report
+from farm.verify_command import verify
 
 app = typer.Typer(
     name="farm",
@@ -47,8 +48,10 @@ app.command("list")(job_commands.list_jobs)
 app.command()(job_commands.status)
 app.command()(job_commands.logs)
 app.command()(job_commands.wait)
-app.command()(job_commands.cancel)
-app.command()(job_commands.retry)
+app.command()(change_commands.cancel)
+app.command()(change_commands.retry)
+app.command()(change_commands.skip)
+app.command()(verify)
 app.command()(models)
 app.command()(report)
 app.command()(head_commands.up)

@@ -9,6 +9,7 @@ import typer
 
 from farm.bar import bar
 from farm.check_tables import as_json, print_report
+from farm.completion import complete_actor
 from farm.context import ProductionOption, find
 from farm.exit_codes import JOB_FAILED, OK
 
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
 
 def check(
     actor: Annotated[
-        str | None, typer.Option("--actor", "-a", help="Only this actor.", show_default=False)
+        str | None,
+        typer.Option(
+            "--actor",
+            "-a",
+            help="Only this actor.",
+            show_default=False,
+            autocompletion=complete_actor,
+        ),
     ] = None,
     production: ProductionOption = None,
     json_wanted: Annotated[

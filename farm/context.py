@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from facecap_core.productions.production import Production
+    from jobs.ledger import Ledger
 
 PRODUCTION_VARIABLE = "FARM_PRODUCTION"
 
@@ -33,6 +34,16 @@ def find_and_load(production: Path | None = None) -> Production:
     from facecap_core.productions.production import load_production
 
     return load_production(find(production))
+
+
+def find_ledger(job: str | None, production: Path | None) -> Ledger:
+    """A job of that production, by its name or the beginning of one; None: the newest.
+
+    Raises JobNotFound when there is none, or several.
+    """
+    from jobs.ledger import find_job
+
+    return find_job(find_and_load(production).paths.jobs, job)
 
 
 def find(production: Path | None = None) -> Path:

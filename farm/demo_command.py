@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -13,11 +14,13 @@ import typer
 
 from farm.bar import bar
 from farm.exit_codes import OF_JOB_STATE
+from farm.option_groups import JsonOption
 
 if TYPE_CHECKING:
     from facecap_core.productions.production import Production
     from jobs.request import Request
 
+SCHEMA_VERSION = 1
 STEPS = 6
 
 
@@ -25,6 +28,7 @@ def demo(
     folder: Annotated[Path, typer.Argument(help="Where to make the production.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Of the actor, the motion and the training.")] = 2017,
     scale: Annotated[float, typer.Option(help="Length of the shots, against the usual.")] = 1.0,
+    as_json: JsonOption = False,
 ) -> None:
     """A made-up actor: footage, check, ingest, train, infer and a report, in minutes.
 
@@ -36,7 +40,7 @@ def demo(
 
     farm demo
 
-    farm demo /tmp/demo --seed 7
+    farm demo /tmp/demo --seed 7 --json
     """
     from facecap_core.errors import ProductionError
     from facecap_core.productions.production import load_production
@@ -68,14 +72,16 @@ def demo(
         actor = next(iter(production.actors))
         _say(4, "ingest the tracked shots, train the actor's network")
         config = resolve("demo", [f"seed={seed}"])
-        _run(production, plan_train(production, actor=actor, config=config, camera=None))
+        training = plan_train(production, actor=actor, config=config, camera=None)
+        _run(production, training, as_json=as_json)
         _say(5, "solve the bulk shots")
-        _run(production, plan_infer(production, actor=actor, shots=None, model=None))
+        solving = plan_infer(production, actor=actor, shots=None, model=None)
+        _run(production, solving, as_json=as_json)
     finally:
         if not ran_before:
             head.down()
     _say(6, "score against the truth that no real shoot has, write the report")
-    _result(production, actor, started)
+    _result(production, actor, started, as_json=as_json)
 
 
 def _footage(folder: Path, seed: int, scale: float) -> None:
@@ -103,8 +109,8 @@ def _footage(folder: Path, seed: int, scale: float) -> None:
     begun.unlink()
 
 
-def _run(production: Production, request: Request) -> None:
-    from farm.follow import follow
+def _run(production: Production, request: Request, *, as_json: bool) -> None:
+    from farm.follow import follow, status_json
     from farm.status_tables import print_result
     from farm.submission import submit
     from jobs.records import Options
@@ -112,11 +118,14 @@ def _run(production: Production, request: Request) -> None:
     submitted = submit(production, request, Options(), None)
     status = follow(submitted.ledger, timeout=None)
     if OF_JOB_STATE[status.state]:
-        print_result(status)
+        if as_json:
+            typer.echo(json.dumps(status_json(status)))
+        else:
+            print_result(status)
         raise typer.Exit(OF_JOB_STATE[status.state])
 
 
-def _result(production: Production, actor: str, started: float) -> None:
+def _result(production: Production, actor: str, started: float, *, as_json: bool) -> None:
     from facecap_core.reports.report import write_report
     from farm.tables import print_table
     from jobs.models import choose_model, model_facts
@@ -128,6 +137,24 @@ def _result(production: Production, actor: str, started: float) -> None:
     with bar() as on_progress:
         write_report(production, actor, model.model, page, on_progress=on_progress)
     network, mean_shape = validation["rmse_mm"], validation["mean_shape_rmse_mm"]
+    vertices, seconds = production.store / "vertices" / actor, time.monotonic() - started
+    if as_json:
+        answer = {
+            "schema_version": SCHEMA_VERSION,
+            "folder": str(production.folder),
+            "actor": actor,
+            "model": model.model,
+            "validation_rmse_mm": network,
+            "mean_shape_rmse_mm": mean_shape,
+            "pca_floor_rmse_mm": validation["pca_floor_rmse_mm"],
+            "bulk_shots": bulk_shots,
+            "bulk_rmse_mm": bulk_mm,
+            "report": str(page),
+            "vertices": str(vertices),
+            "seconds": round(seconds, 1),
+        }
+        typer.echo(json.dumps(answer))
+        return
     rows = [
         ["mean shape of the training frames", f"{validation['frames']} validation", mean_shape],
         ["the network", f"{validation['frames']} validation", network],
@@ -139,12 +166,11 @@ def _result(production: Production, actor: str, started: float) -> None:
         [[what, frames, f"{value:.3f}"] for what, frames, value in rows],
         right=["rmse mm"],
     )
-    seconds = time.monotonic() - started
     typer.echo(
         f"{mean_shape / network:.1f} times better than the mean shape, {seconds:.0f} s in all"
     )
     typer.echo(f"look at {page}")
-    typer.echo(f"the vertices: {production.store / 'vertices' / actor}")
+    typer.echo(f"the vertices: {vertices}")
     typer.echo("your own footage: farm init DIR")
 
 

@@ -4,39 +4,85 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from farm.exit_codes import NOT_FINISHED, OF_JOB_STATE
-from farm.status_tables import print_result
+from farm.hooks import run_hook, wait_in_background
+from farm.status_tables import job_line, print_result, shots_sentence, training_line
 from jobs.ledger import Ledger
 from jobs.records import JobStatus
-from jobs.sentences import result_sentence, training_sentence
 
+if TYPE_CHECKING:
+    from facecap_core.productions.production import Production
+    from farm.submission import Submitted
+
+SCHEMA_VERSION = 1
 POLL_SECONDS = 1.0
 LINE_SECONDS = 10.0
 
 
-def finish(ledger: Ledger, *, timeout: float | None, as_json: bool) -> int:
-    """Wait for a job's end, print its result, and return the exit code."""
+def finish(
+    ledger: Ledger, *, timeout: float | None, as_json: bool, hook: list[str] | None = None
+) -> int:
+    """Wait for a job's end, print its result, run the hook, and return the exit code."""
     try:
         status = follow(ledger, timeout=timeout)
     except KeyboardInterrupt:
-        typer.echo(f"\n{ledger.job} goes on without you: farm wait {ledger.job}", err=True)
+        typer.echo(f"\n{goes_on(ledger)}", err=True)
         return NOT_FINISHED
     if as_json:
         typer.echo(json.dumps(status_json(status)))
     else:
         print_result(status)
+    if hook is not None and status.ended:
+        run_hook(hook, status)
     return OF_JOB_STATE[status.state]
+
+
+def stay_or_leave(
+    production: Production,
+    submitted: Submitted,
+    *,
+    wait: bool,
+    hook: list[str] | None,
+    as_json: bool,
+) -> None:
+    """After a job was handed over: wait for its end, or say where it is and leave it alone."""
+    ledger = submitted.ledger
+    typer.echo(f"{ledger.job} {submitted.sentence}", err=True)
+    if wait:
+        raise typer.Exit(finish(ledger, timeout=None, as_json=as_json, hook=hook))
+    if hook is not None:
+        log = wait_in_background(ledger, production.settings_path, hook)
+        typer.echo(f"{shlex.join(hook)} runs when it ends; its log: {log}", err=True)
+    if not as_json:
+        typer.echo(ledger.job)
+        return
+    submission = ledger.submission()
+    answer = {
+        "schema_version": SCHEMA_VERSION,
+        "job": ledger.job,
+        "new": submitted.new,
+        "state": ledger.status().state,
+        "dashboard": submission.dashboard if submission else None,
+        "folder": str(ledger.folder),
+    }
+    typer.echo(json.dumps(answer))
 
 
 def status_json(status: JobStatus) -> dict[str, Any]:
     """The object that --json prints of a job."""
     return {**status.model_dump(mode="json"), "exit_code": OF_JOB_STATE[status.state]}
+
+
+def goes_on(ledger: Ledger) -> str:
+    """What a person is told who stops looking."""
+    return f"{ledger.job} goes on without you: farm wait {ledger.job}"
 
 
 def follow(ledger: Ledger, *, timeout: float | None) -> JobStatus:
@@ -49,26 +95,15 @@ def follow(ledger: Ledger, *, timeout: float | None) -> JobStatus:
             shown.show(status)
             if status.ended or (deadline is not None and time.monotonic() >= deadline):
                 return status
-            # Five hundred state files are read each time.
-            pause = POLL_SECONDS + 0.002 * len(status.shots)
+            pause = poll_seconds(status)
             time.sleep(
                 pause if deadline is None else min(pause, max(0.0, deadline - time.monotonic()))
             )
 
 
-def shots_sentence(status: JobStatus) -> str:
-    """`12/40 solved, 1 failed, 2 running`."""
-    counts = status.counts
-    others = [f"{counts[s]} {s}" for s in ("failed", "cancelled", "running") if counts[s]]
-    return ", ".join([f"{counts['solved']}/{len(status.shots)} solved", *others])
-
-
-def _training(status: JobStatus) -> str:
-    record = status.training
-    assert record is not None
-    if record.progress is not None:
-        return training_sentence(record.progress.figures)
-    return result_sentence(record.figures) or f"training {record.state}"
+def poll_seconds(status: JobStatus) -> float:
+    """How long to wait between two looks: five hundred state files are read each time."""
+    return POLL_SECONDS + 0.002 * len(status.shots)
 
 
 class _Lines:
@@ -84,9 +119,7 @@ class _Lines:
         return None
 
     def show(self, status: JobStatus) -> None:
-        text = f"{status.job} {status.state}: {shots_sentence(status)}"
-        if status.training is not None and status.training.state != "queued":
-            text += f"; {_training(status)}"
+        text = job_line(status)
         now = time.monotonic()
         if text != self._said and (now - self._at >= LINE_SECONDS or status.ended):
             self._said, self._at = text, now
@@ -120,14 +153,14 @@ class _Bars:
     def show(self, status: JobStatus) -> None:
         stage = "ingest" if status.kind == "train" else status.kind
         counts = status.counts
-        done = counts["solved"] + counts["failed"] + counts["cancelled"]
+        done = len(status.shots) - counts["queued"] - counts["running"]
         self._bar(stage, done, len(status.shots), shots_sentence(status))
         record = status.training
         if record is not None and record.state != "queued":
             now = record.progress
             total = now.total if now else 1
             done = now.done if now else int(record.state == "solved")
-            self._bar("train", done, total, _training(status))
+            self._bar("train", done, total, training_line(record))
 
     def _bar(self, name: str, done: int, total: int | None, text: str) -> None:
         if name not in self._tasks:

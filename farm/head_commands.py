@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-SCHEMA_VERSION = 1
+from farm.option_groups import JsonOption
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+SCHEMA_VERSION = 1
 
 
 def up(

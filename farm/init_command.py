@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from farm.option_groups import JsonOption
+
+SCHEMA_VERSION = 1
 FOLDERS = ("actors", "caches", "footage")
 
 SETTINGS = """\
@@ -59,6 +62,7 @@ def init(
     ] = None,
     fps: Annotated[str, typer.Option(help="Frames per second: 30, 25, 30000/1001, 23.976.")] = "30",
     units: Annotated[str, typer.Option(help="Units of meshes: mm, cm, dm, m, in or ft.")] = "cm",
+    as_json: JsonOption = False,
 ) -> None:
     """Begin a production: write a commented production.toml and shots.csv, and folders for the data.
 
@@ -94,7 +98,16 @@ def init(
         (folder / part).mkdir(parents=True, exist_ok=True)
     write_text_atomically(shots_path, SHOTS)
     write_text_atomically(settings_path, settings)
-    typer.echo(NEXT.format(folder=directory), nl=False)
+    if as_json:
+        answer = {
+            "schema_version": SCHEMA_VERSION,
+            "folder": str(folder),
+            "settings": str(settings_path),
+            "shots": str(shots_path),
+        }
+        typer.echo(json.dumps(answer))
+    else:
+        typer.echo(NEXT.format(folder=directory), nl=False)
 
 
 def _quoted(text: str) -> str:

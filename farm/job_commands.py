@@ -1,4 +1,4 @@
-"""Job commands: list, status, logs, wait, cancel and retry, all from the ledger on disk."""
+"""Job commands: list, status, logs and wait, all from the ledger on disk."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farm.context import ProductionOption, find_and_load
-from farm.exit_codes import OF_JOB_STATE, OK
+from farm.completion import complete_shot
+from farm.context import ProductionOption, find_and_load, find_ledger
+from farm.exit_codes import OF_JOB_STATE
+from farm.option_groups import JobArgument, JsonOption, OnDoneOption
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,20 +19,6 @@ if TYPE_CHECKING:
     from jobs.ledger import Ledger
 
 SCHEMA_VERSION = 1
-STOP_SECONDS = 20.0
-
-JobArgument = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[JOB]",
-        help="A job's name or the beginning of one; else the newest.",
-        show_default=False,
-    ),
-]
-OneJob = Annotated[
-    str, typer.Argument(metavar="JOB", help="A job's name, or the beginning of one.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def list_jobs(
@@ -50,10 +38,9 @@ def list_jobs(
 
     from farm.follow import status_json
     from farm.status_tables import print_jobs
-    from farm.submission import store_jobs
     from jobs.ledger import ledgers
 
-    found = islice(ledgers(store_jobs(find_and_load(production))), limit)
+    found = islice(ledgers(find_and_load(production).paths.jobs), limit)
     statuses = [ledger.status() for ledger in found]
     if as_json:
         brief = [
@@ -70,24 +57,33 @@ def list_jobs(
 def status(
     job: JobArgument = None,
     every: Annotated[bool, typer.Option("--all", help="Show the solved shots too.")] = False,
+    watching: Annotated[
+        bool, typer.Option("--watch", "-w", help="Go on showing it until the job ends.")
+    ] = False,
     production: ProductionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show a job: how many shots are in each state, and why shots failed.
 
     Read from files alone, so it is right with the cluster down. The exit code tells the state: 0 done,
-    100 failed, 101 not finished, 102 no such job, 103 cancelled.
+    100 failed, 101 not finished, 102 no such job, 103 cancelled. Ctrl-C ends --watch, not the job.
 
     Examples:
 
     farm status
 
     farm status infer-ada --all
+
+    farm status infer-ada --watch
     """
     from farm.follow import status_json
     from farm.status_tables import print_status
+    from farm.watch import watch
 
-    found = _ledger(job, production).status()
+    if watching and as_json:
+        raise typer.BadParameter("--watch is for people: farm wait --json waits for programs")
+    ledger = find_ledger(job, production)
+    found = watch(ledger) if watching else ledger.status()
     if as_json:
         typer.echo(json.dumps(status_json(found)))
     else:
@@ -101,9 +97,13 @@ def logs(
         bool, typer.Option("--follow", "-f", help="Go on until the job ends.")
     ] = False,
     shot: Annotated[
-        str | None, typer.Option(help="The log of this shot instead.", show_default=False)
+        str | None,
+        typer.Option(
+            help="The log of this shot instead.", show_default=False, autocompletion=complete_shot
+        ),
     ] = None,
     production: ProductionOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Print a job's log: a line a shot as it ends; of a training, a line an epoch.
 
@@ -113,22 +113,15 @@ def logs(
 
     farm logs infer-ada -f
 
-    farm logs infer-ada --shot ada_line_0001
+    farm logs infer-ada --shot ada_line_0001 --json
     """
-    ledger = _ledger(job, production)
-    path = ledger.driver_log_path
-    if shot is not None:
-        training = ledger.training()
-        if training is not None and shot in ("training", training.name):
-            path = ledger.log_path(training)
-        elif shot in ledger.request().shots:
-            path = ledger.shot_log_path(shot)
-        else:
-            from facecap_core.names import did_you_mean
-            from jobs.errors import JobNotFound
-
-            remedy = did_you_mean(shot, ledger.request().shots)
-            raise JobNotFound(f"{ledger.job} has no shot {shot!r}", remedy=remedy)
+    if as_json and follow:
+        raise typer.BadParameter("--follow is for people: --json is one object")
+    ledger = find_ledger(job, production)
+    path = _log_path(ledger, shot)
+    if as_json:
+        _print_json(ledger, shot, path)
+        return
     position = _print_from(path, 0)
     if position == 0 and not follow:
         typer.echo(f"{path.name}: nothing logged yet", err=True)
@@ -146,6 +139,7 @@ def wait(
         float | None,
         typer.Option(help="Seconds, then exit with 101.", min=0, show_default=False),
     ] = None,
+    on_done: OnDoneOption = None,
     production: ProductionOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -158,101 +152,46 @@ def wait(
     farm wait
 
     farm wait train-ada-1f3a9c20 --timeout 3600 --json
+
+    farm wait infer-ada --on-done 'notify-send "farm done"'
     """
     from farm.follow import finish
+    from farm.hooks import words
 
-    raise typer.Exit(finish(_ledger(job, production), timeout=timeout, as_json=as_json))
-
-
-def cancel(
-    job: OneJob,
-    production: ProductionOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """End a job; shots that are solved stay solved, and nothing half-done is left.
-
-    Examples:
-
-    farm cancel infer-ada-1f3a9c20
-    """
-    from farm.follow import status_json
-    from jobs.cancel import cancel_unfinished
-
-    ledger = _ledger(job, production)
-    before = ledger.status()
-    if before.state in ("queued", "running"):
-        _stop(ledger)
-    if before.state in ("queued", "running", "interrupted"):
-        cancel_unfinished(ledger)
-    after = ledger.status()
-    if as_json:
-        typer.echo(json.dumps(status_json(after)))
-    elif before.state == after.state:
-        typer.echo(f"{ledger.job} was {after.state} already")
-    else:
-        typer.echo(f"{ledger.job} {after.state}: {after.counts['solved']} shots stay solved")
-    raise typer.Exit(OK if after.state in ("cancelled", "done") else OF_JOB_STATE[after.state])
+    ledger = find_ledger(job, production)
+    hook = words(on_done) if on_done is not None else None
+    raise typer.Exit(finish(ledger, timeout=timeout, as_json=as_json, hook=hook))
 
 
-def retry(
-    job: JobArgument = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Stay until the job ends.")] = False,
-    production: ProductionOption = None,
-    address: Annotated[
-        str | None,
-        typer.Option(help="Dashboard of a cluster; else RAY_ADDRESS; else the local head."),
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Do what is missing of a job: failed, cancelled and interrupted shots, never the solved ones.
+def _log_path(ledger: Ledger, shot: str | None) -> Path:
+    """The log of the job, of one of its shots, or of its training."""
+    if shot is None:
+        return ledger.driver_log_path
+    training = ledger.training()
+    if training is not None and shot in ("training", training.name):
+        return ledger.log_path(training)
+    if shot in ledger.request().shots:
+        return ledger.shot_log_path(shot)
+    from facecap_core.names import did_you_mean
+    from jobs.errors import JobNotFound
 
-    Examples:
-
-    farm retry infer-ada --wait
-    """
-    from farm.follow import finish
-    from farm.submission import resubmit
-
-    found = find_and_load(production)
-    ledger = _ledger(job, production)
-    submitted = resubmit(found, ledger, address)
-    typer.echo(f"{ledger.job} {submitted.sentence}", err=True)
-    if wait:
-        raise typer.Exit(finish(ledger, timeout=None, as_json=as_json))
-    if as_json:
-        answer = {"schema_version": SCHEMA_VERSION, "job": ledger.job, "new": submitted.new}
-        typer.echo(json.dumps({**answer, "state": ledger.status().state}))
-    else:
-        typer.echo(ledger.job)
+    remedy = did_you_mean(shot, ledger.request().shots)
+    raise JobNotFound(f"{ledger.job} has no shot {shot!r}", remedy=remedy)
 
 
-def _ledger(job: str | None, production: Path | None) -> Ledger:
-    from farm.submission import store_jobs
-    from jobs.ledger import find_job
-
-    return find_job(store_jobs(find_and_load(production)), job)
-
-
-def _stop(ledger: Ledger) -> None:
-    """Ask driver and workers to end; force them where they do not."""
-    from facecap_core.errors import FacecapError
-    from farm.submission import cluster_of
-
-    state = ledger.status().state
-    ledger.request_cancel("farm cancel")
-    deadline = time.monotonic() + STOP_SECONDS
-    # A driver that runs sees the request within a second; one that waits to run never does.
-    while state == "running" and time.monotonic() < deadline:
-        if ledger.status().ended:
-            return
-        time.sleep(0.3)
-    submission = ledger.submission()
-    if submission is None:
-        return
+def _print_json(ledger: Ledger, shot: str | None, path: Path) -> None:
     try:
-        cluster_of(submission).stop(submission.submission_id)
-    except FacecapError as error:
-        typer.echo(f"warning: {error}", err=True)
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        lines = []
+    found = {
+        "schema_version": SCHEMA_VERSION,
+        "job": ledger.job,
+        "shot": shot,
+        "path": str(path),
+        "lines": lines,
+    }
+    typer.echo(json.dumps(found))
 
 
 def _print_from(path: Path, position: int) -> int:

@@ -7,17 +7,26 @@ from typing import Annotated
 
 import typer
 
+from farm.completion import complete_actor
 from farm.context import ProductionOption, find_and_load
+from farm.option_groups import JsonOption
 
 SCHEMA_VERSION = 1
 
 
 def models(
     actor: Annotated[
-        str | None, typer.Option("--actor", "-a", help="Only this actor's.", show_default=False)
+        str | None,
+        typer.Option(
+            "--actor",
+            "-a",
+            help="Only this actor's.",
+            show_default=False,
+            autocompletion=complete_actor,
+        ),
     ] = None,
     production: ProductionOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the trained models, the newest first; inference takes an actor's newest.
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from farm.completion import complete_actor, complete_model
 from farm.context import ProductionOption, find_and_load
+from farm.option_groups import JsonOption
 
 if TYPE_CHECKING:
     from facecap_core.productions.production import Production
@@ -21,11 +23,21 @@ def report(
     model: Annotated[
         str | None,
         typer.Argument(
-            metavar="[MODEL]", help="A model, or the beginning of its name.", show_default=False
+            metavar="MODEL",
+            help="A model, or the beginning of its name.",
+            show_default=False,
+            autocompletion=complete_model,
         ),
     ] = None,
     actor: Annotated[
-        str | None, typer.Option("--actor", "-a", help="Whose model.", show_default=False)
+        str | None,
+        typer.Option(
+            "--actor",
+            "-a",
+            help="Whose model.",
+            show_default=False,
+            autocompletion=complete_actor,
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -51,7 +63,7 @@ def report(
     ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     production: ProductionOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write one HTML page about a model: its error, where and when it errs, and a moving face.
 

@@ -10,11 +10,14 @@ from farm.tables import number, print_table
 from jobs.records import JobStatus, ShotRecord
 from jobs.sentences import duration, result_sentence, training_sentence
 
+NOT_TOLD = ("solved", "queued")
+"""States of which `farm status` shows no rows unless asked."""
+
 
 def print_jobs(statuses: list[JobStatus]) -> None:
     """One row a job."""
     print_table(
-        ["job", "state", "solved", "failed", "shots", "submitted", "took", "by"],
+        ["job", "state", "solved", "failed", "shots", "submitted", "took", "left", "by"],
         [
             [
                 status.job,
@@ -24,11 +27,12 @@ def print_jobs(statuses: list[JobStatus]) -> None:
                 str(len(status.shots)),
                 _clock(status.submission.submitted if status.submission else None),
                 duration(took(status)),
+                duration(status.seconds_left),
                 status.submission.user if status.submission else "",
             ]
             for status in statuses
         ],
-        right=("solved", "failed", "shots", "took"),
+        right=("solved", "failed", "shots", "took", "left"),
     )
 
 
@@ -41,7 +45,7 @@ def print_status(status: JobStatus, *, every: bool) -> None:
             f"submitted {_clock(submission.submitted)} by {submission.user or '?'} to"
             f" {submission.address}, attempt {submission.attempt}, took {duration(took(status))}"
         )
-    rows = [record for record in status.shots if every or record.state not in ("solved", "queued")]
+    rows = [record for record in status.shots if every or record.state not in NOT_TOLD]
     if status.training is not None:
         rows.append(status.training)
     _print_records(rows)
@@ -49,20 +53,82 @@ def print_status(status: JobStatus, *, every: bool) -> None:
 
 def print_result(status: JobStatus, *, rows: bool = True) -> None:
     """What became of a job; with `rows`, also every failed shot and why."""
-    counts = ", ".join(f"{count} {state}" for state, count in status.counts.items() if count)
-    typer.echo(f"{status.job} {status.state}: {counts}")
+    typer.echo(f"{status.job} {status.state}: {counted(status)}")
     if status.detail:
         typer.echo(status.detail)
+    if status.missing:
+        typer.echo(f"{status.missing} shots have no end: farm retry {status.job} does them")
+    if left := left_sentence(status):
+        typer.echo(left)
     training = status.training
     if training is not None and training.state == "running" and training.progress is not None:
         typer.echo(f"training {training_sentence(training.progress.figures)}")
     if training is not None and training.state == "solved":
         typer.echo(f"model {training.name}: {result_sentence(training.figures)}")
+    for line in stale_lines(status):
+        typer.echo(line)
     if rows:
         failed = [record for record in status.shots if record.state == "failed"]
         if training is not None and training.state == "failed":
             failed.append(training)
         _print_causes(failed)
+
+
+def counted(status: JobStatus) -> str:
+    """`12 solved, 1 failed, 27 queued`."""
+    return ", ".join(f"{count} {state}" for state, count in status.counts.items() if count)
+
+
+def shots_sentence(status: JobStatus) -> str:
+    """`12/40 solved, 1 failed, 2 running, 5m20s left`."""
+    counts = status.counts
+    others = [
+        f"{counts[state]} {state}"
+        for state in ("failed", "cancelled", "skipped", "running")
+        if counts[state]
+    ]
+    left = left_sentence(status)
+    return ", ".join(
+        [f"{counts['solved']}/{len(status.shots)} solved", *others, *([left] if left else [])]
+    )
+
+
+def job_line(status: JobStatus) -> str:
+    """The whole job in one line, for logs."""
+    line = f"{status.job} {status.state}: {shots_sentence(status)}"
+    if status.training is not None and status.training.state != "queued":
+        line += f"; {training_line(status.training)}"
+    return line
+
+
+def training_line(record: ShotRecord) -> str:
+    """Where a training is, or what came of it."""
+    if record.progress is not None:
+        return training_sentence(record.progress.figures)
+    return result_sentence(record.figures) or f"training {record.state}"
+
+
+def left_sentence(status: JobStatus) -> str:
+    """`about 5m20s left`; nothing where that is not known."""
+    known = status.seconds_left is not None and not status.ended
+    return f"about {duration(status.seconds_left)} left" if known else ""
+
+
+def stale_lines(status: JobStatus) -> list[str]:
+    """A line for each actor whose vertices here are of an older model."""
+    return [
+        f"stale: {actor} has a newer model {model};"
+        f" farm submit infer --actor {actor} solves with it"
+        for actor, model in sorted(status.stale.items())
+    ]
+
+
+def frames(record: ShotRecord) -> str:
+    """`128/442` of a shot at work, `442` of one that is done."""
+    now = record.progress
+    if record.state == "running" and now is not None:
+        return f"{now.done}/{now.total}" if now.total else str(now.done)
+    return number(record.frames, "d")
 
 
 def took(status: JobStatus) -> float | None:
@@ -86,7 +152,7 @@ def _print_records(records: list[ShotRecord]) -> None:
             [
                 record.name,
                 record.state,
-                _frames(record),
+                frames(record),
                 duration(record.seconds),
                 str(record.attempt or ""),
                 record.host,
@@ -103,13 +169,6 @@ def _print_causes(records: list[ShotRecord]) -> None:
     for record in records:
         if record.cause is not None and record.state == "failed":
             typer.echo(f"{record.name}: {record.cause}")
-
-
-def _frames(record: ShotRecord) -> str:
-    now = record.progress
-    if record.state == "running" and now is not None:
-        return f"{now.done}/{now.total}" if now.total else str(now.done)
-    return number(record.frames, "d")
 
 
 def _clock(when: float | None) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from farm.context import ProductionOption, find_and_load
+from farm.completion import complete_actor, complete_model, complete_preset
+from farm.context import find_and_load
+from farm.option_groups import Handing, Running, grouped
 
 if TYPE_CHECKING:
     from facecap_core.productions.production import Production
+    from jobs.ledger import Ledger
     from jobs.preflight import Plan
     from jobs.request import Request
 
@@ -21,7 +24,13 @@ app = typer.Typer(no_args_is_help=True, help="Submit a job: ingest, train or inf
 
 ActorOption = Annotated[
     str | None,
-    typer.Option("--actor", "-a", help="The actor, where there are several.", show_default=False),
+    typer.Option(
+        "--actor",
+        "-a",
+        help="The actor, where there are several.",
+        show_default=False,
+        autocompletion=complete_actor,
+    ),
 ]
 ShotsOption = Annotated[
     Path | None,
@@ -32,43 +41,19 @@ ShotsOption = Annotated[
         show_default=False,
     ),
 ]
-CpusOption = Annotated[
-    float | None,
-    typer.Option(help="Processors a task takes; else 1, for training all.", show_default=False),
-]
-GpusOption = Annotated[
-    float | None,
-    typer.Option(
-        help="GPUs (or a part of one) a task takes; else as there are.", show_default=False
-    ),
-]
-DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Print what would be done, and submit nothing.")
-]
-WaitOption = Annotated[bool, typer.Option("--wait", help="Stay until the job ends.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-AddressOption = Annotated[
-    str | None,
-    typer.Option(
-        help="Dashboard of a cluster, http://HOST:8265; else RAY_ADDRESS; else the local head.",
-        show_default=False,
-    ),
-]
 
 
 @app.command()
+@grouped("gpus")
 def ingest(
     actor: ActorOption = None,
     shots: ShotsOption = None,
     camera: Annotated[
         str | None, typer.Option(help="Only this camera; else all.", show_default=False)
     ] = None,
-    cpus: CpusOption = None,
-    dry_run: DryRunOption = False,
-    wait: WaitOption = False,
-    as_json: JsonOption = False,
-    address: AddressOption = None,
-    production: ProductionOption = None,
+    *,
+    running: Running,
+    handing: Handing,
 ) -> None:
     """Decode footage and read point caches into the store.
 
@@ -83,18 +68,22 @@ def ingest(
     from facecap_core.productions.production import read_shot_list
     from jobs.planning import plan_ingest
 
-    found = find_and_load(production)
+    found = find_and_load(handing.production)
     listed = read_shot_list(shots, found) if shots else None
     request = plan_ingest(found, actor=actor, shots=listed, camera=camera)
-    _submit(found, request, cpus, None, address, dry_run=dry_run, wait=wait, as_json=as_json)
+    _submit(found, request, running, handing)
 
 
 @app.command()
+@grouped()
 def train(
     actor: ActorOption = None,
     preset: Annotated[
         str,
-        typer.Option(help="paper, fast, cpu or demo; auto: fast with a GPU, else cpu."),
+        typer.Option(
+            help="paper, fast, cpu or demo; auto: fast with a GPU, else cpu.",
+            autocompletion=complete_preset,
+        ),
     ] = "auto",
     epochs: Annotated[
         float | None, typer.Option(help="Instead of the preset's.", show_default=False)
@@ -111,13 +100,9 @@ def train(
     camera: Annotated[
         str | None, typer.Option(help="Else center, or the first.", show_default=False)
     ] = None,
-    cpus: CpusOption = None,
-    gpus: GpusOption = None,
-    dry_run: DryRunOption = False,
-    wait: WaitOption = False,
-    as_json: JsonOption = False,
-    address: AddressOption = None,
-    production: ProductionOption = None,
+    *,
+    running: Running,
+    handing: Handing,
 ) -> None:
     """Train a model of an actor on its shots of split train; ingests what is missing first.
 
@@ -128,97 +113,111 @@ def train(
     farm submit train --actor ada --preset paper --epochs 100 --set network.dropout=0.1 --seed 7
 
     farm submit train --actor ada --preset paper --dry-run --json
+
+    farm submit train --actor ada --memory 24 --on-done 'notify-send "ada is trained"'
     """
     from facecap_core.learning.config import resolve
     from jobs.planning import plan_train
 
-    found = find_and_load(production)
+    found = find_and_load(handing.production)
     if preset == "auto":
-        preset = _preset(address)
+        preset = _preset(handing.address)
         typer.echo(f"preset {preset}", err=True)
     overrides = list(settings or [])
     overrides += [] if epochs is None else [f"schedule.epochs={epochs:g}"]
     overrides += [] if seed is None else [f"seed={seed}"]
     config = resolve(preset, overrides)
     request = plan_train(found, actor=actor, config=config, camera=camera)
-    _submit(found, request, cpus, gpus, address, dry_run=dry_run, wait=wait, as_json=as_json)
+    _submit(found, request, running, handing)
 
 
 @app.command()
+@grouped()
 def infer(
     actor: ActorOption = None,
     shots: ShotsOption = None,
     model: Annotated[
         str | None,
-        typer.Option(help="A model's id; else the actor's newest.", show_default=False),
+        typer.Option(
+            help="A model's id; else the actor's newest.",
+            show_default=False,
+            autocompletion=complete_model,
+        ),
     ] = None,
-    cpus: CpusOption = None,
-    gpus: GpusOption = None,
-    dry_run: DryRunOption = False,
-    wait: WaitOption = False,
-    as_json: JsonOption = False,
-    address: AddressOption = None,
-    production: ProductionOption = None,
+    *,
+    running: Running,
+    handing: Handing,
 ) -> None:
     """Solve shots: footage through the actor's model into the vertex store.
 
     Without --shots, all of the actor's bulk shots (split empty). One bad shot fails alone.
+    --after a training that still runs: the shots are solved with the model that it makes.
 
     Examples:
 
     farm submit infer --actor ada --wait
 
     farm submit infer --shots bulk.txt --model cpu-1f3a9c20 --json
+
+    farm submit infer --actor ada --after train-ada --max-parallel 8 --hung-after 20
     """
     from facecap_core.productions.production import read_shot_list
     from jobs.planning import plan_infer
 
-    found = find_and_load(production)
+    found = find_and_load(handing.production)
     listed = read_shot_list(shots, found) if shots else None
-    request = plan_infer(found, actor=actor, shots=listed, model=model)
-    _submit(found, request, cpus, gpus, address, dry_run=dry_run, wait=wait, as_json=as_json)
+    after = _earlier(found, handing.after)
+    awaited: dict[str, Any] = {} if after is None else {"after": after}
+    request = plan_infer(found, actor=actor, shots=listed, model=model, **awaited)
+    _submit(found, request, running, handing)
 
 
-def _submit(
-    production: Production,
-    request: Request,
-    cpus: float | None,
-    gpus: float | None,
-    address: str | None,
-    *,
-    dry_run: bool,
-    wait: bool,
-    as_json: bool,
-) -> None:
-    from farm.follow import finish
+def _submit(production: Production, request: Request, running: Running, handing: Handing) -> None:
+    from farm.follow import stay_or_leave
+    from farm.hooks import words
     from farm.submission import plan, submit
     from jobs.preflight import preflight
     from jobs.records import options
+    from jobs.request import job_id
 
-    chosen = options(cpus, gpus)
-    if dry_run:
-        _print_plan(plan(production, request, chosen, address), request, as_json=as_json)
+    after = _earlier(production, handing.after)
+    if after is not None:
+        _refuse_circle(after, job_id(request))
+    chosen = options(**running.chosen(), after=after.job if after else None)
+    hook = words(handing.on_done) if handing.on_done is not None else None
+    if handing.dry_run:
+        whole = plan(production, request, chosen, handing.address)
+        _print_plan(whole, request, as_json=handing.as_json)
         return
     for shot in preflight(production, request, chosen, None).warnings:
         typer.echo(f"warning: {shot.shot}: {shot.warning}", err=True)
-    submitted = submit(production, request, chosen, address)
-    ledger = submitted.ledger
-    typer.echo(f"{ledger.job} {submitted.sentence}", err=True)
-    if wait:
-        raise typer.Exit(finish(ledger, timeout=None, as_json=as_json))
-    submission = ledger.submission()
-    if as_json:
-        answer = {
-            "schema_version": SCHEMA_VERSION,
-            "job": ledger.job,
-            "new": submitted.new,
-            "state": ledger.status().state,
-            "dashboard": submission.dashboard if submission else None,
-            "folder": str(ledger.folder),
-        }
-        typer.echo(json.dumps(answer))
-    else:
-        typer.echo(ledger.job)
+    submitted = submit(production, request, chosen, handing.address)
+    stay_or_leave(production, submitted, wait=handing.wait, hook=hook, as_json=handing.as_json)
+
+
+def _earlier(production: Production, name: str | None) -> Ledger | None:
+    """The job that --after names."""
+    from jobs.ledger import find_job
+
+    return None if name is None else find_job(production.paths.jobs, name)
+
+
+def _refuse_circle(after: Ledger, job: str) -> None:
+    """Jobs that wait for each other would wait for ever."""
+    from facecap_core.errors import ConfigError
+
+    chain = [after.job]
+    while chain[-1] != job:
+        submission = type(after)(after.folder.parent / chain[-1]).submission()
+        if submission is None or submission.options.after is None:
+            return
+        chain.append(submission.options.after)
+        if len(set(chain)) < len(chain):
+            return  # a circle of others, not of this job
+    waits = " waits for ".join([job, *chain])
+    raise ConfigError(
+        f"--after {after.job}: {waits}", remedy="name a job that does not wait for it"
+    )
 
 
 def _preset(address: str | None) -> str:

@@ -12,6 +12,7 @@ COLOURS = {
     "queued": "dim",
     "interrupted": "yellow",
     "cancelled": "yellow",
+    "skipped": "dim",
     "failed": "red",
 }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from facecap_core.errors import ModelError
-from facecap_core.names import did_you_mean
+from facecap_core.names import nearest
 from facecap_core.store_paths import StorePaths
 
 
@@ -67,12 +67,22 @@ def choose_model(store: Path, actor: str, model: str | None) -> ModelSummary:
     ]
     if len(matching) != 1:
         raise ModelError(
-            f"{actor} has no model {model!r}"
+            f"{actor} has no model {model!r}; it has {_listed(models)}"
             if not matching
-            else f"{model!r} could be {', '.join(m.model for m in matching)}",
-            remedy=did_you_mean(model, [m.model for m in models]),
+            else f"{model!r} could be {_listed(matching)}",
+            remedy=_remedy(model, [m.model for m in models]),
         )
     return matching[0]
+
+
+def _remedy(model: str, names: list[str]) -> str:
+    match = nearest(model, names)
+    return f"did you mean {match!r}?" if match else "leave the name out for the newest"
+
+
+def _listed(models: list[ModelSummary], most: int = 8) -> str:
+    names = ", ".join(model.model for model in models[:most])
+    return names + (f" and {len(models) - most} more" if models[most:] else "")
 
 
 def _summary(path: Path, actor: str) -> ModelSummary:
