@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from facecap_core.object_folder import ObjectFolder
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -25,7 +27,12 @@ class FacecapError(Exception):
     """Base of all errors that are shown to the user without a traceback."""
 
     def __init__(
-        self, message: str, *, remedy: str = "", file: str | Path = "", line: int | None = None
+        self,
+        message: str,
+        *,
+        remedy: str = "",
+        file: str | Path | ObjectFolder = "",
+        line: int | None = None,
     ) -> None:
         self.fault = Fault(message, remedy, str(file), line)
         super().__init__(str(self.fault))

@@ -20,6 +20,7 @@ import torch
 from facecap_core.fingerprints import fingerprint_footage
 from facecap_core.footage.footage import Footage, FrameBatch
 from facecap_core.learning.model import Model, load_model
+from facecap_core.object_folder import ArrayFolder
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
 from facecap_core.stores import new_group, stored
@@ -42,7 +43,7 @@ def infer_shot(
     footage: Path,
     *,
     fps: Fraction,
-    destination: Path,
+    destination: ArrayFolder,
     provenance: Mapping[str, Any] | None = None,
     device: str | None = None,
     threads: int | None = None,

@@ -10,6 +10,7 @@ from pathlib import Path
 from facecap_core.errors import PointCacheError
 from facecap_core.fingerprints import fingerprint_footage
 from facecap_core.footage.footage import Footage
+from facecap_core.object_folder import ArrayFolder
 from facecap_core.pointcaches.reader import open_point_cache, split_mesh
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
@@ -32,7 +33,7 @@ def ingest_frames(
     *,
     crop: tuple[int, int, int, int],
     fps: Fraction,
-    destination: Path,
+    destination: ArrayFolder,
     threads: int = 1,
     on_progress: OnProgress | None = None,
 ) -> IngestResult:
@@ -85,7 +86,7 @@ def ingest_targets(
     template: Template,
     units: str,
     fps: Fraction,
-    destination: Path,
+    destination: ArrayFolder,
     expected_frames: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> IngestResult:

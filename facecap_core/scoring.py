@@ -8,13 +8,19 @@ import numpy as np
 
 from facecap_core.errors import PointCacheError
 from facecap_core.learning.evaluation import per_frame_rmse_mm
+from facecap_core.object_folder import ArrayFolder
 from facecap_core.pointcaches.reader import open_point_cache
 from facecap_core.stores import FRAMES_PER_CHUNK, open_vertices
 from facecap_core.template import Template
 
 
 def score_shot(
-    vertices: Path, truth: Path, *, template: Template, animated: np.ndarray, mm_per_unit: float
+    vertices: ArrayFolder,
+    truth: Path,
+    *,
+    template: Template,
+    animated: np.ndarray,
+    mm_per_unit: float,
 ) -> np.ndarray:
     """Error of each frame in mm [frame], in flat memory; both are in the same units.
 

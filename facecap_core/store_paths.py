@@ -5,21 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from facecap_core.object_folder import ArrayFolder, ObjectFolder
+from facecap_core.objects import check_bucket
+
 
 @dataclass(frozen=True)
 class StorePaths:
-    """Where everything of a production is written, and nothing else knows."""
+    """Where everything of a production is written, and nothing else knows.
+
+    `arrays` holds the frames, targets and vertices in a bucket; None: they are under `root` too.
+    """
 
     root: Path
+    arrays: ObjectFolder | None = None
 
-    def frames(self, shot: str, camera: str) -> Path:
-        return self.root / "frames" / shot / f"{camera}.zarr"
+    def frames(self, shot: str, camera: str) -> ArrayFolder:
+        return self._arrays / "frames" / shot / f"{camera}.zarr"
 
-    def targets(self, shot: str) -> Path:
-        return self.root / "targets" / f"{shot}.zarr"
+    def targets(self, shot: str) -> ArrayFolder:
+        return self._arrays / "targets" / f"{shot}.zarr"
 
-    def vertices(self, actor: str, shot: str) -> Path:
-        return self.root / "vertices" / actor / f"{shot}.zarr"
+    def vertices(self, actor: str, shot: str) -> ArrayFolder:
+        return self._arrays / "vertices" / actor / f"{shot}.zarr"
 
     def models(self, actor: str) -> Path:
         return self.root / "models" / actor
@@ -33,3 +40,16 @@ class StorePaths:
     @property
     def jobs(self) -> Path:
         return self.root / "jobs"
+
+    def check_arrays(self) -> None:
+        """Find out in a few seconds whether the arrays' bucket can be used; nothing without one.
+
+        Raises:
+            StoreError: the extra s3 is not installed, or the bucket is absent, closed or out of reach.
+        """
+        if self.arrays is not None:
+            check_bucket(self.arrays.bucket, self.arrays.key)
+
+    @property
+    def _arrays(self) -> ArrayFolder:
+        return self.root if self.arrays is None else self.arrays

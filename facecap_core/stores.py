@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,10 @@ from zarr.codecs import ZstdCodec
 from facecap_core.errors import StoreError
 from facecap_core.failpoints import reach
 from facecap_core.manifests import verify
-from facecap_core.versions import whole_directory
+from facecap_core.object_folder import ArrayFolder, ObjectFolder
+from facecap_core.object_stores import open_objects
+from facecap_core.object_versions import StagedObjects, whole_objects
+from facecap_core.versions import Staged, whole_directory
 
 SCHEMA_VERSION = 1
 FRAMES_PER_CHUNK = 64  # 4.9 MB of luma, 3.8 MB of 5000 vertices: benchmarks/stores.py
@@ -110,7 +113,9 @@ class GroupWriter:
 
 
 @contextmanager
-def new_group(final: Path, identity: Mapping[str, Any] | None = None) -> Iterator[GroupWriter]:
+def new_group(
+    final: ArrayFolder, identity: Mapping[str, Any] | None = None
+) -> Iterator[GroupWriter]:
     """Make a group that appears at `final` when the block ends without an error.
 
     Args:
@@ -121,11 +126,17 @@ def new_group(final: Path, identity: Mapping[str, Any] | None = None) -> Iterato
         StoreError: it cannot be written.
     """
 
-    def equal(path: Path) -> bool:
+    def equal(path: ArrayFolder) -> bool:
         return bool(identity) and stored(path, identity or {}) is not None
 
-    with whole_directory(final, equal=equal) as staged:
-        writer = GroupWriter(zarr.open_group(staged.path, mode="w", zarr_format=3))
+    whole: AbstractContextManager[Staged] | AbstractContextManager[StagedObjects]
+    if isinstance(final, ObjectFolder):
+        whole = whole_objects(final, equal=equal)
+    else:
+        whole = whole_directory(final, equal=equal)
+    with whole as staged:
+        place = staged.store if isinstance(staged, StagedObjects) else staged.path
+        writer = GroupWriter(zarr.open_group(place, mode="w", zarr_format=3))
         writer.set_attributes({"schema_version": SCHEMA_VERSION, **(identity or {})})
         yield writer
         for array in writer.arrays:
@@ -137,12 +148,17 @@ def new_group(final: Path, identity: Mapping[str, Any] | None = None) -> Iterato
 class GroupReader:
     """A complete group, pinned to the version that was there when it was opened."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: ArrayFolder) -> None:
+        self.path = path if isinstance(path, ObjectFolder) else Path(path)
         try:
-            # Resolving the link once keeps a reader on one version while a new one is published.
-            self._group = zarr.open_group(os.path.realpath(path), mode="r", zarr_format=3)
+            if isinstance(path, ObjectFolder):
+                self._group = open_objects(path)
+            else:
+                # Resolving the link once keeps a reader on one version while a new one is published.
+                self._group = zarr.open_group(os.path.realpath(path), mode="r", zarr_format=3)
             self.attributes: dict[str, Any] = dict(self._group.attrs)
+        except StoreError:
+            raise
         except (OSError, ValueError, KeyError) as error:
             raise StoreError(
                 "is not in the store", remedy="run the ingest or inference of this shot", file=path
@@ -173,6 +189,8 @@ class GroupReader:
         array = self._array(name)
         try:
             rows = np.asarray(array[start:stop])
+        except StoreError:
+            raise
         except Exception as error:  # codecs raise RuntimeError, ValueError and others
             raise StoreError(
                 f"{name}, frames {start} to {stop if stop is not None else self.frames}: damaged ({error})",
@@ -201,27 +219,33 @@ class GroupReader:
         return array
 
 
-def stored(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The attributes of a group made from the same, every byte of it verified; None where there is none."""
+def stored(path: ArrayFolder, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The attributes of a group made from the same, every byte of it verified; None where there is none.
+
+    Raises:
+        StoreError: the object store does not answer.
+    """
     try:
         attributes = GroupReader(path).attributes
-    except StoreError:
+    except StoreError as error:
+        if error.transient:
+            raise
         return None
     if any(attributes.get(name) != value for name, value in identity.items()):
         return None
     return None if verify(path) else attributes
 
 
-def open_frames(path: Path) -> GroupReader:
+def open_frames(path: ArrayFolder) -> GroupReader:
     """A frame store: `luma` uint8 [frame, y, x], `pts_seconds` float64 [frame]."""
     return GroupReader(path)
 
 
-def open_targets(path: Path) -> GroupReader:
+def open_targets(path: ArrayFolder) -> GroupReader:
     """A target store: `positions` float32 [frame, vertex, xyz] in the production's units."""
     return GroupReader(path)
 
 
-def open_vertices(path: Path) -> GroupReader:
+def open_vertices(path: ArrayFolder) -> GroupReader:
     """A vertex store: `positions` float32 [frame, vertex, xyz], `confidence` float32 [frame]."""
     return GroupReader(path)

@@ -10,6 +10,7 @@ from typing import Literal
 
 from facecap_core.errors import StoreError
 from facecap_core.files import store_error
+from facecap_core.object_folder import absent
 from facecap_core.productions.production import Production
 from jobs.ledger import Ledger
 from jobs.placement import Placement, placement
@@ -70,8 +71,10 @@ def preflight(
 
     Raises:
         NoSuchResources: no machine of the cluster could run it.
-        StoreError: the store cannot be written, or its disk is nearly full.
+        StoreError: the store cannot be written, its disk is nearly full, or the bucket of the arrays
+            cannot be used.
     """
+    production.paths.check_arrays()
     ledger = Ledger(production.paths.jobs / job_id(request))
     known = (ledger.folder / "request.json").exists()
     missing = set(missing_shots(production, request, ledger)) if known else set(request.shots)
@@ -98,16 +101,16 @@ def preflight(
 
 def missing_shots(production: Production, request: Request, ledger: Ledger) -> list[str]:
     """The request's shots that are not solved, or whose input or output changed since."""
-    missing = []
+    outputs = {}
     for name in request.shots:
         record = ledger.shot(name)
         if record.state == "solved":
-            inputs = stamps(inputs_of(production, request, name))
-            outputs = outputs_of(production, request, name)
-            if inputs == record.inputs and all(path.exists() for path in outputs):
-                continue
-        missing.append(name)
-    return missing
+            if stamps(inputs_of(production, request, name)) == record.inputs:
+                outputs[name] = outputs_of(production, request, name)
+    gone = absent(path for paths in outputs.values() for path in paths)
+    return [
+        name for name in request.shots if name not in outputs or not gone.isdisjoint(outputs[name])
+    ]
 
 
 def training_missing(production: Production, request: TrainRequest, ledger: Ledger) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from facecap_core.errors import Fault, ProductionError
+from facecap_core.object_folder import ArrayFolder
 from facecap_core.productions.production import Production, Shot
 from jobs.request import InferRequest, IngestRequest, Request
 
@@ -48,7 +49,7 @@ def inputs_of(production: Production, request: Request, name: str) -> list[Path]
     return files
 
 
-def outputs_of(production: Production, request: Request, name: str) -> list[Path]:
+def outputs_of(production: Production, request: Request, name: str) -> list[ArrayFolder]:
     """The stores that exist when the shot is solved; none for a shot that is not in the production."""
     shot = production.shots.get(name)
     if shot is None:

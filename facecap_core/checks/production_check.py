@@ -67,7 +67,7 @@ def check_production(
         and (shots is None or any(shot.actor == found.name for shot in chosen))
     ]
     settings_text = production.settings_path.read_text(encoding="utf-8-sig")
-    faults = _store_faults(production, settings_text)
+    faults = _store_faults(production, settings_text) + _arrays_faults(production, settings_text)
     warnings: list[Fault] = []
     templates = {
         found.name: _read_meshes(found, production, settings_text, faults) for found in cast
@@ -94,6 +94,16 @@ def _store_faults(production: Production, settings_text: str) -> list[Fault]:
     line = line_of(settings_text, ["store"])
     remedy = "make it writable, or name another store"
     return [Fault(f"store: {existing} {what}", remedy, str(production.settings_path), line)]
+
+
+def _arrays_faults(production: Production, settings_text: str) -> list[Fault]:
+    try:
+        production.paths.check_arrays()
+    except FacecapError as error:
+        line = line_of(settings_text, ["arrays"])
+        message = f"arrays: {error.fault.message}"
+        return [Fault(message, error.fault.remedy, str(production.settings_path), line)]
+    return []
 
 
 def _read_meshes(

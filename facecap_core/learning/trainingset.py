@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from facecap_core.errors import TrainingError
 from facecap_core.learning.evaluation import MM_PER_UNIT
 from facecap_core.learning.network import shrink
+from facecap_core.object_folder import ArrayFolder
 from facecap_core.stores import open_frames, open_targets
 
 
@@ -19,8 +19,8 @@ class ShotPaths:
     """One shot to learn from or to validate with: its frame store and its target store."""
 
     shot: str
-    frames: Path
-    targets: Path
+    frames: ArrayFolder
+    targets: ArrayFolder
 
 
 @dataclass(frozen=True)

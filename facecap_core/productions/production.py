@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from facecap_core.errors import Fault, ProductionError
 from facecap_core.names import did_you_mean, shown
+from facecap_core.object_folder import ObjectFolder
 from facecap_core.productions.production_toml import CameraSettings, Settings, Units, read_settings
 from facecap_core.productions.shots_csv import Shot, read_shots
 from facecap_core.store_paths import StorePaths
@@ -60,6 +61,7 @@ class Production(BaseModel):
     fps: Fraction
     units: Units
     store: Path
+    arrays: ObjectFolder | None = None
     actors: dict[str, Actor]
     shots: dict[str, Shot]
 
@@ -71,7 +73,7 @@ class Production(BaseModel):
     @property
     def paths(self) -> StorePaths:
         """Where everything that is computed is written."""
-        return StorePaths(self.store)
+        return StorePaths(self.store, self.arrays)
 
     @property
     def shots_path(self) -> Path:
@@ -215,6 +217,7 @@ def _resolve(settings: Settings, shots: list[Shot], path: Path) -> Production:
         fps=settings.fps,
         units=settings.units,
         store=folder / settings.store,
+        arrays=ObjectFolder.parse(settings.arrays) if settings.arrays else None,
         actors={
             name: Actor(
                 name=name,

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from facecap_core.errors import Fault
 from facecap_core.names import NAME_RULE, did_you_mean, is_name, nearest, shown
+from facecap_core.object_folder import ObjectFolder
 
 Units = Literal["mm", "cm", "dm", "m", "in", "ft"]
 UNITS: tuple[str, ...] = get_args(Units)
@@ -28,6 +29,7 @@ _EXAMPLES = {
     "fps": 'fps = "30" or "24000/1001", "25", "30000/1001"',
     "units": f"units is one of {', '.join(UNITS)}",
     "store": 'store = "store"',
+    "arrays": 'arrays = "s3://bucket/prefix", or leave it out to keep the arrays in store',
     "actors": "add a table [actors.NAME] with its template and cameras",
     "template": 'template = "actors/NAME/template.obj"',
     "animated": 'animated = "actors/NAME/animated.txt", or leave it out',
@@ -99,9 +101,18 @@ def _text(value: str) -> str:
     return value
 
 
+def _arrays(value: str) -> str:
+    try:
+        return str(ObjectFolder.parse(value))
+    except ValueError as error:
+        text = f"{shown(value)}: {error}"
+        raise PydanticCustomError("arrays", "{text}", {"text": text}) from None
+
+
 Name = Annotated[str, AfterValidator(_name)]
 CameraName = Annotated[str, AfterValidator(_camera_name)]
 Text = Annotated[str, Field(max_length=1000), AfterValidator(_text)]
+Arrays = Annotated[str, Field(max_length=1000), AfterValidator(_arrays)]
 Offset = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
 Length = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 
@@ -131,6 +142,7 @@ class Settings(_Table):
     fps: Annotated[Fraction, BeforeValidator(_fps)]
     units: Units
     store: Text = "store"
+    arrays: Arrays | None = None
     actors: Annotated[dict[Name, ActorSettings], Field(min_length=1)]
 
 
@@ -250,7 +262,7 @@ def _explain(error: ErrorDetails, keys: list[str]) -> tuple[str, str]:
             return f"unknown key {dotted}", did_you_mean(last, valid)
         case "missing":
             return f"{dotted} is missing", remedy
-        case "name" | "text" | "fps":
+        case "name" | "text" | "fps" | "arrays":
             return f"{dotted}: {error['msg']}", remedy
         case "too_short" if last in ("actors", "cameras"):
             return f"{dotted} is empty", remedy
