@@ -104,9 +104,11 @@ def missing_shots(production: Production, request: Request, ledger: Ledger) -> l
     outputs = {}
     for name in request.shots:
         record = ledger.shot(name)
-        if record.state == "solved":
-            if stamps(inputs_of(production, request, name)) == record.inputs:
-                outputs[name] = outputs_of(production, request, name)
+        same = record.state == "solved" and (
+            stamps(inputs_of(production, request, name)) == record.inputs
+        )
+        if same:
+            outputs[name] = outputs_of(production, request, name)
     gone = absent(path for paths in outputs.values() for path in paths)
     return [
         name for name in request.shots if name not in outputs or not gone.isdisjoint(outputs[name])
