@@ -57,7 +57,8 @@ def complete_job(ctx: typer.Context) -> Iterable[str]:
 @_quietly
 def complete_shot(ctx: typer.Context) -> Iterable[str]:
     """The shots of the job that was named, else of the production."""
-    job = ctx.params.get("job")
+    # While an option waits for its value, arguments are not told from one another yet.
+    job = ctx.params.get("job") or next(iter(ctx.args), None)
     if job:
         found = sorted(_store(ctx).jobs.glob(f"{job}*/request.json"))
         if len(found) == 1:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from farm.exit_codes import NOT_FINISHED, OF_JOB_STATE
-from farm.hooks import run_hook, wait_in_background
+from farm.hooks import LOG_NAME, run_hook, wait_in_background
 from farm.status_tables import job_line, print_result, shots_sentence, training_line
 from jobs.ledger import Ledger
 from jobs.records import JobStatus
@@ -58,7 +58,8 @@ def stay_or_leave(
     if wait:
         raise typer.Exit(finish(ledger, timeout=None, as_json=as_json, hook=hook))
     if hook is not None:
-        log = wait_in_background(ledger, production.settings_path, hook)
+        wait_in_background(ledger, production.settings_path, hook)
+        log = ledger.folder / LOG_NAME
         typer.echo(f"{shlex.join(hook)} runs when it ends; its log: {log}", err=True)
     if not as_json:
         typer.echo(ledger.job)

@@ -72,18 +72,18 @@ def told(status: JobStatus) -> dict[str, str]:
     }
 
 
-def wait_in_background(ledger: Ledger, production: Path, command: list[str]) -> Path:
-    """Start a process of its own that waits for the job and runs the hook; returns its log."""
-    log = ledger.folder / LOG_NAME
+def wait_in_background(
+    ledger: Ledger, production: Path, command: list[str]
+) -> subprocess.Popen[bytes]:
+    """Start a process of its own that waits for the job and runs the hook; its log is beside the job's."""
     waiting = [sys.executable, "-P", "-m", "farm.app", "wait", ledger.job]
     waiting += ["--production", str(production), "--on-done", shlex.join(command)]
-    with open(log, "ab") as file:
+    with open(ledger.folder / LOG_NAME, "ab") as file:
         # A session of its own outlives the terminal that the job was submitted from.
-        subprocess.Popen(
+        return subprocess.Popen(
             waiting,
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    return log

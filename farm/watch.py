@@ -11,11 +11,12 @@ from farm.exit_codes import NOT_FINISHED
 from farm.follow import goes_on, poll_seconds
 from farm.status_tables import frames, job_line, left_sentence, stale_lines, took, training_line
 from farm.tables import COLOURS
-from jobs.records import SHOT_STATES, JobStatus, ShotRecord
+from jobs.records import JobStatus, ShotRecord, ShotState
 from jobs.sentences import duration
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.progress_bar import ProgressBar
     from rich.table import Table
 
     from jobs.ledger import Ledger
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 PLAIN_SECONDS = 5.0
 BAR_WIDTH = 40
 LEAST_ROWS = 3
+MOST_CAUSES = 3
+ORDER: tuple[ShotState, ...] = ("solved", "running", "queued", "failed", "cancelled", "skipped")
+ALWAYS = ("solved", "running", "queued")
 
 
 def watch(ledger: Ledger) -> JobStatus:
@@ -77,7 +81,7 @@ def plain_lines(status: JobStatus) -> list[str]:
 
 
 def picture(status: JobStatus, *, height: int, now: float) -> RenderableType:
-    """A head line, a bar for each state, the shots at work, the training."""
+    """A head line, a bar for each state, the training, why shots failed, the shots at work."""
     from rich.console import Group
     from rich.text import Text
 
@@ -87,14 +91,16 @@ def picture(status: JobStatus, *, height: int, now: float) -> RenderableType:
     parts: list[RenderableType] = [head]
     if status.detail:
         parts.append(Text(status.detail, "yellow"))
-    bars = [state for state in SHOT_STATES if status.counts[state]]
     parts.append(_bars(status))
     training = status.training
     if training is not None and training.state != "queued":
         parts.append(Text(f"training  {training_line(training)}", "cyan"))
     parts += [Text(line, "yellow") for line in stale_lines(status)]
+    failed = [record for record in status.shots if record.state == "failed"]
+    latest = sorted(failed, key=lambda record: record.ended or 0.0)[-MOST_CAUSES:]
+    parts += [Text(f"{r.name}: {r.cause}", "red", no_wrap=True) for r in latest if r.cause]
     running = _running(status)
-    room = max(LEAST_ROWS, height - len(parts) - len(bars) - 4)
+    room = max(LEAST_ROWS, height - len(parts) - len(ORDER) - LEAST_ROWS)
     if running:
         parts.append(_shots(running[:room], now))
     if running[room:]:
@@ -105,29 +111,20 @@ def picture(status: JobStatus, *, height: int, now: float) -> RenderableType:
 
 def _bars(status: JobStatus) -> Table:
     """How many shots are in each state, of all."""
-    from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
     total = len(status.shots)
     table = Table(box=None, pad_edge=False, show_header=False)
-    for state in SHOT_STATES:
+    for state in ORDER:
         count, colour = status.counts[state], COLOURS.get(state, "")
-        if not count and state not in ("solved", "running", "queued"):
-            continue
-        drawn = ProgressBar(
-            total=total,
-            completed=count,
-            width=BAR_WIDTH,
-            complete_style=colour or "white",
-            finished_style=colour or "white",
-        )
-        table.add_row(Text(state, colour), drawn, Text(f"{count}/{total}"))
+        if count or state in ALWAYS:
+            drawn = _bar(count, total, BAR_WIDTH, "white" if colour == "dim" else colour)
+            table.add_row(Text(state, colour), drawn, Text(f"{count}/{total}"))
     return table
 
 
 def _shots(running: list[ShotRecord], now: float) -> Table:
-    from rich.progress_bar import ProgressBar
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -135,14 +132,19 @@ def _shots(running: list[ShotRecord], now: float) -> Table:
         table.add_column(column, justify="right" if column in ("frames", "for") else "left")
     for record in running:
         progress = record.progress
-        drawn = ProgressBar(
-            total=(progress.total if progress else None) or 1,
-            completed=progress.done if progress and progress.total else 0,
-            width=BAR_WIDTH // 2,
-        )
+        total = progress.total if progress else None
+        drawn = _bar(progress.done if progress and total else 0, total or 1, BAR_WIDTH // 2, "cyan")
         since = None if record.started is None else now - record.started
         table.add_row(record.name, drawn, frames(record), duration(since), record.host)
     return table
+
+
+def _bar(done: int, total: int, width: int, colour: str) -> ProgressBar:
+    from rich.progress_bar import ProgressBar
+
+    return ProgressBar(
+        completed=done, total=total, width=width, complete_style=colour, finished_style=colour
+    )
 
 
 def _running(status: JobStatus) -> list[ShotRecord]:

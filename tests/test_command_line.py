@@ -9,10 +9,10 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 import typer
+from made_jobs import make_job, submit
 from tiny_production import make_production
 
 from facecap_core.productions.production import load_production
@@ -20,8 +20,7 @@ from farm import app as farm_app
 from farm.cluster import Cluster, ClusterError, remote_cluster, user_token
 from jobs.ledger import Ledger
 from jobs.planning import plan_ingest
-from jobs.processes import this_host, this_process
-from jobs.records import Cause, Driver, ShotRecord, Submission
+from jobs.records import options
 
 
 def commands(group=None, path=()):
@@ -114,44 +113,6 @@ def folder(tmp_path):
     return make_production(tmp_path / "tiny", train=2, frames=2)
 
 
-def make_job(folder, state):
-    """A job of two shots whose files say this state."""
-    production = load_production(folder)
-    request = plan_ingest(production, actor="ada", shots=None, camera=None)
-    ledger = Ledger.create(production.store / "jobs", request)
-    ledger.write_submission(
-        Submission(
-            attempt=1,
-            submission_id="x-1",
-            production=str(folder),
-            address="http://127.0.0.1:9",
-            dashboard="http://127.0.0.1:9",
-            submitted=time.time(),
-            host=this_host(),
-        )
-    )
-    if state == "queued":
-        return ledger
-    ledger.write_driver(
-        Driver(
-            attempt=1,
-            process=this_process(),
-            beat=time.time(),
-            started=time.time(),
-            state="running" if state == "running" else "finished",
-        )
-    )
-    second = {"done": "solved", "running": "running", "interrupted": "queued"}.get(state, state)
-    cause = Cause(type="FootageMissing", message="x.mp4: no such file", remedy="find it")
-    ledger.write(ShotRecord(name="train_0", stage="ingest", state="solved", frames=2))
-    ledger.write(
-        ShotRecord(
-            name="train_1", stage="ingest", state=second, cause=cause if state == "failed" else None
-        )
-    )
-    return ledger
-
-
 CODES = {"done": 0, "failed": 100, "queued": 101, "running": 101, "interrupted": 101}
 CODES["cancelled"] = 103
 
@@ -173,7 +134,7 @@ def test_the_exit_code_tells_the_state(run, folder, state):
 
 
 def test_json_is_one_object_on_one_line(run, folder):
-    make_job(folder, "failed")
+    make_job(folder, "failed").driver_log_path.write_text("begun\n")
     for arguments in (
         ["status"],
         ["list"],
@@ -265,6 +226,71 @@ def test_cancelling_an_interrupted_job_needs_no_cluster(run, folder):
     assert ledger.status().state == "cancelled"
     code, out, _ = run(folder, "cancel", ledger.job)
     assert (code, "already" in out) == (0, True)
+
+
+def test_shots_are_left_out_by_name_or_glob_and_taken_back(run, folder):
+    ledger = make_job(folder, "failed")
+    code, out, _ = run(folder, "skip", ledger.job[:8], "train_*")
+    assert code == 0
+    assert f"{ledger.job} leaves out train_1" in out
+    assert "stay so: train_0" in out
+    code, out, _ = run(folder, "status")
+    assert (code, "1 solved, 1 skipped" in out) == (0, True)
+    assert "train_1  skipped" in out
+    code, out, _ = run(folder, "skip", ledger.job, "train_1", "--undo", "--json")
+    found = json.loads(out)
+    assert (found["shots"], found["undo"], found["counts"]["skipped"]) == (["train_1"], True, 0)
+    assert not ledger.skip_requested("train_1")
+
+
+@pytest.mark.parametrize("shot", ["train_7", "../../x", "bulk_*"])
+def test_what_is_no_shot_of_the_job_cannot_be_left_out(run, folder, shot):
+    ledger = make_job(folder, "failed")
+    code, out, err = run(folder, "skip", ledger.job, "train_1", shot)
+    assert (code, out) == (102, "")
+    assert f"has no shot {shot!r}" in err
+    assert "did you mean" in err or "use one of: train_0, train_1" in err
+    assert not ledger.skip_requested("train_1")
+
+
+def test_a_job_can_wait_for_another_but_not_for_itself(run, folder):
+    first = make_job(folder, "running")
+    (folder / "list.txt").write_text("train_0\n")
+    arguments = ["submit", "ingest", "--shots", "list.txt", "--dry-run", "--json"]
+    code, out, _ = run(folder, *arguments, "--after", "ingest-ada")
+    assert code == 0
+    request = plan_ingest(load_production(folder), actor=None, shots=["train_0"], camera=None)
+    second = Ledger.create(first.folder.parent, request)
+    assert json.loads(out)["job"] == second.job
+    submit(first, options=options(after=second.job))
+    code, out, err = run(folder, *arguments, "--after", first.job)
+    assert (code, out) == (2, "")
+    assert f"{second.job} waits for {first.job} waits for {second.job}" in err
+    code, _, err = run(folder, *arguments, "--after", second.job)
+    assert (code, "does not wait for it" in err) == (2, True)
+
+
+def test_an_unknown_model_is_refused_with_what_there_is(run, folder):
+    (folder / "list.txt").write_text("train_0\n")
+    for model in ("cpu-1f3a9c20", "demo-00000000"):
+        path = load_production(folder).paths.model("ada", model) / "model.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"model": model, "cameras": ["center"]}))
+    arguments = ["submit", "infer", "--shots", "list.txt", "--model"]
+    code, out, err = run(folder, *arguments, "x")
+    assert (code, out) == (2, "")
+    assert "ada has no model 'x'; it has demo-00000000, cpu-1f3a9c20" in err
+    code, _, err = run(folder, *arguments, "cpu-1f3a9c21")
+    assert (code, "did you mean 'cpu-1f3a9c20'?" in err) == (2, True)
+
+
+def test_the_table_of_jobs_knows_the_time_left(run, folder):
+    ledger = make_job(folder, "running")
+    assert ledger.status().seconds_left is not None
+    _, out, _ = run(folder, "list")
+    assert "left" in out.splitlines()[0].split()
+    _, out, _ = run(folder, "status")
+    assert "about " in out
 
 
 def test_following_logs_ends_with_the_job(run, folder):
