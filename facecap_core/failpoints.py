@@ -13,6 +13,7 @@ STEPS = (
     "directory.filled",
     "directory.synced",  # all on disk, with its manifest
     "directory.named",  # renamed to its final version, not yet linked
+    "directory.linked",  # its link is made, under another name
     "directory.visible",
 )
 

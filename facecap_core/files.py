@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 from facecap_core.errors import StoreError
@@ -18,12 +19,16 @@ TRANSIENT = frozenset(
 """What a network file system says while it recovers; the same work later may well succeed."""
 
 
-def write_bytes_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
+def write_bytes_atomically(
+    path: Path, data: bytes, *, durable: bool = True, new_folders: bool = True
+) -> None:
     """Write a file that readers see in its old state or its new one.
 
     Args:
         durable: it survives a power cut, at the cost of waiting for the disk; without, the file may be
             empty after one.
+        new_folders: make the folders on the way to it; without, only its own. Where a store was unmounted
+            meanwhile, the error is better than a second store in its place.
 
     Raises:
         StoreError: the folder cannot be written (full, read-only, gone).
@@ -31,7 +36,7 @@ def write_bytes_atomically(path: Path, data: bytes, *, durable: bool = True) -> 
     path = Path(path)
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=new_folders, exist_ok=True)
         with open(partial, "wb") as file:
             file.write(data)
             reach("file.made")
@@ -49,9 +54,30 @@ def write_bytes_atomically(path: Path, data: bytes, *, durable: bool = True) -> 
         raise store_error(error, path) from error
 
 
-def write_text_atomically(path: Path, text: str, *, durable: bool = True) -> None:
+def write_text_atomically(
+    path: Path, text: str, *, durable: bool = True, new_folders: bool = True
+) -> None:
     """`write_bytes_atomically` of UTF-8."""
-    write_bytes_atomically(path, text.encode(), durable=durable)
+    write_bytes_atomically(path, text.encode(), durable=durable, new_folders=new_folders)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those on the way to it, where they are missing.
+
+    Raises:
+        StoreError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise store_error(error, path) from error
+
+
+def remove_partials(path: Path) -> None:
+    """Remove what dead writers left of this file; a writer that lives gets an error."""
+    for partial in path.parent.glob(f".{path.name}.*.partial"):
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 def store_error(error: OSError, path: Path) -> StoreError:
@@ -71,7 +97,7 @@ def store_error(error: OSError, path: Path) -> StoreError:
 
 def sync_tree(folder: Path) -> None:
     """Wait until a folder and all files in it are on disk."""
-    for root, _, names in os.walk(folder):
+    for root, _, names in os.walk(folder, onerror=_raise):
         for name in names:
             descriptor = os.open(os.path.join(root, name), os.O_RDONLY)
             try:
@@ -79,6 +105,21 @@ def sync_tree(folder: Path) -> None:
             finally:
                 os.close(descriptor)
         sync_directory(Path(root))
+
+
+def files_in(folder: Path) -> Iterator[Path]:
+    """Every file in a folder and below.
+
+    Raises:
+        OSError: a folder cannot be listed; leaving out what is in it would be a false answer.
+    """
+    for root, _, names in os.walk(folder, onerror=_raise):
+        for name in names:
+            yield Path(root, name)
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def sync_directory(folder: Path) -> None:

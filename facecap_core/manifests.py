@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from facecap_core.errors import StoreError
-from facecap_core.files import write_bytes_atomically
+from facecap_core.files import TRANSIENT, files_in, write_bytes_atomically
+from facecap_core.object_folder import ArrayFolder, ObjectFolder
 
 SUFFIX = ".json"
 _BLOCK = 2**20
@@ -41,11 +41,11 @@ def write_manifest(folder: Path, path: Path) -> None:
         StoreError: it cannot be written.
     """
     files = {}
-    for file in _files(folder):
+    for file in files_in(folder):
         name = file.relative_to(folder).as_posix()
         files[name] = {"bytes": file.stat().st_size, "sha256": _sha256(file)}
     text = json.dumps({"schema_version": 1, "files": files}, sort_keys=True, indent=0)
-    write_bytes_atomically(path, text.encode())
+    write_bytes_atomically(path, text.encode(), new_folders=False)
 
 
 def manifest_path(final: Path) -> Path:
@@ -54,17 +54,22 @@ def manifest_path(final: Path) -> Path:
     return resolved.with_name(resolved.name + SUFFIX)
 
 
-def verify(final: Path, *, contents: bool = True) -> list[Damage]:
+def verify(final: ArrayFolder, *, contents: bool = True) -> list[Damage]:
     """Everything that is not as it was written, by file.
 
     Args:
         contents: read and hash every byte; without, only names and sizes are compared.
     """
+    if isinstance(final, ObjectFolder):
+        from facecap_core.object_manifests import verify_objects  # which needs an extra
+
+        return verify_objects(final, contents=contents)
     folder = Path(os.path.realpath(final))
     if not folder.is_dir():
         return [Damage("", "absent")]
     try:
-        listed = _listed(manifest_path(final))
+        # Not resolved again: another version may have become visible since.
+        listed = _listed(folder.with_name(folder.name + SUFFIX))
     except FileNotFoundError:
         return [Damage("", "no manifest")]
     except (OSError, ValueError, TypeError, KeyError):
@@ -77,8 +82,12 @@ def verify(final: Path, *, contents: bool = True) -> list[Damage]:
     return found
 
 
-def size_of(final: Path) -> tuple[int, int]:
+def size_of(final: ArrayFolder) -> tuple[int, int]:
     """Number of files and of bytes that the manifest lists; zeros where there is none."""
+    if isinstance(final, ObjectFolder):
+        from facecap_core.object_manifests import objects_size
+
+        return objects_size(final)
     try:
         listed = _listed(manifest_path(final))
     except (OSError, ValueError, TypeError, KeyError):
@@ -87,7 +96,10 @@ def size_of(final: Path) -> tuple[int, int]:
 
 
 def _listed(path: Path) -> dict[str, tuple[int, str]]:
-    files = json.loads(path.read_text(encoding="utf-8"))["files"]
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if content["schema_version"] != 1:
+        raise ValueError(content["schema_version"])
+    files = content["files"]
     for name in files:
         if name.startswith("/") or ".." in name.split("/"):
             raise ValueError(name)  # nothing of ours is outside its folder
@@ -105,9 +117,11 @@ def _compare(
     except FileNotFoundError:
         return "missing"
     except OSError as error:
-        raise StoreError(
+        unread = StoreError(
             f"cannot be read: {error.strerror}", remedy="check that the store is mounted", file=path
-        ) from error
+        )
+        unread.transient = error.errno in TRANSIENT
+        raise unread from error
 
 
 def _frames(folder: Path, part: str) -> tuple[int, int] | None:
@@ -122,12 +136,6 @@ def _frames(folder: Path, part: str) -> tuple[int, int] | None:
         return first, min(first + rows, int(facts["shape"][0])) - 1
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None  # what would tell it is damaged itself
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for root, _, names in os.walk(folder):
-        for name in names:
-            yield Path(root, name)
 
 
 def _sha256(path: Path) -> str:

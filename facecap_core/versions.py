@@ -55,18 +55,17 @@ def whole_directory(
     version = versions / f"{final.name}@{owner}@{uuid.uuid4().hex[:8]}"
     staged = Staged(version.with_name(version.name + PARTIAL))
     manifest = version.with_name(version.name + SUFFIX)
+    lock = versions / f"{final.name}.lock"
     try:
         staged.path.mkdir(parents=True)
+        lock.touch()
         reach("directory.made")
-    except OSError as error:
-        raise store_error(error, final) from error
-    try:
         yield staged
         reach("directory.filled")
         sync_tree(staged.path)
         write_manifest(staged.path, manifest)
         reach("directory.synced")
-        with _turn(versions / f"{final.name}.lock"):
+        with _turn(lock):
             staged.won = not (equal is not None and equal(final))
             if staged.won:
                 _publish(staged.path, version, final)
@@ -77,8 +76,9 @@ def whole_directory(
         shutil.rmtree(staged.path, ignore_errors=True)
         if os.path.realpath(final) != os.path.realpath(version):
             shutil.rmtree(version, ignore_errors=True)
-            with contextlib.suppress(OSError):
-                manifest.unlink()
+            for path in (manifest, _link_of(version)):
+                with contextlib.suppress(OSError):
+                    path.unlink()
         if isinstance(error, OSError) and not isinstance(error, StoreError):
             raise store_error(error, final) from error
         raise
@@ -97,8 +97,9 @@ def remove_whole_directory(final: Path) -> None:
 def _publish(staged: Path, version: Path, final: Path) -> None:
     os.rename(staged, version)
     reach("directory.named")
-    link = version.with_name(f".{version.name}.link")
+    link = _link_of(version)
     link.symlink_to(Path(VERSIONS) / version.name)
+    reach("directory.linked")
     replaced = os.path.realpath(final)
     os.replace(link, final)
     reach("directory.visible")
@@ -107,10 +108,15 @@ def _publish(staged: Path, version: Path, final: Path) -> None:
     sync_directory(final.parent)
 
 
+def _link_of(version: Path) -> Path:
+    return version.with_name(f".{version.name}.link")
+
+
 @contextlib.contextmanager
 def _turn(path: Path) -> Iterator[None]:
     """One writer at a time between looking at what is visible and replacing it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    # Not made here: where it is missing, this is not the store any more that the work began in.
+    descriptor = os.open(path, os.O_RDWR)
     try:
         # A file system without locks loses no data: its writers replace each other's equal folders.
         with contextlib.suppress(OSError):
@@ -123,23 +129,33 @@ def _turn(path: Path) -> Iterator[None]:
 def _sweep(final: Path) -> None:
     """Remove versions replaced an hour ago, and what dead writers left."""
     current = os.path.basename(os.path.realpath(final))
-    for path in (final.parent / VERSIONS).glob(f"{_escape(final.name)}@*"):
+    versions, name = final.parent / VERSIONS, _escape(final.name)
+    # With a dot: links on their way, and manifests.
+    for path in (*versions.glob(f"{name}@*"), *versions.glob(f".{name}@*")):
+        owner, _, last = path.name.rpartition("@")
+        _, _, ending = last.partition(".")
         if path.name.removesuffix(SUFFIX) == current:
             continue
         with contextlib.suppress(OSError, ValueError):
-            age = time.time() - path.stat().st_mtime
-            if path.name.endswith(PARTIAL) or path.name.endswith(SUFFIX):
-                host, _, pid = path.name.split("@")[-2].rpartition("-")
+            age = time.time() - path.lstat().st_mtime
+            if ending:
+                host, _, pid = owner.rpartition("@")[2].rpartition("-")
                 # Another machine's writer cannot be asked whether it lives; a day is long enough.
                 abandoned = not _alive(int(pid)) if host == _host() else age > 24 * STALE_SECONDS
                 if path.name.endswith(SUFFIX):
                     abandoned &= not path.with_name(path.name.removesuffix(SUFFIX)).exists()
             else:
                 abandoned = age > STALE_SECONDS
-            if abandoned and path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            elif abandoned:
-                path.unlink()
+            if abandoned:
+                _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_symlink() or not path.is_dir():
+        path.unlink()
+        return
+    shutil.rmtree(path, ignore_errors=True)
+    path.with_name(path.name + SUFFIX).unlink(missing_ok=True)
 
 
 def _host() -> str:

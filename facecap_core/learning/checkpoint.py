@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from facecap_core.files import write_bytes_atomically
+from facecap_core.files import remove_partials, write_bytes_atomically
 
 
 @dataclass
@@ -48,7 +48,8 @@ def save_checkpoint(
         if average is not None:
             tensors[f"average/{name}"] = average[i]
     tensors = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
-    write_bytes_atomically(path, save(tensors, {"position": json.dumps(vars(position))}))
+    state = save(tensors, {"position": json.dumps(vars(position))})
+    write_bytes_atomically(path, state, new_folders=False)
 
 
 def load_checkpoint(
@@ -58,7 +59,11 @@ def load_checkpoint(
     optimizers: Sequence[torch.optim.Optimizer],
     average: list[torch.Tensor] | None,
 ) -> Position | None:
-    """Restore the state in place; None where there is none, or it belongs to another run."""
+    """Restore the state in place; None where there is none, or it belongs to another run.
+
+    A training has one process at a time: what a dead one left half written is removed.
+    """
+    remove_partials(path)
     try:
         with safe_open(path, framework="pt") as file:
             position = Position(**json.loads(file.metadata()["position"]))

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from facecap_core.errors import Cancelled, TrainingError
-from facecap_core.files import write_text_atomically
+from facecap_core.files import make_folder, write_text_atomically
 from facecap_core.learning.checkpoint import save_checkpoint
 from facecap_core.learning.config import TrainConfig
 from facecap_core.learning.evaluation import (
@@ -88,6 +88,7 @@ def train(
     run = Run(training.to(where), validation and validation.to(where), config, animated, where)
     key = _run_key(config, facts, run, torch.get_num_threads())
     state_path = Path(state_directory) / "state.safetensors"
+    make_folder(state_path.parent)
     with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
         run.restore(state_path, key)
         _loop(run, state_path, checkpoint_seconds, progress_seconds, on_progress)
@@ -164,7 +165,7 @@ def _loop(
             _close_epoch(run, rate, last)
             loss_sum.zero_()
             lines = metrics_lines(position.history)
-            write_text_atomically(state_path.with_name("metrics.jsonl"), lines)
+            write_text_atomically(state_path.with_name("metrics.jsonl"), lines, new_folders=False)
         if now - saved >= checkpoint_seconds:
             saved = now
             checkpoint()
