@@ -1,0 +1,167 @@
+"""Crashes: a writer killed at any step, or at any moment, leaves the old array, the new one, or none."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import time
+
+import numpy as np
+import pytest
+from crashing import (
+    FILE,
+    REUSING,
+    SHOT,
+    TARGETS,
+    WORKS,
+    Work,
+    call_until,
+    copy,
+    grow_old,
+    in_process,
+    left_over,
+    make_inputs,
+    make_store,
+    processes,
+    seen,
+    steps_of,
+    version_of,
+    whole,
+)
+
+from facecap_core.errors import StoreError
+from facecap_core.failpoints import STEPS
+from facecap_core.manifests import verify
+from facecap_core.stores import GroupReader, new_group
+from jobs.ledger import Ledger
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    return make_inputs(tmp_path_factory.mktemp("inputs"))
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory, inputs):
+    return make_store(tmp_path_factory.mktemp("filled") / "store", inputs)
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory, inputs):
+    return make_store(tmp_path_factory.mktemp("bare") / "store", None)
+
+
+@pytest.mark.parametrize("name", [*WORKS, "shot"])
+def test_a_writer_passes_the_steps_that_it_is_killed_at(tmp_path, inputs, bare, name):
+    work = WORKS.get(name, SHOT)
+    store = tmp_path / "store" if name == "request" else copy(bare, work, tmp_path / "store")
+    assert steps_of(lambda: work.do(inputs, store, "new")) == work.steps
+
+
+def test_no_step_is_left_out():
+    assert {step for work in WORKS.values() for step in work.steps} == set(STEPS)
+
+
+@pytest.mark.parametrize("before", ["old", None])
+@pytest.mark.parametrize("name", [name for name in WORKS if name != "request"])
+def test_killed_at_any_step_it_is_old_or_new_and_goes_on(
+    tmp_path, inputs, filled, bare, name, before
+):
+    work, versions = WORKS[name], whole(inputs, WORKS[name])
+    for step in range(len(work.steps)):
+        store = copy(filled if before else bare, work, tmp_path / str(step))
+        assert in_process(call_until, step, work.do, inputs, store, "new") == -signal.SIGKILL
+        expected = "new" if step >= work.visible else before
+        assert seen(store, work) == versions[expected], work.steps[step]
+        grow_old(store, work)
+        visible = version_of(store, work)
+        assert work.do(inputs, store, "new") == (expected == "new" and name in REUSING)
+        assert seen(store, work) == versions["new"]
+        if work.is_folder:  # what readers may still hold stays
+            kept = {version_of(filled, work), visible}
+            assert left_over(store, work) <= {name + end for name in kept for end in ("", ".json")}
+        shutil.rmtree(store)
+
+
+@pytest.mark.parametrize("before", ["old", None])
+def test_a_worker_killed_at_any_step_leaves_a_ledger_that_is_right(
+    tmp_path, inputs, filled, bare, before
+):
+    states = {"old": "solved", None: "queued"}
+    for step in range(len(SHOT.steps)):
+        store = tmp_path / str(step)
+        for work in (SHOT, TARGETS):
+            copy(filled if before else bare, work, store)
+        ledger = Ledger((store / SHOT.final).parents[1])
+        assert in_process(call_until, step, SHOT.do, inputs, store, "new") == -signal.SIGKILL
+        first, last = FILE.index("file.visible"), len(SHOT.steps) - 1
+        expected = states[before] if step < first else "running" if step < last else "solved"
+        assert ledger.shot("s").state == expected, SHOT.steps[step]
+        there = step >= len(FILE) + TARGETS.visible
+        assert SHOT.do(inputs, store, "new") == there, "what was done is not done again"
+        record = ledger.shot("s")
+        assert (record.state, record.frames) == ("solved", 66)
+        assert seen(store, TARGETS) == whole(inputs, TARGETS)["new"]
+
+
+def write_numbered(path, number):
+    """A group in which every value is `number`."""
+    with new_group(path) as group:
+        values = group.array(
+            "values", row_shape=(500,), dtype="float32", dimension_names=("frame", "value")
+        )
+        for _ in range(4):
+            values.append(np.full((50, 500), number, np.float32))
+        group.set_attributes({"number": number})
+
+
+def write_on(path, first, begun):
+    begun.set()
+    while True:
+        write_numbered(path, first)
+        first += 1
+
+
+def read_on(path, stop, found):
+    """Read until told to stop; what was read, and what was wrong with it."""
+    numbers = []
+    try:
+        while not stop.is_set():
+            reader = GroupReader(path)
+            rows = reader.read("values")
+            assert rows.shape == (200, 500)
+            assert np.unique(rows).tolist() == [reader.attributes["number"]], "a mixture"
+            assert verify(path) == []
+            numbers.append(reader.attributes["number"])
+        found.send((numbers, None))
+    except (AssertionError, StoreError) as error:
+        found.send((numbers, str(error)))
+
+
+def test_killed_at_random_moments_a_reader_sees_one_version_at_a_time(tmp_path):
+    path, moments = tmp_path / "a.zarr", random.Random(7)
+    write_numbered(path, 0)
+    stop, (receiving, sending) = processes.Event(), processes.Pipe(duplex=False)
+    reader = processes.Process(target=read_on, args=(path, stop, sending))
+    reader.start()
+    for trial in range(1, 31):
+        begun = processes.Event()
+        writer = processes.Process(target=write_on, args=(path, 1000 * trial, begun))
+        writer.start()
+        assert begun.wait(60)
+        time.sleep(moments.uniform(0, 0.1))
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.join(60)
+        assert writer.exitcode == -signal.SIGKILL
+    stop.set()
+    numbers, error = receiving.recv()
+    reader.join(60)
+    assert error is None
+    assert numbers == sorted(numbers), "an older one came back"
+    work = Work(lambda *_: False, path.name, TARGETS.steps)
+    grow_old(tmp_path, work)
+    last = version_of(tmp_path, work)
+    write_numbered(path, 99_000)
+    assert left_over(tmp_path, work) == {last, f"{last}.json"}
