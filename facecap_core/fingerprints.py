@@ -51,8 +51,23 @@ def fingerprint_footage(path: Path) -> str:
         FootageMissing: nothing is there, or it cannot be read.
     """
     path = Path(path)
-    if path.exists() and not path.is_dir():
+    members = members_of(path)
+    if members == [path]:
         return fingerprint_file(path)
+    digest = hashlib.blake2b(digest_size=16)
+    for member in members:
+        digest.update(member.name.encode() + b"\0" + fingerprint_file(member).encode())
+    return digest.hexdigest()
+
+
+def members_of(path: Path) -> list[Path]:
+    """The files that footage or a cache consists of: itself, or the members of a sequence in order.
+
+    Raises:
+        FootageMissing: nothing is there.
+    """
+    if path.exists() and not path.is_dir():
+        return [path]
     if path.is_dir():
         members = sorted(member for member in path.iterdir() if member.is_file())
     else:
@@ -65,7 +80,4 @@ def fingerprint_footage(path: Path) -> str:
         raise FootageMissing(
             "no file of this sequence", remedy="check the path in shots.csv", file=path
         )
-    digest = hashlib.blake2b(digest_size=16)
-    for member in members:
-        digest.update(member.name.encode() + b"\0" + fingerprint_file(member).encode())
-    return digest.hexdigest()
+    return members

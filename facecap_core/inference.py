@@ -27,6 +27,7 @@ from facecap_core.stores import new_group, stored
 
 BATCH_FRAMES = 16
 QUEUED_BATCHES = 4  # memory stays flat: what waits between two stages is bounded
+PATIENCE_SECONDS = 1.0  # without a picture, until the caller is told so
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,41 @@ class InferResult:
     frames: int
     reused: bool
     seconds: float
+    waited_seconds: float = 0.0  # that the network waited for pictures
+    network_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """What has to be decoded for a model, here or on another machine."""
+
+    footage: Path
+    crop: tuple[int, int, int, int]
+    fps: Fraction
+    picture_size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A shot's pictures on their way: how many there are, if that is known, and they themselves."""
+
+    total: int | None
+    batches: Iterator[FrameBatch]
+
+
+def decode(decoding: Decoding) -> Pictures:
+    """The pictures, decoded in this process.
+
+    Raises:
+        FootageError: by its named kinds.
+    """
+    source = Footage(
+        decoding.footage,
+        crop=decoding.crop,
+        fps=decoding.fps,
+        picture_size=decoding.picture_size,
+    )
+    return Pictures(source.info.frames_from_header, source.batches(BATCH_FRAMES))
 
 
 def infer_shot(
@@ -47,6 +83,7 @@ def infer_shot(
     provenance: Mapping[str, Any] | None = None,
     device: str | None = None,
     threads: int | None = None,
+    decoder: Callable[[Decoding], Pictures] = decode,
     on_progress: OnProgress | None = None,
 ) -> InferResult:
     """Solve one shot, of any length in flat memory: decoding, network and writing overlap.
@@ -55,6 +92,7 @@ def infer_shot(
         destination: the vertex store to make, see `StorePaths.vertices`.
         provenance: further attributes, such as the shot's name.
         threads: of the CPU for the network; None leaves torch's setting.
+        decoder: where the pictures come from; the same pictures give the same vertices.
 
     Raises:
         FootageError: by its named kinds, `PictureSizeError` when the footage is framed otherwise than
@@ -74,8 +112,8 @@ def infer_shot(
     found = stored(destination, identity)
     if found is not None:
         return InferResult(int(found["frames"]), True, time.monotonic() - started)
-    source = Footage(footage, crop=model.crop, fps=fps, picture_size=model.picture_size)
-    total = source.info.frames_from_header
+    decoding = Decoding(Path(footage), model.crop, fps, model.picture_size)
+    clock = _Clock()
     with new_group(destination, identity) as group:
         positions = group.array(
             "positions",
@@ -91,12 +129,14 @@ def infer_shot(
             positions.append(solved)
             confidence.append(np.full(len(solved), np.nan, np.float32))
 
-        done = 0
-        with _Stage(write) as writer:
-            for batch in _ahead(source.batches(BATCH_FRAMES)):
+        done, total = 0, None
+        with _Stage(write) as writer, _Ahead(decoder, decoding) as pictures:
+            while (batch := pictures.next(clock, on_progress, done)) is not None:
+                began = time.monotonic()
                 writer.put(model.predict(batch.luma))
-                done += len(batch.luma)
-                report(on_progress, Progress("infer", done, total))
+                clock.network_seconds += time.monotonic() - began
+                done, total = done + len(batch.luma), pictures.total
+                report(on_progress, Progress("infer", done, total, figures=clock.figures()))
         group.set_attributes(
             {
                 **(provenance or {}),
@@ -109,7 +149,13 @@ def infer_shot(
                 "made": {**made(), "device": str(model.device)},
             }
         )
-    return InferResult(done, not group.won, time.monotonic() - started)
+    return InferResult(
+        done,
+        not group.won,
+        time.monotonic() - started,
+        waited_seconds=clock.waited_seconds,
+        network_seconds=clock.network_seconds,
+    )
 
 
 @functools.lru_cache(maxsize=2)
@@ -124,39 +170,74 @@ def _model_fingerprint(directory: str) -> str:
     return hashlib.sha256(weights).hexdigest()[:32]
 
 
-def _ahead(batches: Iterator[FrameBatch]) -> Iterator[FrameBatch]:
-    """The same batches, decoded on another thread up to a few ahead."""
-    waiting: queue.Queue[FrameBatch | BaseException | None] = queue.Queue(QUEUED_BATCHES)
-    stop = threading.Event()
+@dataclass
+class _Clock:
+    """Where the time of a shot goes."""
 
-    def put(item: FrameBatch | BaseException | None) -> bool:
-        while not stop.is_set():
+    waited_seconds: float = 0.0
+    network_seconds: float = 0.0
+
+    def figures(self) -> dict[str, float]:
+        return vars(self).copy()
+
+
+class _Ahead:
+    """The decoder's batches, decoded on another thread up to a few ahead."""
+
+    def __init__(self, decoder: Callable[[Decoding], Pictures], decoding: Decoding) -> None:
+        self.total: int | None = None
+        self._decoder, self._decoding = decoder, decoding
+        self._waiting: queue.Queue[FrameBatch | BaseException | None] = queue.Queue(QUEUED_BATCHES)
+        self._stop = threading.Event()
+        self._begun = threading.Event()
+        self._thread = threading.Thread(target=self._decode, name="decode", daemon=True)
+
+    def __enter__(self) -> _Ahead:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def next(self, clock: _Clock, on_progress: OnProgress | None, done: int) -> FrameBatch | None:
+        """The next batch, None at the end; tells the caller now and then that it waits."""
+        began = time.monotonic()
+        while True:
             try:
-                waiting.put(item, timeout=0.1)
+                item = self._waiting.get(timeout=PATIENCE_SECONDS)
+                break
+            except queue.Empty:
+                waited = time.monotonic() - began
+                if self._begun.is_set():
+                    report(on_progress, Progress("infer", done, self.total))
+                else:  # its decoder waits for a processor: that is no standstill
+                    report(on_progress, Progress("queue", int(waited), None, "s"))
+        clock.waited_seconds += time.monotonic() - began
+        if isinstance(item, BaseException):
+            raise item
+        return item
+
+    def _put(self, item: FrameBatch | BaseException | None) -> bool:
+        while not self._stop.is_set():
+            try:
+                self._waiting.put(item, timeout=0.1)
                 return True
             except queue.Full:
                 continue
         return False
 
-    def decode() -> None:
+    def _decode(self) -> None:
         try:
-            for batch in batches:
-                if not put(batch):
+            pictures = self._decoder(self._decoding)
+            self.total = pictures.total
+            self._begun.set()
+            for batch in pictures.batches:
+                if not self._put(batch):
                     return
-            put(None)
+            self._put(None)
         except BaseException as error:
-            put(error)
-
-    thread = threading.Thread(target=decode, name="decode", daemon=True)
-    thread.start()
-    try:
-        while (item := waiting.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stop.set()
-        thread.join()
+            self._put(error)
 
 
 class _Stage:

@@ -30,6 +30,9 @@ class _Request(BaseModel):
     settings: dict[str, Any] = Field(
         description="frame rate, units, and of each actor template and crops: other ones, other job"
     )
+    inputs: dict[Name, str] = Field(
+        default_factory=dict, description="shot: digest of its files, changed ones make another job"
+    )
 
     def canonical(self) -> str:
         """JSON with sorted keys and no spaces: equal requests give equal text."""
