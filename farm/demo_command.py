@@ -81,7 +81,7 @@ def demo(
         if not ran_before:
             head.down()
     _say(6, "score against the truth that no real shoot has, write the report")
-    _result(production, actor, started, as_json=as_json)
+    print_result(production, actor, started, as_json=as_json)
 
 
 def _footage(folder: Path, seed: int, scale: float) -> None:
@@ -111,7 +111,6 @@ def _footage(folder: Path, seed: int, scale: float) -> None:
 
 def _run(production: Production, request: Request, *, as_json: bool) -> None:
     from farm.follow import follow, status_json
-    from farm.status_tables import print_result
     from farm.submission import submit
     from jobs.records import Options
 
@@ -121,11 +120,12 @@ def _run(production: Production, request: Request, *, as_json: bool) -> None:
         if as_json:
             typer.echo(json.dumps(status_json(status)))
         else:
-            print_result(status)
+            print_job(status)
         raise typer.Exit(OF_JOB_STATE[status.state])
 
 
-def _result(production: Production, actor: str, started: float, *, as_json: bool) -> None:
+def print_result(production: Production, actor: str, started: float, *, as_json: bool) -> None:
+    """The errors of a demo that has run, and where its results are; writes its report."""
     from facecap_core.reports.report import write_report
     from farm.tables import print_table
     from jobs.models import choose_model, model_facts

@@ -34,6 +34,8 @@ def finish(
         status = follow(ledger, timeout=timeout)
     except KeyboardInterrupt:
         typer.echo(f"\n{goes_on(ledger)}", err=True)
+        if hook is not None:
+            typer.echo(f"{shlex.join(hook)} will not run", err=True)
         return NOT_FINISHED
     if as_json:
         typer.echo(json.dumps(status_json(status)))

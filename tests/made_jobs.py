@@ -29,15 +29,14 @@ def submit(ledger, *, attempt=1, **changes):
     ledger.write_submission(Submission(**{**facts, **changes}))
 
 
-def drive(ledger, state="running", *, attempt=1, dead=False):
+def drive(ledger, state="running", *, attempt=1, dead=False, **changes):
     """Note that this process is its driver (or one that has died)."""
     process = this_process()
     if dead:
         process = Process(host=process.host, pid=process.pid, created=1.0)
     now = time.time()
-    ledger.write_driver(
-        Driver(attempt=attempt, process=process, beat=now, started=now, state=state)
-    )
+    facts = {"attempt": attempt, "process": process, "beat": now, "started": now, "state": state}
+    ledger.write_driver(Driver(**{**facts, **changes}))
 
 
 def note(ledger, name, state, **changes):

@@ -11,7 +11,7 @@ import sys
 import threading
 
 import pytest
-import typer
+from command_tree import commands
 from made_jobs import make_job, submit
 from tiny_production import make_production
 
@@ -21,16 +21,6 @@ from farm.cluster import Cluster, ClusterError, remote_cluster, user_token
 from jobs.ledger import Ledger
 from jobs.planning import plan_ingest
 from jobs.records import options
-
-
-def commands(group=None, path=()):
-    """Every command with its path."""
-    group = group or typer.main.get_command(farm_app.app)
-    for name, command in group.commands.items():
-        if hasattr(command, "commands"):
-            yield from commands(command, (*path, name))
-        else:
-            yield (*path, name), command
 
 
 def test_the_start_imports_nothing_heavy():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
 import subprocess
 import sys
+import time
 
 import pytest
 from made_jobs import drive, make_job, note
@@ -123,3 +125,24 @@ def test_one_waits_in_the_background_and_ends_with_the_job(folder, tmp_path):
     _, environment = json.loads((tmp_path / "seen.json").read_text())
     assert environment["FARM_STATE"] == "done"
     assert f"{ledger.job} done: 3 solved" in (ledger.folder / LOG_NAME).read_text()
+
+
+def test_a_submission_leaves_one_behind(folder, tmp_path):
+    ledger = make_job(folder, "running")  # so that the submission starts no cluster
+    done = farm(folder, "submit", "ingest", "--on-done", writes(tmp_path / "seen.json"))
+    assert (done.returncode, done.stdout.strip()) == (0, ledger.job)
+    assert f"its log: {ledger.folder / LOG_NAME}" in done.stderr
+    note(ledger, "train_2", "failed")
+    drive(ledger, "finished")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (seen := read(tmp_path / "seen.json")):
+        assert time.monotonic() < deadline, (ledger.folder / LOG_NAME).read_text()
+        time.sleep(0.05)
+    assert seen[1]["FARM_EXIT_CODE"] == "100"
+
+
+def read(path):
+    """What the hook wrote, once it is whole."""
+    with contextlib.suppress(OSError, ValueError):
+        return json.loads(path.read_text())
+    return None
