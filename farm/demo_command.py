@@ -111,6 +111,7 @@ def _footage(folder: Path, seed: int, scale: float) -> None:
 
 def _run(production: Production, request: Request, *, as_json: bool) -> None:
     from farm.follow import follow, status_json
+    from farm.status_tables import print_result as print_job
     from farm.submission import submit
     from jobs.records import Options
 
