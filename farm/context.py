@@ -56,7 +56,7 @@ def find(production: Path | None = None) -> Path:
     if production is None and (named := os.environ.get(PRODUCTION_VARIABLE)):
         production, origin = Path(named), PRODUCTION_VARIABLE
     if production is None:
-        return find_production(Path.cwd())
+        return find_production(_here())
     if not (production / SETTINGS_FILE).is_file() and not (
         production.suffix == ".toml" and production.is_file()
     ):
@@ -64,3 +64,13 @@ def find(production: Path | None = None) -> Path:
         remedy = f"correct {origin}, or begin a production there: farm init {production}"
         raise ProductionError([Fault(message, remedy)])
     return production
+
+
+def _here() -> Path:
+    from facecap_core.errors import Fault, ProductionError
+
+    try:
+        return Path.cwd()
+    except OSError as error:
+        fault = Fault("the current folder is gone", "go to another, or name one with --production")
+        raise ProductionError([fault]) from error

@@ -188,6 +188,21 @@ def test_slips_end_with_a_sentence_and_their_code(run, folder, arguments, code, 
     assert out == ""
 
 
+def test_a_folder_that_is_gone_is_said_so(tmp_path):
+    (tmp_path / "gone").mkdir()
+    code = "import os, sys; os.rmdir(os.getcwd()); sys.argv[0] = 'farm';"
+    code += "from farm.app import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "status"],
+        cwd=tmp_path / "gone",
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "the current folder is gone -> go to another" in done.stderr
+
+
 def test_a_shot_list_cannot_lead_out(run, folder):
     (folder / "list.txt").write_text("train_0\n../../etc/passwd\n")
     code, _, err = run(folder, "submit", "ingest", "--shots", "list.txt", "--dry-run")
