@@ -48,12 +48,6 @@ class _VersionStore(ObjectStore[Any]):
             found = await super().get(self.base + key, prototype, byte_range)
         if found is None:
             raise StoreError(f"{key}: missing", remedy=REMEDY, file=str(self.folder))
-        if byte_range is None and len(found) != self.files[key].size:
-            raise StoreError(
-                f"{key}: {len(found)} bytes of {self.files[key].size}",
-                remedy=REMEDY,
-                file=str(self.folder),
-            )
         return found
 
     async def exists(self, key: str) -> bool:
