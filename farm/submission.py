@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -20,6 +21,7 @@ from jobs.ledger import Ledger
 from jobs.preflight import Plan, missing_shots, preflight, training_missing
 from jobs.processes import this_host
 from jobs.records import Cause, Options, ShotRecord, Submission
+from jobs.records import options as options_of
 from jobs.request import Request, TrainRequest, job_id
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"
@@ -84,15 +86,26 @@ def submit(
     return hand_over(production, ledger, cluster, options)
 
 
-def resubmit(production: Production, ledger: Ledger, address: str | None) -> Submitted:
-    """Submit what is missing of a job that ended or was interrupted, with its own options."""
+def resubmit(
+    production: Production,
+    ledger: Ledger,
+    address: str | None,
+    changes: dict[str, Any] | None = None,
+) -> Submitted:
+    """Submit what is missing of a job that ended or was interrupted, with its own options.
+
+    Args:
+        changes: fields of `Options` to replace; None leaves them.
+    """
     request, status = ledger.request(), ledger.status()
     if status.state in ("queued", "running"):
         return Submitted(ledger, False, f"is {status.state}: nothing to retry yet")
     if status.state == "done" and not _missing(production, request, ledger):
         return Submitted(ledger, False, "is done: nothing to retry")
     submission = ledger.submission()
-    options = submission.options if submission else Options()
+    before = submission.options.model_dump() if submission else {}
+    given = {name: value for name, value in (changes or {}).items() if value is not None}
+    options = options_of(**{**before, **given})
     cluster = started_cluster(address)
     preflight(production, request, options, cluster.nodes())
     return hand_over(production, ledger, cluster, options)
@@ -108,7 +121,11 @@ def hand_over(
     if training is not None and _missing(production, request, ledger):
         _queue(ledger, training)
     for name in missing:
-        _queue(ledger, ledger.shot(name))
+        record = ledger.shot(name)
+        if (
+            record.state != "queued" or record.cause is not None
+        ):  # a shot nobody touched is queued anyway
+            _queue(ledger, record)
     ledger.clear_cancel()
     attempt = before.attempt + 1 if before else 1
     head = LocalHead().state() if cluster.local else None
@@ -159,7 +176,7 @@ def _missing(production: Production, request: Request, ledger: Ledger) -> bool:
 
 def _queue(ledger: Ledger, record: ShotRecord) -> None:
     cleared = {"state": "queued", "cause": None, "progress": None, "started": None, "ended": None}
-    ledger.write(record.model_copy(update=cleared))
+    ledger.write(record.model_copy(update=cleared), durable=False)
 
 
 def _user() -> str:

@@ -7,14 +7,15 @@ from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
 from jobs.ledger import Ledger
 from jobs.log import Log
-from jobs.records import ShotRecord
+from jobs.records import Lot, ShotRecord
 from jobs.request import InferRequest, Request
-from jobs.shots import cameras_of, inputs_of, shot_of
+from jobs.shots import cameras_of, shot_of
+from jobs.stream import far_decoder
 from jobs.worker import Outcome, carry_out
 
 
 def infer_shot(
-    ledger: Ledger, production: Production, request: Request, name: str, *, threads: int
+    ledger: Ledger, production: Production, request: Request, name: str, lot: Lot
 ) -> ShotRecord:
     """Solve one shot and note it in the ledger."""
 
@@ -40,10 +41,15 @@ def infer_shot(
             fps=production.fps,
             destination=paths.vertices(shot.actor, shot.name),
             provenance={"shot": shot.name, "job": ledger.job},
-            threads=threads,
+            threads=lot.threads,
+            decoder=far_decoder(lot) if lot.decode_apart else inference.decode,
             on_progress=on_progress,
         )
+        figures = {}
+        if not result.reused:
+            figures = {"waited_seconds": round(result.waited_seconds, 3)}
+            figures["network_seconds"] = round(result.network_seconds, 3)
         how = "solved already" if result.reused else f"solved in {result.seconds:.1f} s"
-        return Outcome(result.frames, result.reused, sentence=f"{result.frames} frames {how}")
+        return Outcome(result.frames, result.reused, figures, f"{result.frames} frames {how}")
 
-    return carry_out(ledger, ledger.shot(name), inputs_of(production, request, name), task)
+    return carry_out(ledger, ledger.shot(name), lot, task)

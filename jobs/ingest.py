@@ -9,22 +9,22 @@ from facecap_core.progress import OnProgress
 from facecap_core.template import read_template
 from jobs.ledger import Ledger
 from jobs.log import Log
-from jobs.records import ShotRecord
+from jobs.records import Lot, ShotRecord
 from jobs.request import InferRequest, Request, TrainRequest
-from jobs.shots import cameras_of, inputs_of, shot_of
+from jobs.shots import cameras_of, shot_of
 from jobs.worker import Outcome, carry_out
 
 
 def ingest_shot(
-    ledger: Ledger, production: Production, request: Request, name: str, *, threads: int
+    ledger: Ledger, production: Production, request: Request, name: str, lot: Lot
 ) -> ShotRecord:
     """Bring one shot's cameras and cache into the store, and note it in the ledger."""
 
     def task(on_progress: OnProgress, log: Log) -> Outcome:
         shot = shot_of(production, name)
-        return _ingest(production, request, shot, threads, on_progress, log)
+        return _ingest(production, request, shot, lot.threads, on_progress, log)
 
-    return carry_out(ledger, ledger.shot(name), inputs_of(production, request, name), task)
+    return carry_out(ledger, ledger.shot(name), lot, task)
 
 
 def _ingest(

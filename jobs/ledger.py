@@ -29,7 +29,9 @@ from facecap_core.names import is_name
 from jobs.errors import JobNotFound
 from jobs.records import SHOT_STATES, Driver, JobStatus, ShotRecord, Submission
 from jobs.request import Request, TrainRequest, job_id, parse_request
+from jobs.staleness import stale_models
 from jobs.state import job_state
+from jobs.time_left import seconds_left
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -118,7 +120,9 @@ class Ledger:
 
     def _shot(self, request: Request, name: str) -> ShotRecord:
         stage: Literal["ingest", "infer"] = "infer" if request.kind == "infer" else "ingest"
-        record = _load(self._shot_path(name), ShotRecord) or ShotRecord(name=name, stage=stage)
+        record = _load(self._shot_path(name), ShotRecord, tolerant=True) or ShotRecord(
+            name=name, stage=stage
+        )
         if record.state not in ("solved", "running") and self.skip_requested(name):
             return record.model_copy(update={"state": "skipped", "progress": None})
         if record.state == "skipped":  # and taken back since
@@ -130,12 +134,17 @@ class Ledger:
         request = self.request()
         if not isinstance(request, TrainRequest):
             return None
-        found = _load(self.folder / "training.json", ShotRecord)
+        found = _load(self.folder / "training.json", ShotRecord, tolerant=True)
         return found or ShotRecord(name=request.model, stage="train")
 
-    def write(self, record: ShotRecord) -> None:
-        """Replace the state of a shot or of the training."""
-        _save(self._record_path(record), record)
+    def write(self, record: ShotRecord, *, durable: bool = True) -> None:
+        """Replace the state of a shot or of the training; `durable` waits for the disk."""
+        _save(self._record_path(record), record, durable=durable)
+
+    def attempt(self, record: ShotRecord) -> int:
+        """How often this shot's (or training's) work was begun, by its file."""
+        found = _load(self._record_path(record), ShotRecord, tolerant=True)
+        return found.attempt if found else 0
 
     def log_path(self, record: ShotRecord) -> Path:
         """The log of a shot or of the training."""
@@ -172,10 +181,11 @@ class Ledger:
         submission, driver = self.submission(), self.driver()
         shots = [self._shot(request, name) for name in request.shots]
         training = self.training()
+        everything = [*shots, training] if training else shots
         state, detail = job_state(
             submission,
             driver,
-            [*shots, training] if training else shots,
+            everything,
             cancelled=self.cancel_requested(),
             now=time.time(),
         )
@@ -186,7 +196,12 @@ class Ledger:
         counts: dict[Any, int] = dict.fromkeys(SHOT_STATES, 0)
         for record in shots:
             counts[record.state] += 1
+        ended = state not in ("queued", "running")
+        counted = sum(counts[s] for s in ("solved", "failed", "cancelled", "skipped"))
         return JobStatus(
+            missing=len(shots) - counted if ended else 0,
+            seconds_left=None if ended else seconds_left(everything, now=time.time()),
+            stale=stale_models(self.folder.parent.parent, request) if ended else {},
             job=self.job,
             kind=request.kind,
             label=request.label,
@@ -259,13 +274,16 @@ def _read(path: Path) -> str | None:
         ) from error
 
 
-def _load(path: Path, model: type[_Model]) -> _Model | None:
+def _load(path: Path, model: type[_Model], *, tolerant: bool = False) -> _Model | None:
+    """The record; None where there is none, or (`tolerant`) it is damaged, as after a power cut."""
     text = _read(path)
     if text is None:
         return None
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
+        if tolerant:
+            return None
         raise StoreError(
             "is damaged, or was written by another version",
             remedy="remove the file and run farm retry",
@@ -273,9 +291,9 @@ def _load(path: Path, model: type[_Model]) -> _Model | None:
         ) from error
 
 
-def _save(path: Path, record: BaseModel) -> None:
+def _save(path: Path, record: BaseModel, *, durable: bool = True) -> None:
     try:
-        write_text_atomically(path, record.model_dump_json(indent=1) + "\n")
+        write_text_atomically(path, record.model_dump_json(indent=1) + "\n", durable=durable)
     except OSError as error:
         if isinstance(error, StoreError):
             raise

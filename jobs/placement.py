@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from jobs.errors import NoSuchResources
 from jobs.records import Options
 
-INFERENCE_GPU_SHARE = 0.25
-"""Decoding keeps a GPU waiting, so four shots share one; Ray only counts, it does not divide."""
+LEAST_STREAMS, MOST_STREAMS = 4, 16
+"""Shots that share a GPU, for one shot's decoding would keep it waiting; Ray only counts, it does not
+divide."""
 TRAINING_CPUS_BESIDE_GPU = 2.0
 
 
@@ -19,6 +22,7 @@ class Placement:
 
     cpus: float
     gpus: float
+    decode_apart: bool = False
 
     @property
     def threads(self) -> int:
@@ -26,14 +30,16 @@ class Placement:
         return max(1, int(self.cpus))
 
     def __str__(self) -> str:
-        return f"{self.cpus:g} CPU" + (f" and {self.gpus:g} GPU" if self.gpus else "")
+        text = f"{self.cpus:g} CPU" + (f" and {self.gpus:g} GPU" if self.gpus else "")
+        return text + (", decoding on a machine without GPU" if self.decode_apart else "")
 
 
 def placement(stage: str, options: Options, nodes: Sequence[Mapping[str, float]]) -> Placement:
     """What a task of this stage reserves on a cluster of these nodes.
 
     Training takes a whole GPU, or without one every processor of the largest machine; a shot takes one
-    processor, and to be solved a share of a GPU where there is one. `options` overrides.
+    processor, and to be solved a share of a GPU where there is one. Where there are machines with GPUs
+    and others without, those without decode. `options` overrides.
 
     Args:
         nodes: resources of each living machine, as Ray names them ("CPU", "GPU").
@@ -46,7 +52,7 @@ def placement(stage: str, options: Options, nodes: Sequence[Mapping[str, float]]
     if stage == "ingest":
         gpus = 0.0
     elif gpus is None:
-        share = 1.0 if stage == "train" else INFERENCE_GPU_SHARE
+        share = 1.0 if stage == "train" else 1 / _streams(nodes)
         gpus = share if most_gpus else 0.0
     suited = [node for node in nodes if node.get("GPU", 0.0) >= gpus]
     most_cpus = max((node.get("CPU", 0.0) for node in suited), default=0.0)
@@ -58,13 +64,39 @@ def placement(stage: str, options: Options, nodes: Sequence[Mapping[str, float]]
             cpus = min(TRAINING_CPUS_BESIDE_GPU, most_cpus)
         else:
             cpus = most_cpus
-    wanted = Placement(cpus, gpus)
+    decoders = any(node.get("CPU", 0.0) >= 1 and not node.get("GPU") for node in nodes)
+    wanted = Placement(cpus, gpus, decode_apart=stage == "infer" and gpus > 0 and decoders)
     if not suited or cpus > most_cpus or cpus <= 0:
         raise NoSuchResources(
             f"a {stage} task asks for {wanted}; the cluster's machines have {_offered(nodes)}",
             remedy="ask for less with --cpus or --gpus, or add such a machine",
         )
     return wanted
+
+
+def gpu_nodes(nodes: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Ids (`NodeID`) of the machines with a GPU."""
+    return {str(node["NodeID"]) for node in nodes if node.get("GPU")}
+
+
+def fits(place: Placement, nodes: Sequence[Mapping[str, Any]], without: set[str]) -> bool:
+    """Whether a machine other than those could take the task, when idle."""
+    return any(
+        node.get("CPU", 0.0) >= place.cpus and node.get("GPU", 0.0) >= place.gpus
+        for node in nodes
+        if node["NodeID"] not in without
+    )
+
+
+def _streams(nodes: Sequence[Mapping[str, float]]) -> int:
+    """Shots at once on each GPU, so that every processor that decodes feeds one."""
+    gpus = sum(node.get("GPU", 0.0) for node in nodes)
+    decoders = sum(node.get("CPU", 0.0) for node in nodes if not node.get("GPU"))
+    if not gpus:
+        return 1
+    beside = min(node.get("CPU", 0.0) / node["GPU"] for node in nodes if node.get("GPU"))
+    wanted = math.ceil(decoders / gpus) if decoders else LEAST_STREAMS
+    return max(1, min(MOST_STREAMS, max(LEAST_STREAMS, wanted), int(max(1, beside))))
 
 
 def _offered(nodes: Sequence[Mapping[str, float]]) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from facecap_core.errors import Fault, ProductionError
 from facecap_core.learning.config import TrainConfig
 from facecap_core.names import did_you_mean
 from facecap_core.productions.production import Production
+from jobs.inputs import content, file_content, stamp
+from jobs.ledger import Ledger
 from jobs.models import choose_model
-from jobs.request import InferRequest, IngestRequest, TrainRequest
+from jobs.request import InferRequest, IngestRequest, Request, TrainRequest
+from jobs.shots import inputs_of
 
 
 def plan_ingest(
@@ -34,12 +38,13 @@ def plan_ingest(
     for name in actors:
         if camera is not None:
             _camera(production, name, camera)
-    return IngestRequest(
+    request = IngestRequest(
         settings=_settings(production, actors),
         actors=tuple(actors),
         shots=tuple(shots),
         cameras=(camera,) if camera else (),
     )
+    return request.model_copy(update={"inputs": _inputs(production, request, stamp)})
 
 
 def plan_train(
@@ -59,7 +64,7 @@ def plan_train(
             f"{name} has no shots of split train",
             "set split to train for the tracked shots",
         )
-    return TrainRequest(
+    request = TrainRequest(
         settings=_settings(production, [name]),
         actor=name,
         camera=_camera(production, name, camera),
@@ -67,19 +72,31 @@ def plan_train(
         validation=tuple(validation),
         config=config.model_dump(mode="json"),
     )
+    return request.model_copy(update={"inputs": _inputs(production, request, content)})
 
 
 def plan_infer(
-    production: Production, *, actor: str | None, shots: Sequence[str] | None, model: str | None
+    production: Production,
+    *,
+    actor: str | None,
+    shots: Sequence[str] | None,
+    model: str | None,
+    after: Ledger | None = None,
 ) -> InferRequest:
     """Solve the listed shots, or the actor's shots without a split.
 
     Args:
         model: None takes each actor's newest.
+        after: a job that ends before; of a training, the model that it makes is taken.
 
     Raises:
         ProductionError: an unknown actor, or nothing to do. ModelError: no such model.
     """
+    before = after.request() if after is not None else None
+    if not isinstance(before, TrainRequest) or model is not None:
+        before = None
+    elif shots is None and actor is None:
+        actor = before.actor
     if shots is None:
         name = _actor(production, actor)
         shots = [shot.name for shot in production.shots_of(name, split="")]
@@ -96,13 +113,17 @@ def plan_infer(
             f"--model names one actor's model; the list has shots of {', '.join(actors)}",
             "submit a list for each actor",
         )
-    chosen = {name: choose_model(production.store, name, model) for name in actors}
-    return InferRequest(
-        settings=_settings(production, actors),
-        models={name: summary.model for name, summary in chosen.items()},
-        cameras={name: summary.camera for name, summary in chosen.items()},
-        shots=tuple(shots),
+    models, cameras = {}, {}
+    for name in actors:
+        if before is not None and before.actor == name:
+            models[name], cameras[name] = before.model, before.camera
+        else:
+            chosen = choose_model(production.store, name, model)
+            models[name], cameras[name] = chosen.model, chosen.camera
+    request = InferRequest(
+        settings=_settings(production, actors), models=models, cameras=cameras, shots=tuple(shots)
     )
+    return request.model_copy(update={"inputs": _inputs(production, request, stamp)})
 
 
 def _actor(production: Production, name: str | None) -> str:
@@ -142,6 +163,8 @@ def _settings(production: Production, actors: Sequence[str]) -> dict[str, Any]:
         "actors": {
             name: {
                 "template": _relative(production, production.actors[name].template),
+                "template_content": file_content(production.actors[name].template),
+                "animated_content": file_content(production.actors[name].animated),
                 "crops": {
                     camera: list(settings.crop)
                     for camera, settings in production.actors[name].cameras.items()
@@ -150,6 +173,12 @@ def _settings(production: Production, actors: Sequence[str]) -> dict[str, Any]:
             for name in actors
         },
     }
+
+
+def _inputs(
+    production: Production, request: Request, digest: Callable[[Iterable[Path]], str]
+) -> dict[str, str]:
+    return {shot: digest(inputs_of(production, request, shot)) for shot in request.shots}
 
 
 def _relative(production: Production, path: Any) -> str:

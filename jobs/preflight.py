@@ -10,6 +10,7 @@ from typing import Literal
 
 from facecap_core.errors import StoreError
 from facecap_core.files import store_error
+from facecap_core.manifests import verify
 from facecap_core.object_folder import absent
 from facecap_core.productions.production import Production
 from jobs.ledger import Ledger
@@ -17,7 +18,6 @@ from jobs.placement import Placement, placement
 from jobs.records import Options
 from jobs.request import InferRequest, Request, TrainRequest, job_id
 from jobs.shots import cameras_of, inputs_of, outputs_of
-from jobs.worker import stamps
 
 LEAST_FREE_BYTES = 2**30
 FREE_BYTES_A_SHOT = 50 * 2**20
@@ -100,18 +100,25 @@ def preflight(
 
 
 def missing_shots(production: Production, request: Request, ledger: Ledger) -> list[str]:
-    """The request's shots that are not solved, or whose input or output changed since."""
-    outputs = {}
+    """The request's shots that are not solved, or whose output is gone or visibly incomplete.
+
+    Shots that shall be skipped are not missing.
+    """
+    outputs, skipped = {}, set()
     for name in request.shots:
         record = ledger.shot(name)
-        same = record.state == "solved" and (
-            stamps(inputs_of(production, request, name)) == record.inputs
-        )
-        if same:
+        if record.state == "solved":
             outputs[name] = outputs_of(production, request, name)
+        elif record.state == "skipped":
+            skipped.add(name)
     gone = absent(path for paths in outputs.values() for path in paths)
+    for path in {path for paths in outputs.values() for path in paths} - gone:
+        if isinstance(path, Path) and verify(path, contents=False):
+            gone.add(path)
     return [
-        name for name in request.shots if name not in outputs or not gone.isdisjoint(outputs[name])
+        name
+        for name in request.shots
+        if name not in skipped and (name not in outputs or not gone.isdisjoint(outputs[name]))
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 
 import psutil
 
@@ -22,6 +23,14 @@ def this_process() -> Process:
     """The calling process."""
     pid = os.getpid()
     return Process(host=this_host(), pid=pid, created=psutil.Process(pid).create_time())
+
+
+def this_node() -> str:
+    """Ray's id of this machine; empty outside of Ray."""
+    ray = sys.modules.get("ray")
+    if ray is None or not ray.is_initialized():
+        return ""
+    return str(ray.get_runtime_context().get_node_id())
 
 
 def process_of(pid: int) -> Process | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facecap_core.errors import FacecapError
+from facecap_core.files import TRANSIENT
 from jobs.errors import NoSuchResources
 
 ShotState = Literal["queued", "running", "solved", "failed", "cancelled", "skipped"]
@@ -22,6 +24,9 @@ SHOT_STATES: tuple[ShotState, ...] = (
 CauseKind = Literal["fault", "transient", "memory", "lost", "hung", "bug"]
 """What a failure is: a user can mend it; the storage hiccuped; too little memory; the worker or its
 machine died; no progress; an error of ours."""
+
+
+_TORCH_MEMORY = re.compile(r"DefaultCPUAllocator: can't allocate memory|CUDA out of memory")
 
 
 class _Record(BaseModel):
@@ -46,9 +51,17 @@ class Cause(BaseModel):
             fault = error.fault
             place = fault.file + (f":{fault.line}" if fault.line else "")
             text = f"{place}: {fault.message}" if place else fault.message
-            return cls(type=type(error).__name__, message=text, remedy=fault.remedy)
+            kind: CauseKind = "transient" if getattr(error, "transient", False) else "fault"
+            return cls(type=type(error).__name__, message=text, remedy=fault.remedy, kind=kind)
         text = str(error).strip() or type(error).__name__
-        return cls(type=type(error).__name__, message=text[:2000], remedy="see farm logs")
+        kind = "bug"
+        if isinstance(error, MemoryError) or _TORCH_MEMORY.search(text):
+            kind = "memory"
+        elif isinstance(error, OSError) and error.errno in TRANSIENT:
+            kind = "transient"
+        return cls(
+            type=type(error).__name__, message=text[:2000], remedy="see farm logs", kind=kind
+        )
 
     def __str__(self) -> str:
         return f"{self.message} -> {self.remedy}" if self.remedy else self.message
@@ -76,6 +89,7 @@ class ShotRecord(_Record):
     reused: bool = Field(default=False, description="it was in the store already, and verified")
     lost: int = Field(default=0, description="how often its worker or machine died in this attempt")
     memory_gb: float | None = Field(default=None, description="reserved for it, if any was")
+    peak_memory_gb: float | None = Field(default=None, description="of its worker, all that it did")
     cause: Cause | None = None
     host: str = ""
     node: str = Field(default="", description="Ray's id of the machine")
@@ -83,9 +97,18 @@ class ShotRecord(_Record):
     ended: float | None = None
     progress: Moment | None = None
     figures: dict[str, float] = Field(default_factory=dict, description="results in units by name")
-    inputs: dict[str, tuple[int, int]] = Field(
-        default_factory=dict, description="file: size, modification time in ns, when it was read"
-    )
+
+
+class Lot(BaseModel):
+    """What a try of a task is given beside its name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    threads: int
+    decode_apart: bool = Field(default=False, description="on machines without a GPU, as a stream")
+    avoid: tuple[str, ...] = Field(default=(), description="machines that shall not decode")
+    lost: int = 0
+    memory_gb: float | None = None
 
 
 class Options(BaseModel):
@@ -100,7 +123,10 @@ class Options(BaseModel):
         default=None, ge=0, le=64, description="per task; None: as the cluster has"
     )
     memory: float | None = Field(
-        default=None, gt=0, le=65536, description="GB per task; None: reserved only after it ran out"
+        default=None,
+        gt=0,
+        le=65536,
+        description="GB per task; None: reserved only after it ran out",
     )
     max_parallel: int | None = Field(default=None, ge=1, description="tasks at once; None: all")
     hung_minutes: float = Field(
@@ -161,7 +187,9 @@ class JobStatus(_Record):
         default="", description="why it is interrupted or failed, where no shot says it"
     )
     counts: dict[ShotState, int]
-    missing: int = Field(default=0, description="of an ended job: shots that are in none of the ends")
+    missing: int = Field(
+        default=0, description="of an ended job: shots that are in none of the ends"
+    )
     seconds_left: float | None = None
     stale: dict[str, str] = Field(
         default_factory=dict, description="actor: the newer model, of vertices of an older one"

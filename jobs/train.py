@@ -9,16 +9,14 @@ from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
 from jobs.ledger import Ledger
 from jobs.log import Log
-from jobs.records import ShotRecord
+from jobs.records import Lot, ShotRecord
 from jobs.request import Request, TrainRequest
 from jobs.sentences import result_sentence
 from jobs.shots import shot_of
 from jobs.worker import Outcome, carry_out
 
 
-def train_model(
-    ledger: Ledger, production: Production, request: Request, *, threads: int
-) -> ShotRecord:
+def train_model(ledger: Ledger, production: Production, request: Request, lot: Lot) -> ShotRecord:
     """Train the request's model and note it in the ledger; a killed training goes on where it was."""
     assert isinstance(request, TrainRequest)
     record = ledger.training()
@@ -29,15 +27,19 @@ def train_model(
             train_actor,  # torch, which the driver does without
         )
 
-        asked = _as_asked(production, request)
-        log.line(f"{len(request.training)} training and {len(request.validation)} validation shots")
+        asked = _as_asked(production, request, ledger)
+        skipped = len(request.shots) - len(asked.shots)
+        log.line(
+            f"{len(request.training)} training and {len(request.validation)} validation shots"
+            + (f", {skipped} of them skipped" if skipped else "")
+        )
         result = train_actor(
             asked,
             request.actor,
             parse(request.config),
             model=request.model,
             camera=request.camera,
-            threads=threads,
+            threads=lot.threads,
             on_progress=on_progress,
         )
         figures = {
@@ -51,13 +53,16 @@ def train_model(
             frames, figures=figures, sentence=f"{result.directory}: {result_sentence(figures)}"
         )
 
-    return carry_out(ledger, record, [], task)
+    return carry_out(ledger, record, lot, task)
 
 
-def _as_asked(production: Production, request: TrainRequest) -> Production:
-    """The production with the shots of the request alone, whatever was added to it since."""
+def _as_asked(production: Production, request: TrainRequest, ledger: Ledger) -> Production:
+    """The production with the shots of the request alone, whatever was added to it since, without
+    those that were skipped."""
     shots = {}
     for split, names in (("train", request.training), ("validation", request.validation)):
         for name in names:
+            if ledger.shot(name).state == "skipped":
+                continue
             shots[name] = shot_of(production, name).model_copy(update={"split": split})
     return production.model_copy(update={"shots": shots})

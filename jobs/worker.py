@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import resource
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Literal
 
 from facecap_core.errors import Cancelled, FacecapError
 from facecap_core.progress import OnProgress, Progress
 from jobs.ledger import Ledger
 from jobs.log import Log
-from jobs.processes import this_host
-from jobs.records import Cause, Moment, ShotRecord
+from jobs.metrics import TaskMetrics
+from jobs.processes import this_host, this_node
+from jobs.records import Cause, Lot, Moment, ShotRecord
 from jobs.sentences import moment_sentence
 
 LOOK_SECONDS = 0.5  # how often a worker looks for cancel.json
@@ -35,7 +37,7 @@ Task = Callable[[OnProgress, Log], Outcome]
 """The work itself; told where to report and where to write log lines."""
 
 
-def carry_out(ledger: Ledger, record: ShotRecord, inputs: list[Path], task: Task) -> ShotRecord:
+def carry_out(ledger: Ledger, record: ShotRecord, lot: Lot, task: Task) -> ShotRecord:
     """Run a task and write its states; returns the final record, whatever became of it.
 
     A user's fault (FacecapError) and any other exception end as `failed` with the cause; only the death
@@ -46,27 +48,30 @@ def carry_out(ledger: Ledger, record: ShotRecord, inputs: list[Path], task: Task
         update={
             "state": "running",
             "attempt": record.attempt + 1,
+            "lost": lot.lost,
+            "memory_gb": lot.memory_gb,
             "host": this_host(),
+            "node": this_node(),
             "started": time.time(),
             "ended": None,
             "cause": None,
             "progress": None,
-            "inputs": stamps(inputs),
         }
     )
-    ledger.write(record)
+    ledger.write(record, durable=False)
     log.line(f"{record.stage} {record.name}: attempt {record.attempt} on {record.host}")
     reporter = _Reporter(ledger, record, log)
     began = time.perf_counter()
     try:
-        if ledger.cancel_requested():
-            raise Cancelled(f"{record.name} was cancelled before it began")
+        if reporter.unwanted():
+            raise Cancelled(f"{record.name} was {reporter.unwanted()} before it began")
         outcome = task(reporter, log)
     except Cancelled as error:
+        state = reporter.unwanted() or "cancelled"
         record = reporter.record.model_copy(
-            update={"state": "cancelled", "progress": None, "cause": Cause.of(error)}
+            update={"state": state, "progress": None, "cause": Cause.of(error)}
         )
-        log.line(f"cancelled: {error}")
+        log.line(f"{state}: {error}")
     except Exception as error:
         cause = Cause.of(error)
         record = reporter.record.model_copy(
@@ -87,21 +92,24 @@ def carry_out(ledger: Ledger, record: ShotRecord, inputs: list[Path], task: Task
         )
         log.line(outcome.sentence or f"{outcome.frames} frames")
     seconds = time.perf_counter() - began
-    record = record.model_copy(update={"seconds": round(seconds, 3), "ended": time.time()})
-    ledger.write(record)
+    record = record.model_copy(
+        update={
+            "seconds": round(seconds, 3),
+            "ended": time.time(),
+            "peak_memory_gb": _peak_memory_gb(),
+        }
+    )
+    if record.state == "solved":
+        reporter.metrics.shot_seconds(seconds)
+    if (
+        ledger.attempt(record) <= record.attempt
+    ):  # else it was given up and begun elsewhere meanwhile
+        ledger.write(record)
     return record
 
 
-def stamps(inputs: list[Path]) -> dict[str, tuple[int, int]]:
-    """Size and modification time of the files that exist: a cheap sign of later change."""
-    found = {}
-    for path in inputs:
-        try:
-            status = path.stat()
-        except OSError:
-            continue
-        found[str(path)] = (status.st_size, status.st_mtime_ns)
-    return found
+def _peak_memory_gb() -> float:
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 3)
 
 
 class _Reporter:
@@ -109,24 +117,52 @@ class _Reporter:
 
     def __init__(self, ledger: Ledger, record: ShotRecord, log: Log) -> None:
         self.record = record
+        self.metrics = TaskMetrics(ledger.job, record.stage)
         self._ledger, self._log = ledger, log
         now = time.monotonic()
         self._looked, self._told, self._logged = now, now, now
+        self._counted: dict[str, float] = {}
+
+    def unwanted(self) -> Literal["cancelled", "skipped"] | None:
+        """What this shot or its job was asked to be instead of done."""
+        if self._ledger.cancel_requested():
+            return "cancelled"
+        if self.record.stage != "train" and self._ledger.skip_requested(self.record.name):
+            return "skipped"
+        return None
 
     def __call__(self, progress: Progress) -> bool:
         now = time.monotonic()
         last = progress.total is not None and progress.done >= progress.total
+        self._count(progress)
         if now - self._told >= TELL_SECONDS:
             self._told = now
-            self.record = self.record.model_copy(update={"progress": _moment(progress)})
-            self._ledger.write(self.record)
+            update = {"progress": _moment(progress), "peak_memory_gb": _peak_memory_gb()}
+            self.record = self.record.model_copy(update=update)
+            self._ledger.write(self.record, durable=False)
         if now - self._logged >= LOG_SECONDS or last:
             self._logged = now
             self._log.line(_sentence(progress))
         if now - self._looked >= LOOK_SECONDS:
             self._looked = now
-            return not self._ledger.cancel_requested()
+            return self.unwanted() is None
         return True
+
+    def _count(self, progress: Progress) -> None:
+        """Tell the metrics what came to be since the last time."""
+        figures = {**progress.figures}
+        if progress.unit == "frames":
+            figures["frames"] = progress.done
+        for name, tell in (
+            ("frames", lambda value: self.metrics.frames(int(value))),
+            ("waited_seconds", self.metrics.gpu_wait),
+            ("network_seconds", self.metrics.network),
+        ):
+            if name in figures:
+                # Another stage of the same task (a second camera, the targets) counts from nothing again.
+                before = self._counted.get(name, 0.0)
+                tell(figures[name] - before if figures[name] >= before else figures[name])
+                self._counted[name] = figures[name]
 
 
 def _moment(progress: Progress) -> Moment:

@@ -1,0 +1,360 @@
+"""Stage: one kind of task over many shots, from the first that waits to the last that ended."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from facecap_core.errors import StoreError
+from jobs.ledger import Ledger
+from jobs.log import Log
+from jobs.metrics import DriverMetrics
+from jobs.placement import Placement, fits, gpu_nodes
+from jobs.records import Cause, Lot, ShotRecord, Submission
+from jobs.retries import GB, Tries, cause_of, given_up, largest_memory_gb, next_try
+from jobs.sentences import result_sentence, training_sentence
+from jobs.stream import not_on
+from jobs.tasks import TaskCall, work
+
+LOOP_SECONDS = 0.5
+WATCH_SECONDS = 5.0
+WIND_DOWN_SECONDS = 15.0
+KILL_SECONDS = 30.0
+"""How long a hung task's end is waited for, before it is begun elsewhere all the same."""
+
+
+@dataclass
+class _Waiting:
+    record: ShotRecord
+    tries: Tries
+    since: float = 0.0  # of the monotonic clock; earlier it is not begun again
+
+
+@dataclass
+class _Running:
+    record: ShotRecord
+    tries: Tries
+    sign: object = None  # what its state file said at last
+    seen: float = 0.0  # when that changed
+    hung: float | None = None  # when it was told to end for want of progress
+
+
+@dataclass
+class Stage:
+    """One stage of a job; `run` takes its tasks through the cluster."""
+
+    ledger: Ledger
+    name: str
+    place: Placement
+    submission: Submission
+    say: Callable[[str], None]
+    stopped: Callable[[], bool]
+    patient: Callable[[], bool]
+    metrics: DriverMetrics
+    _waiting: deque[_Waiting] = field(default_factory=deque)
+    _running: dict[Any, _Running] = field(default_factory=dict)
+    _unwritten: dict[str, ShotRecord] = field(default_factory=dict)
+    _watched: float = 0.0
+    _told: str = ""
+    _stuck: str = ""
+    _ended: int = 0
+    _total: int = 0
+
+    def run(self, records: Sequence[ShotRecord]) -> bool:
+        """Take what is missing through the cluster; True when all is solved (or skipped).
+
+        Raises:
+            StoreError: the ends of some shots could not be written down.
+        """
+        missing = [record for record in records if record.state not in ("solved", "skipped")]
+        if not missing:
+            return True
+        self.say(
+            f"{self.name}: {len(missing)} to do, {len(records) - len(missing)} solved already;"
+            f" {self.place} each"
+        )
+        memory = self.submission.options.memory
+        for record in missing:
+            queued = self._queued(record)
+            if record.state != "queued" or record.cause is not None:
+                self._write(queued)
+            self._waiting.append(_Waiting(queued, Tries(memory_gb=memory)))
+        self._total = len(missing)
+        solved = True
+        while self._waiting or self._running:
+            if self.stopped():
+                self._cancel()
+                return False
+            self._start()
+            for final in self._step():
+                solved = solved and final.state in ("solved", "skipped")
+            self._watch()
+        self._write_rest()
+        if self._unwritten:
+            path = self.ledger.folder
+            raise StoreError(
+                f"the ends of {len(self._unwritten)} shots could not be written down",
+                remedy="free some space, then run the same command again",
+                file=path,
+            )
+        return solved
+
+    # -- to the cluster ------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        limit = self.submission.options.max_parallel
+        now = time.monotonic()
+        nodes = _alive() if self._waiting else []
+        for _ in range(len(self._waiting)):
+            if limit is not None and len(self._running) >= limit:
+                return
+            waiting = self._waiting.popleft()
+            if waiting.since > now:
+                self._waiting.append(waiting)
+                continue
+            self._running[self._submit(waiting, nodes)] = _Running(
+                waiting.record, waiting.tries, seen=now
+            )
+
+    def _submit(self, waiting: _Waiting, nodes: Sequence[Mapping[str, Any]]) -> Any:
+        import ray
+
+        tries, place = waiting.tries, self.place
+        avoid = set(tries.avoid)
+        with_gpu = gpu_nodes(nodes)
+        if self.name == "ingest" and len(with_gpu) < len(nodes) and fits(place, nodes, with_gpu):
+            avoid |= with_gpu
+        if not fits(place, nodes, avoid):
+            avoid = set()  # better the same machine again than none
+        options: dict[str, Any] = {
+            "name": self.name,  # the dashboard counts tasks of one name in one bar
+            "num_cpus": place.cpus,
+            "num_gpus": place.gpus,
+            "max_retries": 0,  # all retries are this class's, which tells one end from another
+        }
+        if avoid:
+            options["label_selector"] = not_on(frozenset(avoid))
+        if tries.memory_gb is not None:
+            options["memory"] = int(tries.memory_gb * GB)
+        lot = Lot(
+            threads=place.threads,
+            decode_apart=place.decode_apart,
+            avoid=tuple(sorted(with_gpu | tries.avoid)) if place.decode_apart else (),
+            lost=tries.lost,
+            memory_gb=tries.memory_gb,
+        )
+        call = TaskCall(
+            folder=str(self.ledger.folder),
+            production=self.submission.production,
+            name=waiting.record.name,
+            stage=self.name,
+            lot=lot,
+        )
+        return ray.remote(work).options(**options).remote(call)
+
+    # -- and back ------------------------------------------------------------------------------
+
+    def _step(self) -> list[ShotRecord]:
+        """Wait a moment for ends; the final records of what ended for good."""
+        import ray
+
+        if not self._running:
+            time.sleep(LOOP_SECONDS)
+            return []
+        ready, _ = ray.wait(list(self._running), num_returns=1, timeout=LOOP_SECONDS)
+        if ready:  # others may have ended at the same time
+            ready, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
+        ended = []
+        for reference in ready:
+            final = self._end(self._running.pop(reference), reference)
+            if final is not None:
+                self._ended += 1
+                self.say(_line(final, self._ended, self._total))
+                ended.append(final)
+        if ended:
+            self._write_rest()
+        return ended
+
+    def _end(self, running: _Running, reference: Any) -> ShotRecord | None:
+        """The final record of an ended task; None when it is tried again."""
+        import ray
+
+        try:
+            record = ShotRecord.model_validate(ray.get(reference))
+        except Exception as error:
+            # The worker could not write its own end: it was killed, or its machine was lost.
+            cause = cause_of(error, self.ledger.job)
+            record = self._current(running.record).model_copy(
+                update={"state": "failed", "progress": None, "cause": cause, "ended": time.time()}
+            )
+            self._log(record, f"ended: {cause.type}: {error}")
+        if record.state == "failed" and running.hung is not None:
+            record = record.model_copy(update={"cause": self._hung_cause(record)})
+        if record.state != "failed" or record.cause is None:
+            return record
+        return self._again(record, running.tries)
+
+    def _again(self, record: ShotRecord, tries: Tries) -> ShotRecord | None:
+        cause = record.cause
+        assert cause is not None
+        largest = largest_memory_gb(_alive())
+        again = next_try(
+            tries, cause, node=record.node, peak_gb=record.peak_memory_gb, largest_gb=largest
+        )
+        if again is None or self.stopped():
+            final = record.model_copy(update={"cause": given_up(tries, cause, largest)})
+            self._write(final)
+            self._log(final, f"failed: {final.cause}")
+            return final
+        queued = self._queued(record).model_copy(
+            update={"lost": tries.lost, "memory_gb": tries.memory_gb}
+        )
+        self._write(queued)
+        reserved = "" if tries.memory_gb is None else f" with {tries.memory_gb:.1f} GB reserved"
+        text = f"is tried again{reserved}: {cause.message}"
+        self._log(queued, text)
+        self.say(f"{self.name} {record.name}: {text}")
+        self.metrics.retried(self.name, cause.kind)
+        since = time.monotonic() + again.pause_seconds
+        self._waiting.appendleft(_Waiting(queued, tries, since))
+        return None
+
+    # -- watching ------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        now = time.monotonic()
+        hung_seconds = 60 * self.submission.options.hung_minutes
+        if now - self._watched < min(WATCH_SECONDS, hung_seconds / 4):
+            return
+        self._watched = now
+        self._write_rest()
+        counts = {"queued": len(self._waiting)}
+        for reference, running in list(self._running.items()):
+            record = self._current(running.record)
+            counts[record.state] = counts.get(record.state, 0) + 1
+            if record.stage == "train":
+                self._tell_training(record)
+            if record.state != "running":
+                continue
+            moment = record.progress
+            sign = (record.attempt, moment and (moment.what, moment.done))
+            if sign != running.sign:
+                running.sign, running.seen = sign, now
+            elif running.hung is None and now - running.seen > hung_seconds:
+                self._end_hung(reference, running, record, now)
+            elif running.hung is not None and now - running.hung > KILL_SECONDS:
+                self._running.pop(reference)  # not even its death is heard of
+                ended = {"state": "failed", "cause": self._hung_cause(record)}
+                self._again(record.model_copy(update=ended), running.tries)
+        self.metrics.shots(counts)
+        self._tell_stuck(counts)
+
+    def _end_hung(self, reference: Any, running: _Running, record: ShotRecord, now: float) -> None:
+        import ray
+
+        running.hung = now
+        self.say(f"{self.name} {record.name}: no progress on {record.host}, is ended")
+        ray.cancel(reference, force=True)
+
+    def _hung_cause(self, record: ShotRecord) -> Cause:
+        minutes = self.submission.options.hung_minutes
+        return Cause(
+            type="Hung",
+            message=f"made no progress for {minutes:g} minutes on {record.host}",
+            remedy="look at its footage, or allow it longer with --hung-after MINUTES",
+            kind="hung",
+        )
+
+    def _tell_stuck(self, counts: Mapping[str, int]) -> None:
+        """Say once that everything waits for machines that are not there."""
+        stuck = ""
+        if self._running and not counts.get("running") and not fits(self.place, _alive(), set()):
+            stuck = f"{self.name}: waits for a machine with {self.place}; there is none now"
+        if stuck and stuck != self._stuck:
+            self.say(stuck)
+        self._stuck = stuck
+
+    def _tell_training(self, record: ShotRecord) -> None:
+        """Repeat a training's epochs in the driver's log."""
+        if record.progress is None:
+            return
+        epoch = str(int(record.progress.figures.get("epoch", 0)))
+        if epoch != self._told:
+            self._told = epoch
+            self.say(f"train {record.name}: {training_sentence(record.progress.figures)}")
+
+    # -- the ledger ----------------------------------------------------------------------------
+
+    def _queued(self, record: ShotRecord) -> ShotRecord:
+        update = {"state": "queued", "stage": self.name, "progress": None, "cause": None}
+        return record.model_copy(update={**update, "ended": None})
+
+    def _current(self, record: ShotRecord) -> ShotRecord:
+        if record.name in self._unwritten:
+            return self._unwritten[record.name]
+        found = self.ledger.training() if self.name == "train" else None
+        return found or self.ledger.shot(record.name)
+
+    def _write(self, record: ShotRecord) -> None:
+        """Note a state; on a full disk it is kept in memory until there is room again."""
+        self._unwritten.pop(record.name, None)
+        try:
+            self.ledger.write(record, durable=record.state != "queued")
+        except StoreError as error:
+            if not self._unwritten:
+                print(f"{error}", flush=True)  # noqa: T201
+            self._unwritten[record.name] = record
+
+    def _write_rest(self) -> None:
+        for record in list(self._unwritten.values()):
+            self._write(record)
+
+    def _log(self, record: ShotRecord, text: str) -> None:
+        try:
+            Log(Path(self.ledger.log_path(record))).line(text)
+        except StoreError:
+            print(text, flush=True)  # noqa: T201
+
+    def _cancel(self) -> None:
+        """End what runs; workers see cancel.json themselves and leave nothing half done."""
+        import ray
+
+        self.say(f"cancelling {len(self._running) + len(self._waiting)} tasks")
+        for reference, running in self._running.items():
+            if self._current(running.record).state == "queued":
+                ray.cancel(reference, force=False)
+        deadline = time.monotonic() + (WIND_DOWN_SECONDS if self.patient() else 0.0)
+        left = list(self._running)
+        while left and time.monotonic() < deadline:
+            _, left = ray.wait(left, num_returns=len(left), timeout=LOOP_SECONDS)
+        for reference in left:
+            ray.cancel(reference, force=True)
+        records = [running.record for running in self._running.values()]
+        for record in [*records, *(waiting.record for waiting in self._waiting)]:
+            now = self._current(record)
+            if now.state in ("queued", "running"):
+                update = {"state": "cancelled", "progress": None, "ended": time.time()}
+                self._write(now.model_copy(update=update))
+        self._running.clear()
+        self._waiting.clear()
+
+
+def _alive() -> list[dict[str, Any]]:
+    """Resources of the living machines, with Ray's id of each as `NodeID`."""
+    import ray
+
+    return [{**n["Resources"], "NodeID": n["NodeID"]} for n in ray.nodes() if n["Alive"]]
+
+
+def _line(record: ShotRecord, count: int, total: int) -> str:
+    head = f"{record.stage} {count}/{total} {record.name}: {record.state}"
+    if record.state == "solved":
+        if record.stage == "train":
+            return f"{head}, {result_sentence(record.figures)}"
+        how = "there already" if record.reused else f"{record.seconds or 0:.1f} s"
+        return f"{head}, {record.frames} frames, {how}"
+    return f"{head}: {record.cause}" if record.cause else head

@@ -1,0 +1,80 @@
+"""Stream: a shot's pictures, decoded on one machine and taken in on another, a few batches at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from facecap_core.errors import FacecapError, StoreError
+from jobs.records import Lot
+
+if TYPE_CHECKING:
+    from facecap_core.inference import Decoding, Pictures
+
+BATCHES_UNDERWAY = 8
+"""Of 1.2 MB: what waits between decoder and network is bounded."""
+
+
+def decode_there(decoding: Decoding) -> Iterator[Any]:
+    """The Ray task on the machine that decodes: first how many pictures there are, then they, in batches."""
+    from facecap_core.inference import decode
+
+    pictures = decode(decoding)
+    yield pictures.total
+    yield from pictures.batches
+
+
+def far_decoder(lot: Lot) -> Callable[[Decoding], Pictures]:
+    """A decoder on another machine than those of `lot.avoid`."""
+
+    def decode(decoding: Decoding) -> Pictures:
+        import ray
+
+        from facecap_core.inference import Pictures
+
+        options: dict[str, Any] = {
+            "name": "decode",
+            "num_cpus": 1,
+            "num_returns": "streaming",
+            "_generator_backpressure_num_objects": BATCHES_UNDERWAY,
+            "max_retries": 0,  # the shot as a whole is tried again
+        }
+        if lot.avoid:
+            options["label_selector"] = not_on(lot.avoid)
+        stream = ray.remote(decode_there).options(**options).remote(decoding)
+        items = _items(stream)
+        return Pictures(next(items), items)
+
+    return decode
+
+
+def not_on(nodes: tuple[str, ...] | frozenset[str]) -> dict[str, str]:
+    """A label selector for all machines but these."""
+    return {"ray.io/node-id": f"!in({','.join(sorted(nodes))})"}
+
+
+def _items(stream: Any) -> Iterator[Any]:
+    import ray
+
+    ended = False
+    try:
+        for reference in stream:
+            try:
+                yield ray.get(reference)
+            except ray.exceptions.RayTaskError as error:
+                cause = getattr(error, "cause", None)
+                raise cause if isinstance(cause, FacecapError) else error from None
+            except ray.exceptions.RayError as error:
+                logging.getLogger(__name__).warning("decoder lost: %s", error)
+                lost = StoreError(
+                    "the machine or process that decoded it was lost", remedy="farm retry"
+                )
+                lost.transient = True
+                raise lost from error
+        ended = True
+    finally:
+        if not ended:  # else it would decode on for nobody
+            with contextlib.suppress(Exception):
+                ray.cancel(stream)

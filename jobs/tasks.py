@@ -1,0 +1,41 @@
+"""Tasks: what Ray runs for one shot, or for one training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from facecap_core.productions.production import load_production
+from jobs.failpoint_variable import arm_from_environment
+from jobs.infer import infer_shot
+from jobs.ingest import ingest_shot
+from jobs.ledger import Ledger
+from jobs.records import Lot
+from jobs.train import train_model
+
+
+@dataclass(frozen=True)
+class TaskCall:
+    """What a worker is sent: paths and names, no arrays."""
+
+    folder: str
+    production: str
+    name: str
+    stage: str
+    lot: Lot
+
+
+def work(call: TaskCall) -> dict[str, Any]:
+    """The Ray task: one shot, or one training; returns the final record as a small dict."""
+    arm_from_environment()
+    ledger = Ledger(Path(call.folder))
+    production = load_production(Path(call.production))
+    request = ledger.request()
+    if call.stage == "ingest":
+        record = ingest_shot(ledger, production, request, call.name, call.lot)
+    elif call.stage == "infer":
+        record = infer_shot(ledger, production, request, call.name, call.lot)
+    else:
+        record = train_model(ledger, production, request, call.lot)
+    return record.model_dump(mode="json")

@@ -1,0 +1,106 @@
+"""Verification: every byte that a job stored, against what was written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from facecap_core.errors import StoreError
+from facecap_core.manifests import size_of, verify
+from facecap_core.object_folder import ArrayFolder
+from facecap_core.productions.production import Production
+from jobs.ledger import Ledger
+from jobs.records import Cause, ShotRecord
+from jobs.request import InferRequest, Request, TrainRequest
+from jobs.shots import cameras_of
+
+
+@dataclass(frozen=True)
+class Damage:
+    """One part of a store that is not as it was written; `frames` are a chunk's first and last."""
+
+    shot: str
+    store: str
+    part: str
+    what: str
+    frames: tuple[int, int] | None = None
+
+    def __str__(self) -> str:
+        frames = "" if self.frames is None else f", frames {self.frames[0]} to {self.frames[1]}"
+        part = f" {self.part}" if self.part else ""
+        return f"{self.store}{part}{frames}: {self.what}"
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was found of one shot, or of a training's model."""
+
+    shot: str
+    files: int = 0
+    bytes: int = 0
+    damages: list[Damage] = field(default_factory=list)
+
+
+def verify_job(production: Production, ledger: Ledger) -> Iterator[Verified]:
+    """Read everything that a job's solved shots (and its training) stored, one after the other."""
+    request = ledger.request()
+    for name in request.shots:
+        if ledger.shot(name).state == "solved":
+            yield _verified(name, _stores(production, request, name))
+    training = ledger.training()
+    if isinstance(request, TrainRequest) and training is not None and training.state == "solved":
+        model = production.paths.model(request.actor, request.model)
+        yield _verified(training.name, {"model": model})
+
+
+def mark_damaged(ledger: Ledger, verified: Verified) -> None:
+    """Let a shot with damage count as failed, so that `farm retry` makes it again."""
+    if not verified.damages:
+        return
+    training = ledger.training()
+    record: ShotRecord
+    if training is not None and training.name == verified.shot:
+        record = training
+    else:
+        record = ledger.shot(verified.shot)
+    more = len(verified.damages) - 1
+    message = f"{verified.damages[0]}" + (f", with {more} more" if more else "")
+    cause = Cause(
+        type="Damaged",
+        message=f"damaged in the store: {message}",
+        remedy=f"farm retry {ledger.job}",
+    )
+    ledger.write(
+        record.model_copy(update={"state": "failed", "cause": cause, "ended": time.time()})
+    )
+
+
+def _stores(production: Production, request: Request, name: str) -> dict[str, ArrayFolder]:
+    shot = production.shots.get(name)
+    if shot is None:
+        return {}
+    paths = production.paths
+    if isinstance(request, InferRequest):
+        return {"vertices": paths.vertices(shot.actor, name)}
+    stores: dict[str, ArrayFolder] = {
+        f"frames/{camera}": paths.frames(name, camera)
+        for camera in cameras_of(production, request, shot)
+    }
+    if shot.cache is not None:
+        stores["targets"] = paths.targets(name)
+    return stores
+
+
+def _verified(name: str, stores: dict[str, ArrayFolder]) -> Verified:
+    files, size, damages = 0, 0, []
+    for store, path in stores.items():
+        counted = size_of(path)
+        files, size = files + counted[0], size + counted[1]
+        try:
+            found = verify(path)
+        except StoreError as error:
+            damages.append(Damage(name, store, "", str(error.fault)))
+            continue
+        damages += [Damage(name, store, d.part, d.what, d.frames) for d in found]
+    return Verified(name, files, size, damages)
