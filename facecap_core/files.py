@@ -73,9 +73,9 @@ def make_folder(path: Path) -> None:
         raise store_error(error, path) from error
 
 
-def remove_partials(path: Path) -> None:
-    """Remove what dead writers left of this file; a writer that lives gets an error."""
-    for partial in path.parent.glob(f".{path.name}.*.partial"):
+def remove_partials(folder: Path) -> None:
+    """Remove what dead writers left in a folder that has one writer; another one gets an error."""
+    for partial in folder.glob(".*.partial"):
         with contextlib.suppress(OSError):
             partial.unlink()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -56,9 +57,11 @@ def whole_directory(
     staged = Staged(version.with_name(version.name + PARTIAL))
     manifest = version.with_name(version.name + SUFFIX)
     lock = versions / f"{final.name}.lock"
+    begun = False
     try:
         staged.path.mkdir(parents=True)
         lock.touch()
+        begun = True
         reach("directory.made")
         yield staged
         reach("directory.filled")
@@ -79,6 +82,9 @@ def whole_directory(
             for path in (manifest, _link_of(version)):
                 with contextlib.suppress(OSError):
                     path.unlink()
+        if isinstance(error, OSError) and begun and _is_missing(lock):
+            gone = OSError(errno.ENOENT, "the store's folder is gone")
+            raise store_error(gone, final) from error
         if isinstance(error, OSError) and not isinstance(error, StoreError):
             raise store_error(error, final) from error
         raise
@@ -106,6 +112,14 @@ def _publish(staged: Path, version: Path, final: Path) -> None:
     with contextlib.suppress(OSError):
         os.utime(replaced)  # the hour of its readers begins now
     sync_directory(final.parent)
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        path.lstat()
+    except OSError as error:
+        return error.errno == errno.ENOENT
+    return False
 
 
 def _link_of(version: Path) -> Path:

@@ -63,7 +63,7 @@ def load_checkpoint(
 
     A training has one process at a time: what a dead one left half written is removed.
     """
-    remove_partials(path)
+    remove_partials(path.parent)
     try:
         with safe_open(path, framework="pt") as file:
             position = Position(**json.loads(file.metadata()["position"]))
