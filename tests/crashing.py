@@ -30,7 +30,7 @@ from facecap_core.stores import GroupReader
 from facecap_core.template import read_template
 from facecap_core.versions import STALE_SECONDS
 from jobs.ledger import Ledger
-from jobs.records import Driver, Process, ShotRecord
+from jobs.records import Driver, Lot, Process, ShotRecord
 from jobs.request import IngestRequest
 from jobs.worker import Outcome, carry_out
 
@@ -42,8 +42,14 @@ VERSIONS = ("old", "new")
 # Its processes are forked from one that has imported what takes long: a trial costs milliseconds.
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(
-    ["pytest", "facecap_core.inference", "facecap_core.ingest", "facecap_core.learning.training"]
-    + ["jobs.worker"]
+    [
+        "pytest",
+        "facecap_core.inference",
+        "facecap_core.ingest",
+        "facecap_core.learning.training",
+        "jobs.worker",
+        "torch._dynamo",  # imported by the first step of an optimizer
+    ]
 )
 
 
@@ -170,7 +176,7 @@ def _shot(inputs, store, version):
     def task(on_progress, log):
         return Outcome(FRAMES, _targets(inputs, store, version))
 
-    return carry_out(ledger, ledger.shot("s"), [inputs / f"{version}.pc2"], task).reused
+    return carry_out(ledger, ledger.shot("s"), Lot(threads=1), task).reused
 
 
 FILE = ("file.made", "file.synced", "file.visible")
