@@ -91,7 +91,7 @@ def retry(
     changes = running.chosen()
     options(**changes)  # refuses what no machine could have
     hook = words(on_done) if on_done is not None else None
-    submitted = resubmit(found, ledger, address, *([changes] if changes else []))
+    submitted = resubmit(found, ledger, address, changes)
     stay_or_leave(found, submitted, wait=wait, hook=hook, as_json=as_json)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -167,8 +167,7 @@ def infer(
     found = find_and_load(handing.production)
     listed = read_shot_list(shots, found) if shots else None
     after = _earlier(found, handing.after)
-    awaited: dict[str, Any] = {} if after is None else {"after": after}
-    request = plan_infer(found, actor=actor, shots=listed, model=model, **awaited)
+    request = plan_infer(found, actor=actor, shots=listed, model=model, after=after)
     _submit(found, request, running, handing)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from facecap_core.productions.production import Production
     from jobs.ledger import Ledger
     from jobs.records import JobStatus
-    from jobs.verification import Damage, Verified
+    from jobs.verification import Verified
 
 SCHEMA_VERSION = 1
 ENDS = ("solved", "failed", "cancelled", "skipped")
@@ -102,8 +101,9 @@ def _checked(production: Production, ledger: Ledger, *, mark: bool) -> list[Veri
 
 def _print_job(status: JobStatus, checked: list[Verified], *, marked: bool) -> None:
     damaged = [verified for verified in checked if verified.damages]
-    for line in _damage_lines(damaged):
-        typer.echo(line)
+    for verified in damaged:
+        for damage in verified.damages:
+            typer.echo(f"{damage.shot}: {damage}")
     files, size = sum(v.files for v in checked), sum(v.bytes for v in checked)
     verdict = f"{len(damaged)} of {len(checked)} damaged" if damaged else "all whole"
     typer.echo(
@@ -117,20 +117,6 @@ def _print_job(status: JobStatus, checked: list[Verified], *, marked: bool) -> N
         typer.echo(f"farm retry {status.job} rebuilds them")
     elif damaged:
         typer.echo("they stay marked as solved (--no-mark)")
-
-
-def _damage_lines(damaged: list[Verified]) -> Iterator[str]:
-    for verified in damaged:
-        for damage in verified.damages:
-            yield f"{damage.shot}: {_place(damage)} is {damage.what}{_frames(damage)}"
-
-
-def _place(damage: Damage) -> str:
-    return f"{damage.store}/{damage.part}" if damage.part else damage.store
-
-
-def _frames(damage: Damage) -> str:
-    return "" if damage.frames is None else f" (frames {damage.frames[0]} to {damage.frames[1]})"
 
 
 def _job_json(status: JobStatus, checked: list[Verified]) -> dict[str, Any]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 
 from facecap_core.productions.production import load_production
+from jobs import tasks
 from jobs.ledger import Ledger
 from jobs.planning import plan_ingest
 from jobs.processes import this_host, this_process
-from jobs.records import Cause, Driver, Moment, Options, Process, Submission
+from jobs.records import Cause, Driver, Lot, Moment, Options, Process, Submission
+from jobs.tasks import TaskCall
 
 CAUSE = Cause(type="FootageMissing", message="x.mp4: no such file", remedy="find it")
 ADDRESS = "http://127.0.0.1:9"  # where nobody listens
@@ -19,7 +21,7 @@ def submit(ledger, *, attempt=1, **changes):
     facts = {
         "attempt": attempt,
         "submission_id": f"x-{attempt}",
-        "production": "x",
+        "production": str(ledger.folder.parents[2] / "production.toml"),
         "address": ADDRESS,
         "dashboard": ADDRESS,
         "submitted": time.time(),
@@ -63,6 +65,15 @@ def note(ledger, name, state, **changes):
     record = ledger.shot(name).model_copy(update={"state": state, **facts, **changes})
     ledger.write(record)
     return record
+
+
+def work(ledger, name, stage):
+    """Do a shot (or the training) in this process, as a worker would; it must succeed."""
+    submission = ledger.submission()
+    lot = Lot(threads=1)
+    call = TaskCall(str(ledger.folder), submission.production, name, stage, lot)
+    record = tasks.work(call)
+    assert record["state"] == "solved", record
 
 
 def make_job(folder, state):

@@ -15,11 +15,12 @@ from command_tree import commands
 from made_jobs import make_job, submit
 from tiny_production import make_production
 
+from facecap_core.learning.config import resolve
 from facecap_core.productions.production import load_production
 from farm import app as farm_app
 from farm.cluster import Cluster, ClusterError, remote_cluster, user_token
 from jobs.ledger import Ledger
-from jobs.planning import plan_ingest
+from jobs.planning import plan_ingest, plan_train
 from jobs.records import options
 
 
@@ -273,6 +274,21 @@ def test_a_job_can_wait_for_another_but_not_for_itself(run, folder):
     assert f"{second.job} waits for {first.job} waits for {second.job}" in err
     code, _, err = run(folder, *arguments, "--after", second.job)
     assert (code, "does not wait for it" in err) == (2, True)
+
+
+def test_shots_can_be_solved_with_the_model_of_a_training_that_still_runs(run, folder):
+    production = load_production(folder)
+    config = resolve("demo", [])
+    training = plan_train(production, actor="ada", config=config, camera=None)
+    ledger = Ledger.create(production.paths.jobs, training)
+    submit(ledger)
+    (folder / "list.txt").write_text("train_0\n")
+    arguments = ["submit", "infer", "--shots", "list.txt", "--dry-run", "--json"]
+    code, _, err = run(folder, *arguments)
+    assert (code, "has no model yet" in err) == (2, True)
+    code, out, _ = run(folder, *arguments, "--after", "train-ada")
+    assert code == 0
+    assert json.loads(out)["request"]["models"] == {"ada": training.model}
 
 
 def test_an_unknown_model_is_refused_with_what_there_is(run, folder):
