@@ -263,11 +263,9 @@ def _checked(name: str) -> str:
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except UnicodeDecodeError as error:
-        raise StoreError("is damaged", remedy="submit the job again", file=path) from error
     except OSError as error:
         raise StoreError(
             f"cannot be read: {error.strerror}", remedy="check that the store is mounted", file=path

@@ -133,7 +133,8 @@ def test_training_ingests_what_it_needs(farm, production, head):
 def test_bad_shots_fail_alone_and_retry_does_only_those(farm, production, head):
     found = json.loads(farm.run(production, "submit", "infer", "--wait", "--json", code=100))
     assert found["state"] == "failed"
-    assert found["counts"] == {"queued": 0, "running": 0, "solved": 2, "failed": 3, "cancelled": 0}
+    counts = {state: number for state, number in found["counts"].items() if number}
+    assert counts == {"solved": 2, "failed": 3}
     causes = {s["name"]: s["cause"]["type"] for s in found["shots"] if s["cause"]}
     assert causes["bulk_1"] == "FootageMissing"
     assert causes["bulk_2"] in ("FootageTruncated", "FootageUnreadable")

@@ -12,10 +12,8 @@ import psutil
 import pytest
 from tiny_production import make_production, write_video
 
-from facecap_core.errors import Cancelled, FootageTruncated, StoreError
+from facecap_core.errors import FootageTruncated, StoreError
 from facecap_core.productions.production import load_production
-from facecap_core.progress import Progress, report
-from jobs import worker
 from jobs.cancel import cancel_unfinished
 from jobs.errors import JobNotFound, NoSuchResources
 from jobs.ledger import Ledger, find_job, ledgers
@@ -23,10 +21,9 @@ from jobs.placement import placement
 from jobs.planning import plan_ingest
 from jobs.preflight import missing_shots, preflight
 from jobs.processes import SILENT_SECONDS, known_dead, this_host, this_process
-from jobs.records import Cause, Driver, Options, Process, ShotRecord, Submission
-from jobs.request import IngestRequest, TrainRequest
+from jobs.records import Cause, Driver, Lot, Options, Process, ShotRecord, Submission
+from jobs.request import IngestRequest, TrainRequest, job_id
 from jobs.state import START_SECONDS
-from jobs.worker import Outcome, carry_out
 
 
 @pytest.fixture
@@ -101,7 +98,8 @@ def test_running_while_the_driver_beats(ledger, dead):
     ledger.write_driver(driver())
     status = ledger.status()
     assert status.state == "running"
-    assert status.counts == {"queued": 1, "running": 1, "solved": 1, "failed": 0, "cancelled": 0}
+    counts = {state: number for state, number in status.counts.items() if number}
+    assert counts == {"queued": 1, "running": 1, "solved": 1}
     ledger.write_driver(driver(process=dead))
     status = ledger.status()
     assert status.state == "interrupted"
@@ -180,7 +178,6 @@ def test_records_survive_the_way_to_disk(ledger):
         frames=7,
         seconds=1.5,
         cause=Cause.of(FootageTruncated("ends early", remedy="copy it again", file="x.mp4")),
-        inputs={"/x": (1, 2)},
     )
     ledger.write(record)
     assert Ledger(ledger.folder).shot("a") == record
@@ -222,11 +219,39 @@ def test_no_name_leads_out_of_the_folder(ledger, name):
 
 @pytest.mark.parametrize("text", ["", "{", '{"state": "solved"}', '{"schema_version": 9}', "\xff"])
 def test_a_damaged_file_is_named(ledger, text):
-    path = ledger.folder / "shots" / "a.json"
-    path.parent.mkdir()
-    path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(StoreError, match=r"a\.json"):
+    (ledger.folder / "submission.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(StoreError, match=r"submission\.json"):
         ledger.status()
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"state": "solved"}', "\xff"])
+def test_a_shot_whose_state_was_lost_in_a_power_cut_is_done_again(ledger, text):
+    ledger.write(shot("a", "solved"))
+    (ledger.folder / "shots" / "a.json").write_bytes(text.encode("latin-1"))
+    assert ledger.shot("a").state == "queued"
+    assert ledger.status().counts["queued"] == 3
+
+
+def test_skipping_a_shot_and_taking_it_back(ledger):
+    ledger.write_submission(submission())
+    ledger.write_driver(driver(state="finished"))
+    for name in "ab":
+        ledger.write(shot(name, "solved"))
+    ledger.skip("b")
+    ledger.skip("c")
+    status = ledger.status()
+    assert status.state == "done"
+    assert [record.state for record in status.shots] == ["solved", "solved", "skipped"]
+    ledger.unskip("c")
+    assert ledger.status().state == "interrupted"
+    assert ledger.shot("c").state == "queued"
+
+
+def test_one_that_waits_for_another_job_is_queued(ledger):
+    ledger.write_submission(submission())
+    ledger.write_driver(driver(waits_for="train-ada-0"))
+    status = ledger.status()
+    assert (status.state, status.detail) == ("queued", "waits for train-ada-0")
 
 
 def test_jobs_are_found_by_their_beginning(tmp_path):
@@ -248,78 +273,6 @@ def test_jobs_are_found_by_their_beginning(tmp_path):
         find_job(tmp_path / "none", None)
 
 
-# -- what a worker writes ------------------------------------------------------------------------
-
-
-def test_a_solved_shot(ledger, tmp_path):
-    source = tmp_path / "in.mp4"
-    source.write_bytes(b"12345")
-
-    def task(on_progress, log):
-        assert Ledger(ledger.folder).shot("a").state == "running"
-        log.line("half way\nand more")
-        return Outcome(42, sentence="42 frames")
-
-    record = carry_out(ledger, ledger.shot("a"), [source, tmp_path / "missing"], task)
-    assert record == Ledger(ledger.folder).shot("a")
-    assert (record.state, record.frames, record.attempt) == ("solved", 42, 1)
-    assert record.inputs == {str(source): (5, source.stat().st_mtime_ns)}
-    text = ledger.shot_log_path("a").read_text()
-    assert "half way\n    and more\n" in text
-    assert "42 frames" in text
-
-
-@pytest.mark.parametrize(
-    ("error", "state", "kind"),
-    [
-        (
-            FootageTruncated("ends at 3", remedy="copy it", file="x.mp4"),
-            "failed",
-            "FootageTruncated",
-        ),
-        (ZeroDivisionError("our fault"), "failed", "ZeroDivisionError"),
-        (Cancelled("asked to"), "cancelled", "Cancelled"),
-    ],
-)
-def test_an_error_is_a_state_with_a_cause(ledger, error, state, kind):
-    def task(on_progress, log):
-        raise error
-
-    record = carry_out(ledger, ledger.shot("a"), [], task)
-    assert (record.state, record.cause.type) == (state, kind)
-    assert Ledger(ledger.folder).shot("a") == record
-    text = ledger.shot_log_path("a").read_text()
-    assert ("Traceback" in text) == (kind == "ZeroDivisionError")
-    again = carry_out(ledger, record, [], lambda on_progress, log: Outcome(1))
-    assert (again.state, again.cause, again.attempt) == ("solved", None, 2)
-
-
-def test_progress_reaches_the_ledger_and_cancellation_the_work(ledger, monkeypatch):
-    monkeypatch.setattr(worker, "TELL_SECONDS", 0.0)
-    monkeypatch.setattr(worker, "LOOK_SECONDS", 0.0)
-
-    def task(on_progress, log):
-        for done in range(100):
-            report(on_progress, Progress("decode", done, 100, figures={"loss": 0.5}))
-            seen = Ledger(ledger.folder).shot("a").progress
-            assert (seen.done, seen.total, seen.figures) == (done, 100, {"loss": 0.5})
-            if done == 3:
-                ledger.request_cancel("test")
-        raise AssertionError("nobody stopped us")
-
-    record = carry_out(ledger, ledger.shot("a"), [], task)
-    assert (record.state, record.progress) == ("cancelled", None)
-    assert "at 4 frames" in record.cause.message
-
-
-def test_a_cancelled_job_begins_no_shot(ledger):
-    ledger.request_cancel("test")
-    ran = []
-    record = carry_out(ledger, ledger.shot("a"), [], lambda on_progress, log: ran.append(1))
-    assert record.state == "cancelled"
-    assert not ran
-
-
 # -- before a submission -------------------------------------------------------------------------
 
 
@@ -332,19 +285,34 @@ def solve(ledger, production, request):
     from jobs.ingest import ingest_shot
 
     for name in request.shots:
-        assert ingest_shot(ledger, production, request, name, threads=1).state == "solved"
+        assert ingest_shot(ledger, production, request, name, Lot(threads=1)).state == "solved"
 
 
-def test_only_changed_and_missing_shots_are_done_again(production):
+def test_only_missing_shots_are_done_again(production):
     request = plan_ingest(production, actor="ada", shots=None, camera=None)
     ledger = Ledger.create(production.store / "jobs", request)
     assert missing_shots(production, request, ledger) == ["train_0", "train_1"]
     solve(ledger, production, request)
     assert missing_shots(production, request, ledger) == []
-    write_video(production.shots["train_1"].footage["center"], 3, seed=9)
-    assert missing_shots(production, request, ledger) == ["train_1"]
     (production.store / "targets" / "train_0.zarr").unlink()
+    assert missing_shots(production, request, ledger) == ["train_0"]
+    (production.store / "frames/train_1/center.zarr/luma/c/0/0/0").unlink()
     assert missing_shots(production, request, ledger) == ["train_0", "train_1"]
+    ledger.skip("train_1")
+    assert missing_shots(production, request, ledger) == ["train_0", "train_1"], "it was solved"
+
+
+def test_changed_inputs_are_another_job(production):
+    def plan():
+        return plan_ingest(production, actor="ada", shots=None, camera=None)
+
+    before = job_id(plan())
+    assert job_id(plan()) == before
+    write_video(production.shots["train_1"].footage["center"], 2, seed=9)
+    footage = job_id(plan())
+    assert footage != before
+    production.actors["ada"].template.write_text("v 0 0 0\nv 1 0 0\nv 1 1 1\nv 0 1 0\nf 1 2 3 4\n")
+    assert job_id(plan()) not in (before, footage)
 
 
 def test_preflight_warns_of_single_shots_and_goes_on(production):

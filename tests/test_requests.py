@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from pydantic import ValidationError
@@ -130,8 +131,7 @@ def test_infer_takes_the_newest_model(production):
 
 
 def test_a_request_does_not_depend_on_where_the_production_is_mounted(production, tmp_path):
-    moved = make_production(tmp_path / "elsewhere")
-    (moved / "shots.csv").write_bytes(production.shots_path.read_bytes())
+    moved = shutil.copytree(production.folder, tmp_path / "elsewhere")
     request = plan_ingest(production, actor="ada", shots=None, camera=None)
     again = plan_ingest(load_production(moved), actor="ada", shots=None, camera=None)
     assert job_id(again) == job_id(request)
