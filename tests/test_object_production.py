@@ -30,6 +30,7 @@ from jobs.ledger import Ledger
 from jobs.planning import plan_ingest
 from jobs.preflight import missing_shots, preflight
 from jobs.records import Options
+from jobs.verification import verify_job
 
 CONFIG = {
     "preset": "test",
@@ -225,3 +226,26 @@ def test_a_solved_shot_whose_objects_are_gone_is_missing(tmp_path, bucket_folder
     place = production.paths.frames("bulk_1", "center")
     Bucket(place.bucket).delete([place.key + "/manifest.json"])
     assert missing_shots(production, request, ledger) == ["bulk_1"]
+
+
+def test_a_damaged_object_is_named_by_shot_and_frames(tmp_path, bucket_folder):
+    folder = with_arrays(make_production(tmp_path / "tiny", bulk=1, frames=70), bucket_folder)
+    production = load_production(folder)
+    request = request_of(production)
+    ledger = Ledger.create(production.paths.jobs, request)
+    place = production.paths.frames("bulk_0", "center")
+    ingest_frames(
+        production.shots["bulk_0"].footage["center"],
+        crop=(0, 0, 48, 64),
+        fps=Fraction(30),
+        destination=place,
+    )
+    ledger.write(ledger.shot("bulk_0").model_copy(update={"state": "solved"}))
+    (whole,) = verify_job(production, ledger)
+    assert (whole.files, whole.damages) == (6, [])
+    version = published(place).manifest.version
+    Bucket(place.bucket).delete([version_key(place, version) + "luma/c/1/0/0"])
+    (verified,) = verify_job(production, ledger)
+    (damage,) = verified.damages
+    assert (damage.shot, damage.store) == ("bulk_0", "frames/center")
+    assert (damage.part, damage.what, damage.frames) == ("luma/c/1/0/0", "missing", (64, 69))
