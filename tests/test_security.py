@@ -31,8 +31,9 @@ from farm.head import LocalHead
 from farm.hooks import words
 from jobs.errors import JobNotFound
 from jobs.ledger import Ledger, find_job
+from jobs.models import list_models
 from jobs.records import ShotRecord, Submission
-from jobs.request import InferRequest, IngestRequest
+from jobs.request import InferRequest, IngestRequest, TrainRequest, parse_request
 
 ROOT = Path(__file__).parents[1]
 SOURCES = [
@@ -176,6 +177,29 @@ def test_hostile_names_in_a_request_are_refused(production, name, place):
         Ledger(folder).request()
     with pytest.raises(StoreError):
         Ledger(folder).status()
+
+
+@pytest.mark.parametrize("name", ["../../x", "/etc/passwd", ".hidden"])
+@pytest.mark.parametrize("key", ["actors", "cameras", "actor", "camera", "training", "validation"])
+def test_hostile_names_in_other_requests_are_refused(name, key):
+    ingest = {"kind": "ingest", "settings": {}, "actors": ["ada"], "shots": ["a"]}
+    train = {"kind": "train", "settings": {}, "actor": "ada", "camera": "center"}
+    train.update(training=["a"], validation=[], config={"preset": "../../x"})
+    parsed = parse_request(json.dumps(train))
+    assert isinstance(parsed, TrainRequest)
+    assert is_name(parsed.model)
+    fields = ingest if key in ("actors", "cameras") else train
+    fields[key] = name if key in ("actor", "camera") else [name]
+    with pytest.raises(StoreError):
+        parse_request(json.dumps(fields))
+
+
+def test_a_model_is_called_what_its_folder_is_called(tmp_path):
+    folder = StorePaths(tmp_path).model("ada", "cpu-1")
+    folder.mkdir(parents=True)
+    facts = {"model": "../../../x", "cameras": ["center"], "made": {"date": "2026-01-01"}}
+    (folder / "model.json").write_text(json.dumps(facts))
+    assert [model.model for model in list_models(tmp_path, ["ada"])] == ["cpu-1"]
 
 
 @pytest.mark.parametrize("name", ["a..b", "x.", "_", "0.-"])
