@@ -27,7 +27,7 @@ def print_jobs(statuses: list[JobStatus]) -> None:
                 str(len(status.shots)),
                 _clock(status.submission.submitted if status.submission else None),
                 duration(took(status)),
-                duration(status.seconds_left),
+                duration(seconds_left(status)),
                 status.submission.user if status.submission else "",
             ]
             for status in statuses
@@ -110,8 +110,13 @@ def training_line(record: ShotRecord) -> str:
 
 def left_sentence(status: JobStatus) -> str:
     """`about 5m20s left`; nothing where that is not known."""
-    known = status.seconds_left is not None and not status.ended
-    return f"about {duration(status.seconds_left)} left" if known else ""
+    seconds = seconds_left(status)
+    return "" if seconds is None else f"about {duration(seconds)} left"
+
+
+def seconds_left(status: JobStatus) -> float | None:
+    """Of a job at work; one that is queued may wait for others, of which nothing is known."""
+    return status.seconds_left if status.state == "running" else None
 
 
 def stale_lines(status: JobStatus) -> list[str]:
