@@ -21,6 +21,8 @@ from facecap_core.object_versions import StagedObjects, whole_objects
 from facecap_core.versions import Staged, whole_directory
 
 SCHEMA_VERSION = 1
+CODECS = frozenset({"bytes", "zstd"})  # the only ones we write
+NUMBERS = "fiu"
 FRAMES_PER_CHUNK = 64  # 4.9 MB of luma, 3.8 MB of 5000 vertices: benchmarks/stores.py
 
 
@@ -208,15 +210,28 @@ class GroupReader:
     def _array(self, name: str) -> Any:
         try:
             array: Any = self._group[name]
-            if array.nchunks_initialized != array.nchunks:
-                raise StoreError(
-                    f"{name}: {array.nchunks - array.nchunks_initialized} chunks are missing",
-                    remedy="delete it and run the ingest or inference of this shot again",
-                    file=self.path,
-                )
         except KeyError as error:
             raise StoreError(f"has no array {name}", file=self.path) from error
+        except (ValueError, TypeError) as error:  # a codec or a type that Zarr does not know
+            raise self._foreign(name, str(error)) from error
+        # Decoders of other types and codecs may ask for endless memory, or in time unpickle.
+        codecs = {str(codec.to_dict().get("name")) for codec in array.metadata.codecs}
+        if not codecs <= CODECS or array.dtype.kind not in NUMBERS:
+            raise self._foreign(name, f"{array.dtype}, {', '.join(sorted(codecs))}")
+        if array.nchunks_initialized != array.nchunks:
+            raise StoreError(
+                f"{name}: {array.nchunks - array.nchunks_initialized} chunks are missing",
+                remedy="delete it and run the ingest or inference of this shot again",
+                file=self.path,
+            )
         return array
+
+    def _foreign(self, name: str, what: str) -> StoreError:
+        return StoreError(
+            f"{name} is not an array of this program's making ({what})",
+            remedy="delete it and run the ingest or inference of this shot again",
+            file=self.path,
+        )
 
 
 def stored(path: ArrayFolder, identity: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from facecap_core.errors import FacecapError
 
@@ -49,7 +49,7 @@ class Cluster:
 
     def stop(self, submission_id: str) -> None:
         """Ask for the end of a job's driver and of its tasks."""
-        self._ask("POST", f"/api/jobs/{submission_id}/stop")
+        self._ask("POST", f"/api/jobs/{quote(submission_id, safe='')}/stop")
 
     def job_status(self, submission_id: str) -> str | None:
         """PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED; None when the cluster knows no such job."""

@@ -82,7 +82,7 @@ class LocalHead:
             # Without this Ray replaces 127.0.0.1 by the outward address and listens there.
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
             "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_task_oom_retries": "2",  # Ray's default is for ever
+            "RAY_task_oom_retries": "0",  # Ray's default is for ever; the driver tries again, with more memory
             "RAY_enable_infeasible_task_early_exit": "true",  # else such a task waits for ever
             "RAY_JOB_STOP_WAIT_TIME_S": "20",  # time for a driver to write its ledger
             "RAY_DEDUP_LOGS": "0",

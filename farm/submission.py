@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import secrets
 import shlex
 import sys
 import time
@@ -15,7 +16,7 @@ import typer
 
 from facecap_core.errors import FacecapError
 from facecap_core.productions.production import Production
-from farm.cluster import Cluster, remote_cluster
+from farm.cluster import Cluster, ClusterError, remote_cluster
 from farm.head import LocalHead
 from jobs.ledger import Ledger
 from jobs.preflight import Plan, missing_shots, preflight, training_missing
@@ -131,7 +132,8 @@ def hand_over(
     head = LocalHead().state() if cluster.local else None
     submission = Submission(
         attempt=attempt,
-        submission_id=f"{ledger.job}-{attempt}",
+        # Unique for ever: a cluster remembers what it was given, also for stores made anew.
+        submission_id=f"{ledger.job}-{attempt}-{secrets.token_hex(3)}",
         production=str(production.settings_path),
         address=cluster.address,
         dashboard=cluster.address,
@@ -161,11 +163,19 @@ def hand_over(
 
 
 def cluster_of(submission: Submission) -> Cluster:
-    """The cluster that a job was submitted to, for stopping it."""
-    local = LocalHead().cluster()
-    if local is not None and local.address == submission.address:
-        return local
-    return remote_cluster(submission.address)
+    """The cluster that a job was submitted to, for stopping it.
+
+    Raises:
+        ClusterError: the user names another one, or none. Who can write the store can write any address
+            into the ledger, and it shall not be sent the user's token.
+    """
+    for known in (LocalHead().cluster(), chosen_cluster(None)):
+        if known is not None and known.address == submission.address:
+            return known
+    raise ClusterError(
+        f"{submission.address} was not told, for RAY_ADDRESS does not name it",
+        remedy=f"RAY_ADDRESS={submission.address} and the same command, if that is your cluster",
+    )
 
 
 def _missing(production: Production, request: Request, ledger: Ledger) -> bool:

@@ -89,7 +89,7 @@ def _summary(path: Path, actor: str) -> ModelSummary:
     facts = json.loads(path.read_text(encoding="utf-8"))
     validation, made = facts.get("validation") or {}, facts.get("made") or {}
     return ModelSummary(
-        model=str(facts["model"]) if facts.get("model") else path.parent.name,
+        model=path.parent.name,  # what is written inside could name another folder
         actor=actor,
         camera=str(facts["cameras"][0]),
         preset=str(facts.get("preset", "")),

@@ -94,7 +94,7 @@ def preflight(
         shots=shots,
         model=request.model if isinstance(request, TrainRequest) else None,
         stages={} if nodes is None else {k: str(v) for k, v in _stages(request, options, nodes)},
-        free_bytes=_free(production.store, len(missing)),
+        free_bytes=_free(production.store, 0 if production.arrays else len(missing)),
         known=known,
     )
 

@@ -100,6 +100,8 @@ def _verified(name: str, stores: dict[str, ArrayFolder]) -> Verified:
         try:
             found = verify(path)
         except StoreError as error:
+            if error.transient:  # the network's fault, and no word about the shot
+                raise
             damages.append(Damage(name, store, "", str(error.fault)))
             continue
         damages += [Damage(name, store, d.part, d.what, d.frames) for d in found]

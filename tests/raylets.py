@@ -15,8 +15,8 @@ from pathlib import Path
 
 import psutil
 
-from farm.cluster import Cluster
 from facecap_core.errors import FacecapError
+from farm.cluster import Cluster
 
 HEAD = "127.0.0.2"  # Ray replaces 127.0.0.1 by the outward address
 QUICK = {  # a dead machine is noticed in seconds

@@ -36,6 +36,8 @@ from facecap_core.learning.trainingset import Examples
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
 
+LEAST_CHECKPOINT_SECONDS = 5.0
+
 
 @dataclass(frozen=True)
 class TrainResult:
@@ -58,7 +60,7 @@ def train(
     state_directory: Path,
     device: str | None = None,
     threads: int | None = None,
-    checkpoint_seconds: float = 20.0,
+    checkpoint_seconds: float | None = None,
     progress_seconds: float = 1.0,
     on_progress: OnProgress | None = None,
 ) -> TrainResult:
@@ -72,7 +74,8 @@ def train(
         facts: what model.json says besides what training finds out (actor, crop, units, ...).
         device: "cpu", "cuda", "cuda:1", ...; None takes a GPU where there is one.
         threads: of the CPU; None leaves torch's setting.
-        checkpoint_seconds: a killed run loses at most this much.
+        checkpoint_seconds: a killed run loses at most this much; None: fifty times what writing the
+            state takes, between 5 and 60.
         progress_seconds: between two calls of `on_progress`.
 
     Raises:
@@ -134,7 +137,7 @@ def train(
 def _loop(
     run: Run,
     state_path: Path,
-    checkpoint_seconds: float,
+    checkpoint_seconds: float | None,
     progress_seconds: float,
     on_progress: OnProgress | None,
 ) -> None:
@@ -144,6 +147,7 @@ def _loop(
     run.network.train()
     started, before, first_step = time.monotonic(), position.seconds, position.step
     saved = told = started
+    pause = LEAST_CHECKPOINT_SECONDS if checkpoint_seconds is None else checkpoint_seconds
     loss_sum = torch.full((), position.epoch_loss, dtype=torch.float64, device=run.device)
 
     def checkpoint() -> None:
@@ -166,9 +170,11 @@ def _loop(
             loss_sum.zero_()
             lines = metrics_lines(position.history)
             write_text_atomically(state_path.with_name("metrics.jsonl"), lines, new_folders=False)
-        if now - saved >= checkpoint_seconds:
-            saved = now
+        if now - saved >= pause:
             checkpoint()
+            saved = time.monotonic()
+            if checkpoint_seconds is None:
+                pause = min(60.0, max(LEAST_CHECKPOINT_SECONDS, 50 * (saved - now)))
         if now - told >= progress_seconds or last:
             told = now
             try:

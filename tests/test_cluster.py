@@ -1,0 +1,256 @@
+"""A cluster of several machines: placement, and every death that a job has to survive."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+
+import pytest
+from raylets import Raylets
+from tiny_production import make_production, write_shots, write_video
+
+from facecap_core.manifests import verify
+from facecap_core.stores import GroupReader
+from jobs.ledger import find_job
+
+pytestmark = pytest.mark.cluster
+
+SMALL = ["--preset", "demo", "--set", "network.components=3", "--set", "network.channels=[8,8]"]
+SMALL += ["--set", "network.refine=[false,false]"]
+
+
+def wait_for(condition, seconds=90.0):
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.05)
+    return found
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    """A file: while it is absent, the next chunk that any task writes ends in a MemoryError."""
+    path = tmp_path_factory.mktemp("failpoint") / "once"
+    path.touch()
+    return path
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory, once):
+    """A head without processors, a machine that decodes, and one with a GPU (a logical one)."""
+    raylets = Raylets(
+        tmp_path_factory.mktemp("raylets"), FARM_FAILPOINT=f"chunk.written memory {once}"
+    )
+    try:
+        raylets.up()
+        raylets.add("cpu", cpus=4)
+        raylets.add("gpu", cpus=2, gpus=1)
+        yield raylets
+    finally:
+        raylets.down()
+
+
+@pytest.fixture(scope="module")
+def production(tmp_path_factory):
+    """Short shots, and long ones (long_*) that take a moment each."""
+    folder = make_production(
+        tmp_path_factory.mktemp("tiny"), train=2, validation=1, bulk=4, frames=40
+    )
+    write_video(folder / "footage" / "long.mp4", 3000)
+    rows = [line.split(",") for line in (folder / "shots.csv").read_text().split()[1:]]
+    rows += [(f"long_{n}", "ada", "", "", "", "footage/long.mp4") for n in range(6)]
+    write_shots(folder, rows)
+    (folder / "long.txt").write_text("long_*\n")
+    (folder / "bulk.txt").write_text("bulk_*\n")
+    return folder
+
+
+@pytest.fixture
+def run(farm, cluster):
+    """`farm` on this cluster."""
+
+    def call(folder, *arguments, code=0):
+        return farm.run(folder, *arguments, code=code, **cluster.environment)
+
+    return call
+
+
+def submitted(run, folder, *arguments, code=0):
+    return json.loads(run(folder, "submit", *arguments, "--wait", "--json", code=code))
+
+
+def fresh(folder):
+    """Forget what is stored and every job, but not the models."""
+    for name in ("frames", "targets", "vertices", "jobs"):
+        shutil.rmtree(folder / "store" / name, ignore_errors=True)
+
+
+def account(found):
+    """The invariant: every shot is in exactly one state, and what is solved is whole."""
+    counts = found["counts"]
+    ends = ("solved", "failed", "cancelled", "skipped")
+    assert sum(counts[state] for state in ends) + found["missing"] == len(found["shots"])
+
+
+def stores(folder, kind):
+    return sorted((folder / "store" / kind).glob("*/*.zarr"))
+
+
+def chunks(path):
+    """Bytes of every chunk of a store, by name."""
+    return {
+        p.relative_to(path).as_posix(): p.read_bytes() for p in path.rglob("c/**/*") if p.is_file()
+    }
+
+
+def nodes_of(cluster, name):
+    """Ids of the machines on which tasks of this name ran."""
+    answer = cluster.cluster._ask("GET", "/api/v0/tasks?limit=10000&detail=1")
+    rows = answer["data"]["result"]["result"]
+    return {row["node_id"] for row in rows if row["name"] == name and row["node_id"]}
+
+
+def test_a_machine_with_gpu_trains_and_solves_while_another_decodes(run, production, cluster):
+    rows = cluster.cluster._ask("GET", "/api/v0/nodes?detail=1")["data"]["result"]["result"]
+    ids = {n["node_id"]: "gpu" if n["resources_total"].get("GPU") else "cpu" for n in rows}
+    train = submitted(run, production, "train", *SMALL, "--epochs", "2")
+    assert train["state"] == "done"
+    plan = json.loads(
+        run(production, "submit", "infer", "--shots", "bulk.txt", "--dry-run", "--json")
+    )
+    assert "decoding on a machine without GPU" in plan["stages"]["infer"]
+    infer = submitted(run, production, "infer", "--shots", "bulk.txt")
+    assert infer["counts"]["solved"] == 4
+    assert all("waited_seconds" in shot["figures"] for shot in infer["shots"])
+    for record in [*infer["shots"], train["training"]]:
+        assert ids[record["node"]] == "gpu"
+    for record in train["shots"]:
+        assert ids[record["node"]] == "cpu"
+    seen = wait_for(lambda: nodes_of(cluster, "decode"))
+    assert {ids[node] for node in seen} == {"cpu"}
+    for path in stores(production, "vertices"):
+        assert GroupReader(path).frames == 40
+        assert verify(path) == []
+
+
+def test_any_number_of_workers_gives_the_same_bytes(run, production):
+    found = []
+    for parallel in ("1", "4"):
+        for name in ("vertices", "jobs"):
+            shutil.rmtree(production / "store" / name, ignore_errors=True)
+        job = submitted(run, production, "infer", "--shots", "bulk.txt", "--max-parallel", parallel)
+        assert job["counts"]["solved"] == 4
+        found.append([chunks(path) for path in stores(production, "vertices")])
+    assert len(found[0]) == 4
+    assert found[0] == found[1]
+
+
+def test_a_worker_that_is_killed_costs_its_shot_another_try(run, production, cluster):
+    fresh(production)
+    run(production, "submit", "ingest", "--shots", "long.txt")
+    ledger = find_job(production / "store" / "jobs", None)
+    victim = wait_for(cluster.workers)[0]
+    victim.send_signal(signal.SIGKILL)
+    found = json.loads(run(production, "wait", "--json"))
+    assert found["counts"]["solved"] == 6
+    assert sorted(shot["lost"] for shot in found["shots"]) == [0, 0, 0, 0, 0, 1]
+    account(found)
+    assert "is tried again" in run(production, "logs", ledger.job)
+    for path in stores(production, "frames"):
+        assert verify(path) == []
+
+
+def test_a_task_out_of_memory_is_tried_again_with_memory_reserved(run, production, once):
+    fresh(production)
+    once.unlink()
+    found = submitted(run, production, "ingest", "--shots", "bulk.txt")
+    assert found["counts"]["solved"] == 4
+    reserved = [shot["memory_gb"] for shot in found["shots"] if shot["memory_gb"] is not None]
+    assert len(reserved) == 1
+    assert reserved[0] >= 2.0
+    account(found)
+
+
+def test_a_task_that_stands_still_is_ended_and_tried_elsewhere(run, production, cluster):
+    fresh(production)
+    run(production, "submit", "ingest", "--shots", "long.txt", "--hung-after", "0.1")
+    victim = wait_for(cluster.workers)[0]
+    victim.send_signal(signal.SIGSTOP)
+    found = json.loads(run(production, "wait", "--json"))
+    assert found["counts"]["solved"] == 6
+    assert "no progress" in run(production, "logs")
+    assert not victim.is_running()
+    account(found)
+
+
+def test_four_equal_jobs_at_once_make_every_shot_visible_once(run, production):
+    """The same shots asked for by different jobs: what one has solved the others verify and keep."""
+    fresh(production)
+    for number in range(4):
+        (production / f"list{number}.txt").write_text("bulk_*\n" + f"long_{number}\n")
+        run(production, "submit", "ingest", "--shots", f"list{number}.txt")
+    jobs = [path.name for path in (production / "store" / "jobs").iterdir()]
+    assert len(jobs) == 4
+    found = [json.loads(run(production, "wait", job, "--json")) for job in jobs]
+    for job in found:
+        assert job["counts"]["solved"] == 5
+    made = [s["name"] for job in found for s in job["shots"] if not s["reused"]]
+    assert sorted(made) == sorted(set(made)), "nothing twice"
+    assert len(made) == 8
+
+
+def test_a_training_whose_machine_is_taken_away_ends_with_the_same_bits(run, production, cluster):
+    arguments = ["train", *SMALL, "--epochs", "1500", "--seed", "5"]
+    whole = submitted(run, production, *arguments)
+    weights = production / "store" / "models" / "ada" / whole["model"] / "weights.safetensors"
+    expected = weights.read_bytes()
+    assert whole["training"]["seconds"] > 6, "long enough to be killed in"
+    for name in ("models", "training", "jobs"):
+        (production / "store" / name).rename(production / "store" / f"{name}-whole")
+    try:
+        cluster.add("gpu2", cpus=2, gpus=1)
+        run(production, "submit", *arguments)
+        state = production / "store" / "training" / "ada" / whole["model"] / "state.safetensors"
+        wait_for(state.exists)
+        (at,) = [name for name in ("gpu", "gpu2") if cluster.workers(name)]
+        cluster.kill(at)
+        found = json.loads(run(production, "wait", "--json"))
+        assert found["state"] == "done"
+        assert found["training"]["lost"] == 1
+        assert found["training"]["node"] != whole["training"]["node"] or at == "gpu2"
+        assert weights.read_bytes() == expected
+    finally:
+        for name in ("models", "training", "jobs"):
+            shutil.rmtree(production / "store" / name, ignore_errors=True)
+            (production / "store" / f"{name}-whole").rename(production / "store" / name)
+
+
+def test_a_job_goes_on_after_its_machine_and_then_its_head_died(run, production, cluster, farm):
+    fresh(production)
+    arguments = ["submit", "ingest", "--shots", "long.txt", "--max-parallel", "2"]
+    run(production, *arguments)
+    ledger = find_job(production / "store" / "jobs", None)
+    cluster.add("cpu2", cpus=2)
+    wait_for(lambda: cluster.workers("cpu"))
+    cluster.kill("cpu")
+    wait_for(lambda: ledger.status().counts["solved"] >= 2)
+    assert sum(shot.lost for shot in ledger.status().shots) >= 1
+
+    cluster.down()
+    found = json.loads(farm.run(production, "wait", "--timeout", "45", "--json", code=101))
+    assert found["state"] == "interrupted"
+    before = {p: (p.readlink(), p.lstat().st_ino) for p in stores(production, "frames")}
+    assert 2 <= len(before) < 6
+    account(found)
+
+    again = json.loads(farm.run(production, *arguments, "--wait", "--json"))  # on the local head
+    assert again["job"] == ledger.job
+    assert again["counts"]["solved"] == 6
+    for path, mark in before.items():
+        assert (path.readlink(), path.lstat().st_ino) == mark
+    for path in stores(production, "frames"):
+        assert verify(path) == []
+    assert os.listdir(production / "store" / "jobs") == [ledger.job]
