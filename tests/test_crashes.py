@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import shutil
 import signal
+import sys
+import threading
 import time
 
 import numpy as np
@@ -106,13 +109,13 @@ def test_a_worker_killed_at_any_step_leaves_a_ledger_that_is_right(
         assert seen(store, TARGETS) == whole(inputs, TARGETS)["new"]
 
 
-def write_numbered(path, number):
+def write_numbered(path, number, batches=4):
     """A group in which every value is `number`."""
     with new_group(path) as group:
         values = group.array(
             "values", row_shape=(500,), dtype="float32", dimension_names=("frame", "value")
         )
-        for _ in range(4):
+        for _ in range(batches):
             values.append(np.full((50, 500), number, np.float32))
         group.set_attributes({"number": number})
 
@@ -165,3 +168,52 @@ def test_killed_at_random_moments_a_reader_sees_one_version_at_a_time(tmp_path):
     last = version_of(tmp_path, work)
     write_numbered(path, 99_000)
     assert left_over(tmp_path, work) == {last, f"{last}.json"}
+
+
+def look_at_every_call(path):
+    """Replace the group; before each of its calls to the file system, look as a reader does."""
+    looks, looking = [], threading.Lock()
+
+    def look(event, _):
+        if event.startswith(("os.", "open", "shutil.")) and looking.acquire(blocking=False):
+            try:
+                assert verify(path) == [], event
+                looks.append(os.path.realpath(path))
+            finally:
+                looking.release()
+
+    before = os.path.realpath(path)
+    sys.addaudithook(look)
+    write_numbered(path, 1)
+    after = os.path.realpath(path)
+    assert len(looks) > 50
+    change = looks.index(after)
+    assert looks == change * [before] + (len(looks) - change) * [after]
+
+
+def test_at_every_call_to_the_file_system_a_reader_finds_it_whole(tmp_path):
+    write_numbered(tmp_path / "a.zarr", 0)
+    assert in_process(look_at_every_call, tmp_path / "a.zarr") == 0
+
+
+def change_on(path, versions, stop):
+    for version in itertools.cycle(versions):
+        if stop.is_set():
+            return
+        path.with_name("link").symlink_to(version)
+        os.replace(path.with_name("link"), path)
+
+
+def test_verifying_while_it_changes_finds_no_damage(tmp_path):
+    path, versions = tmp_path / "a.zarr", []
+    for number in range(2):
+        write_numbered(path, number, batches=4 + 4 * number)
+        versions.append(os.readlink(path))
+    stop = processes.Event()
+    changer = processes.Process(target=change_on, args=(path, versions, stop))
+    changer.start()
+    try:
+        assert [found for _ in range(500) for found in verify(path, contents=False)] == []
+    finally:
+        stop.set()
+        changer.join(60)

@@ -25,6 +25,7 @@ from crashing import (
 )
 
 from facecap_core.errors import StoreError
+from facecap_core.files import files_in, sync_tree
 from jobs.ledger import Ledger
 
 FAULTS = {
@@ -122,6 +123,13 @@ def test_a_store_that_vanishes_meanwhile_is_an_error(tmp_path, inputs, filled, n
         work.do(inputs, store, "new")
         assert seen(store, work) == whole(inputs, work)["new"]
         shutil.rmtree(store)
+
+
+def test_a_folder_that_cannot_be_listed_is_no_empty_one(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        list(files_in(tmp_path / "missing"))
+    with pytest.raises(FileNotFoundError):
+        sync_tree(tmp_path / "missing")
 
 
 def test_a_worker_names_the_fault_in_the_ledger_or_to_its_caller(tmp_path, inputs, filled):
