@@ -194,8 +194,3 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # no name for this user id, as in some containers
         return str(os.getuid())
-
-
-def store_jobs(production: Production) -> Path:
-    """Where the jobs of a production are."""
-    return production.paths.jobs

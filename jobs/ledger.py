@@ -191,7 +191,7 @@ class Ledger:
         )
         if state not in ("queued", "running"):
             # What a dead driver's workers were at is not running any more.
-            shots = [_stopped(record) for record in shots]
+            shots = [_stopped(record, self.skip_requested(record.name)) for record in shots]
             training = _stopped(training) if training else None
         counts: dict[Any, int] = dict.fromkeys(SHOT_STATES, 0)
         for record in shots:
@@ -251,8 +251,10 @@ def find_job(jobs: Path, name: str | None) -> Ledger:
     raise JobNotFound(f"{name!r} could be {names}", remedy="write more of its name")
 
 
-def _stopped(record: ShotRecord) -> ShotRecord:
-    return record.model_copy(update={"state": "queued"}) if record.state == "running" else record
+def _stopped(record: ShotRecord, skipped: bool = False) -> ShotRecord:
+    if record.state != "running":
+        return record
+    return record.model_copy(update={"state": "skipped" if skipped else "queued"})
 
 
 def _checked(name: str) -> str:

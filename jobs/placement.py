@@ -14,6 +14,7 @@ LEAST_STREAMS, MOST_STREAMS = 4, 16
 """Shots that share a GPU, for one shot's decoding would keep it waiting; Ray only counts, it does not
 divide."""
 TRAINING_CPUS_BESIDE_GPU = 2.0
+GB = 1e9
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,12 @@ def placement(stage: str, options: Options, nodes: Sequence[Mapping[str, float]]
     elif gpus is None:
         share = 1.0 if stage == "train" else 1 / _streams(nodes)
         gpus = share if most_gpus else 0.0
-    suited = [node for node in nodes if node.get("GPU", 0.0) >= gpus]
+    memory = GB * (options.memory or 0.0)
+    suited = [
+        node
+        for node in nodes
+        if node.get("GPU", 0.0) >= gpus and node.get("memory", math.inf) >= memory
+    ]
     most_cpus = max((node.get("CPU", 0.0) for node in suited), default=0.0)
     cpus = options.cpus
     if cpus is None:
@@ -68,8 +74,10 @@ def placement(stage: str, options: Options, nodes: Sequence[Mapping[str, float]]
     wanted = Placement(cpus, gpus, decode_apart=stage == "infer" and gpus > 0 and decoders)
     if not suited or cpus > most_cpus or cpus <= 0:
         raise NoSuchResources(
-            f"a {stage} task asks for {wanted}; the cluster's machines have {_offered(nodes)}",
-            remedy="ask for less with --cpus or --gpus, or add such a machine",
+            f"a {stage} task asks for {wanted}"
+            + (f" and {options.memory:g} GB" if options.memory else "")
+            + f"; the cluster's machines have {_offered(nodes)}",
+            remedy="ask for less with --cpus, --gpus or --memory, or add such a machine",
         )
     return wanted
 
@@ -105,5 +113,7 @@ def _offered(nodes: Sequence[Mapping[str, float]]) -> str:
     kinds: dict[str, int] = {}
     for node in nodes:
         kind = f"{node.get('CPU', 0.0):g} CPU and {node.get('GPU', 0.0):g} GPU"
+        if "memory" in node:
+            kind += f" and {node['memory'] / GB:.1f} GB"
         kinds[kind] = kinds.get(kind, 0) + 1
     return "; ".join(f"{count} x {kind}" for kind, count in kinds.items())

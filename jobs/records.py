@@ -219,5 +219,6 @@ def options(**chosen: Any) -> Options:
         return Options(**{name: value for name, value in chosen.items() if value is not None})
     except ValidationError as error:
         fault = error.errors()[0]
-        name = str(fault["loc"][0]).replace("_", "-")
+        field = str(fault["loc"][0])
+        name = {"hung_minutes": "hung-after"}.get(field, field.replace("_", "-"))
         raise NoSuchResources(f"--{name} {fault['input']}: {fault['msg']}") from error

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from facecap_core.errors import FacecapError
+from jobs.placement import GB
 from jobs.records import Cause, CauseKind
 
 LIMITS: Mapping[str, int] = {"lost": 6, "machine": 30, "transient": 4, "memory": 3, "hung": 2}
@@ -15,7 +16,6 @@ LIMITS: Mapping[str, int] = {"lost": 6, "machine": 30, "transient": 4, "memory":
 a worker that dies may be, for footage can crash a decoder."""
 BACKOFF_SECONDS = 2.0
 LEAST_MEMORY_GB = 1.0
-GB = 1e9
 
 _MACHINE = ("NodeDiedError", "LocalRayletDiedError")
 _MEMORY = ("OutOfMemoryError",)

@@ -13,9 +13,9 @@ from facecap_core.errors import StoreError
 from jobs.ledger import Ledger
 from jobs.log import Log
 from jobs.metrics import DriverMetrics
-from jobs.placement import Placement, fits, gpu_nodes
+from jobs.placement import GB, Placement, fits, gpu_nodes
 from jobs.records import Cause, Lot, ShotRecord, Submission
-from jobs.retries import GB, Tries, cause_of, given_up, largest_memory_gb, next_try
+from jobs.retries import Tries, cause_of, given_up, largest_memory_gb, next_try
 from jobs.sentences import result_sentence, training_sentence
 from jobs.stream import not_on
 from jobs.tasks import TaskCall, work
