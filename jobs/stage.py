@@ -40,6 +40,9 @@ class _Running:
     tries: Tries
     sign: object = None  # what its state file said at last
     seen: float = 0.0  # when that changed
+    begun: float | None = (
+        None  # when Ray was seen to run it, though its state file says nothing yet
+    )
     hung: float | None = None  # when it was told to end for want of progress
 
 
@@ -233,11 +236,14 @@ class Stage:
         self._watched = now
         self._write_rest()
         counts = {"queued": len(self._waiting)}
+        silent = {}
         for reference, running in list(self._running.items()):
             record = self._current(running.record)
             counts[record.state] = counts.get(record.state, 0) + 1
             if record.stage == "train":
                 self._tell_training(record)
+            if record.state == "queued" and now - running.seen > hung_seconds:
+                silent[reference] = running
             if record.state != "running":
                 continue
             moment = record.progress
@@ -250,21 +256,43 @@ class Stage:
                 self._running.pop(reference)  # not even its death is heard of
                 ended = {"state": "failed", "cause": self._hung_cause(record)}
                 self._again(record.model_copy(update=ended), running.tries)
+        self._watch_silent(silent, now, hung_seconds)
         self.metrics.shots(counts)
         self._tell_stuck(counts)
+
+    def _watch_silent(
+        self, silent: Mapping[Any, _Running], now: float, hung_seconds: float
+    ) -> None:
+        """Tasks that never wrote their state: they wait for a machine, or stood still at once."""
+        if not silent:
+            return
+        running_now = _running_tasks()
+        for reference, running in silent.items():
+            if reference.task_id().hex() not in running_now:
+                running.begun = None
+            elif running.begun is None:
+                running.begun = now
+            elif running.hung is None and now - running.begun > hung_seconds:
+                self._end_hung(reference, running, running.record, now)
+            elif running.hung is not None and now - running.hung > KILL_SECONDS:
+                self._running.pop(reference)
+                ended = {"state": "failed", "cause": self._hung_cause(running.record)}
+                self._again(running.record.model_copy(update=ended), running.tries)
 
     def _end_hung(self, reference: Any, running: _Running, record: ShotRecord, now: float) -> None:
         import ray
 
         running.hung = now
-        self.say(f"{self.name} {record.name}: no progress on {record.host}, is ended")
+        where = f" on {record.host}" if record.host else ""
+        self.say(f"{self.name} {record.name}: no progress{where}, is ended")
         ray.cancel(reference, force=True)
 
     def _hung_cause(self, record: ShotRecord) -> Cause:
         minutes = self.submission.options.hung_minutes
+        where = f" on {record.host}" if record.host else ""
         return Cause(
             type="Hung",
-            message=f"made no progress for {minutes:g} minutes on {record.host}",
+            message=f"made no progress for {minutes:g} minutes{where}",
             remedy="look at its footage, or allow it longer with --hung-after MINUTES",
             kind="hung",
         )
@@ -348,6 +376,18 @@ def _alive() -> list[dict[str, Any]]:
     import ray
 
     return [{**n["Resources"], "NodeID": n["NodeID"]} for n in ray.nodes() if n["Alive"]]
+
+
+def _running_tasks() -> set[str]:
+    """Ids of the tasks that Ray says are running; none where it cannot be asked."""
+    from ray.util.state import list_tasks
+
+    try:
+        found = list_tasks(filters=[("state", "=", "RUNNING")], limit=10000, timeout=5)
+    except Exception as error:  # its dashboard may be away: a hint is missing, no more
+        print(f"tasks cannot be listed: {error}", flush=True)  # noqa: T201
+        return set()
+    return {task["task_id"] for task in found}
 
 
 def _line(record: ShotRecord, count: int, total: int) -> str:
