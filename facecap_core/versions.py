@@ -8,7 +8,6 @@ import fcntl
 import os
 import re
 import shutil
-import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from facecap_core.errors import StoreError
 from facecap_core.failpoints import reach
 from facecap_core.files import store_error, sync_directory, sync_tree
 from facecap_core.manifests import SUFFIX, write_manifest
+from facecap_core.owners import known_dead, owner
 
 VERSIONS = ".versions"
 PARTIAL = ".partial"
@@ -52,8 +52,7 @@ def whole_directory(
     """
     final = Path(final)
     versions = final.parent / VERSIONS
-    owner = f"{_host()}-{os.getpid()}"
-    version = versions / f"{final.name}@{owner}@{uuid.uuid4().hex[:8]}"
+    version = versions / f"{final.name}@{owner()}@{uuid.uuid4().hex[:8]}"
     staged = Staged(version.with_name(version.name + PARTIAL))
     manifest = version.with_name(version.name + SUFFIX)
     lock = versions / f"{final.name}.lock"
@@ -146,16 +145,15 @@ def _sweep(final: Path) -> None:
     versions, name = final.parent / VERSIONS, _escape(final.name)
     # With a dot: links on their way, and manifests.
     for path in (*versions.glob(f"{name}@*"), *versions.glob(f".{name}@*")):
-        owner, _, last = path.name.rpartition("@")
+        writer, _, last = path.name.rpartition("@")
         _, _, ending = last.partition(".")
         if path.name.removesuffix(SUFFIX) == current:
             continue
         with contextlib.suppress(OSError, ValueError):
             age = time.time() - path.lstat().st_mtime
             if ending:
-                host, _, pid = owner.rpartition("@")[2].rpartition("-")
                 # Another machine's writer cannot be asked whether it lives; a day is long enough.
-                abandoned = not _alive(int(pid)) if host == _host() else age > 24 * STALE_SECONDS
+                abandoned = known_dead(writer.rpartition("@")[2]) or age > 24 * STALE_SECONDS
                 if path.name.endswith(SUFFIX):
                     abandoned &= not path.with_name(path.name.removesuffix(SUFFIX)).exists()
             else:
@@ -172,19 +170,5 @@ def _remove(path: Path) -> None:
     path.with_name(path.name + SUFFIX).unlink(missing_ok=True)
 
 
-def _host() -> str:
-    return socket.gethostname().split(".")[0].replace("@", "-")
-
-
 def _escape(name: str) -> str:
     return re.sub(r"([*?\[])", r"[\1]", name)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -293,7 +293,9 @@ def _load(path: Path, model: type[_Model], *, tolerant: bool = False) -> _Model 
 
 def _save(path: Path, record: BaseModel, *, durable: bool = True) -> None:
     try:
-        write_text_atomically(path, record.model_dump_json(indent=1) + "\n", durable=durable)
+        # Where the store was unmounted, its folders must not come into being again below it.
+        text = record.model_dump_json(indent=1) + "\n"
+        write_text_atomically(path, text, durable=durable, new_folders=False)
     except OSError as error:
         if isinstance(error, StoreError):
             raise

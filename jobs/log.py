@@ -23,7 +23,7 @@ class Log:
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
         body = text.rstrip().replace("\n", "\n    ")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(exist_ok=True)  # of a vanished store none comes back
             with open(self.path, "a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(f"{stamp}  {body}\n")
         except OSError as error:

@@ -114,9 +114,10 @@ def test_a_damaged_manifest_is_damage(store, inputs, name, damage):
     assert seen(store, work) == whole(inputs, work)["new"]
 
 
-def test_any_flipped_bit_of_a_manifest_is_found(store):
+@pytest.mark.parametrize("part", ["manifest", "zarr.json"])
+def test_any_flipped_bit_is_found(store, part):
     final = store / WORKS["targets"].final
-    file = manifest_path(final)
+    file = manifest_path(final) if part == "manifest" else final / part
     content = file.read_bytes()
     for place in range(len(content)):
         flipped = bytearray(content)
