@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from facecap_core.errors import StoreError
 from jobs.ledger import Ledger
-from jobs.log import Log
 from jobs.metrics import DriverMetrics
+from jobs.notes import Notes
 from jobs.placement import GB, Placement, fits, gpu_nodes
-from jobs.records import Cause, Lot, ShotRecord, Submission
+from jobs.records import SHOT_STATES, Cause, Lot, ShotRecord, Submission
 from jobs.retries import Tries, cause_of, given_up, largest_memory_gb, next_try
 from jobs.sentences import result_sentence, training_sentence
 from jobs.stream import not_on
 from jobs.tasks import TaskCall, work
+from jobs.watchdog import Running, Watchdog
 
 LOOP_SECONDS = 0.5
 WATCH_SECONDS = 5.0
 WIND_DOWN_SECONDS = 15.0
-KILL_SECONDS = 30.0
-"""How long a hung task's end is waited for, before it is begun elsewhere all the same."""
 
 
 @dataclass
@@ -32,18 +30,6 @@ class _Waiting:
     record: ShotRecord
     tries: Tries
     since: float = 0.0  # of the monotonic clock; earlier it is not begun again
-
-
-@dataclass
-class _Running:
-    record: ShotRecord
-    tries: Tries
-    sign: object = None  # what its state file said at last
-    seen: float = 0.0  # when that changed
-    begun: float | None = (
-        None  # when Ray was seen to run it, though its state file says nothing yet
-    )
-    hung: float | None = None  # when it was told to end for want of progress
 
 
 @dataclass
@@ -59,13 +45,16 @@ class Stage:
     patient: Callable[[], bool]
     metrics: DriverMetrics
     _waiting: deque[_Waiting] = field(default_factory=deque)
-    _running: dict[Any, _Running] = field(default_factory=dict)
-    _unwritten: dict[str, ShotRecord] = field(default_factory=dict)
+    _running: dict[Any, Running] = field(default_factory=dict)
+    _ends: Counter[str] = field(default_factory=Counter)
     _watched: float = 0.0
     _told: str = ""
     _stuck: str = ""
     _ended: int = 0
     _total: int = 0
+
+    def __post_init__(self) -> None:
+        self._notes = Notes(self.ledger)
 
     def run(self, records: Sequence[ShotRecord]) -> bool:
         """Take what is missing through the cluster; True when all is solved (or skipped).
@@ -84,9 +73,10 @@ class Stage:
         for record in missing:
             queued = self._queued(record)
             if record.state != "queued" or record.cause is not None:
-                self._write(queued)
+                self._notes.write(queued)
             self._waiting.append(_Waiting(queued, Tries(memory_gb=memory)))
         self._total = len(missing)
+        self._ends["solved"] = len(records) - len(missing)
         solved = True
         while self._waiting or self._running:
             if self.stopped():
@@ -96,11 +86,11 @@ class Stage:
             for final in self._step():
                 solved = solved and final.state in ("solved", "skipped")
             self._watch()
-        self._write_rest()
-        if self._unwritten:
+        self._notes.write_rest()
+        if self._notes.unwritten:
             path = self.ledger.folder
             raise StoreError(
-                f"the ends of {len(self._unwritten)} shots could not be written down",
+                f"the ends of {self._notes.unwritten} shots could not be written down",
                 remedy="free some space, then run the same command again",
                 file=path,
             )
@@ -119,7 +109,7 @@ class Stage:
             if waiting.since > now:
                 self._waiting.append(waiting)
                 continue
-            self._running[self._submit(waiting, nodes)] = _Running(
+            self._running[self._submit(waiting, nodes)] = Running(
                 waiting.record, waiting.tries, seen=now
             )
 
@@ -176,13 +166,14 @@ class Stage:
             final = self._end(self._running.pop(reference), reference)
             if final is not None:
                 self._ended += 1
+                self._ends[final.state] += 1
                 self.say(_line(final, self._ended, self._total))
                 ended.append(final)
         if ended:
-            self._write_rest()
+            self._notes.write_rest()
         return ended
 
-    def _end(self, running: _Running, reference: Any) -> ShotRecord | None:
+    def _end(self, running: Running, reference: Any) -> ShotRecord | None:
         """The final record of an ended task; None when it is tried again."""
         import ray
 
@@ -191,10 +182,10 @@ class Stage:
         except Exception as error:
             # The worker could not write its own end: it was killed, or its machine was lost.
             cause = cause_of(error, self.ledger.job)
-            record = self._current(running.record).model_copy(
+            record = self._notes.current(running.record).model_copy(
                 update={"state": "failed", "progress": None, "cause": cause, "ended": time.time()}
             )
-            self._log(record, f"ended: {cause.type}: {error}")
+            self._notes.log(record, f"ended: {cause.type}: {error}")
         if record.state == "failed" and running.hung is not None:
             record = record.model_copy(update={"cause": self._hung_cause(record)})
         if record.state != "failed" or record.cause is None:
@@ -210,16 +201,16 @@ class Stage:
         )
         if again is None or self.stopped():
             final = record.model_copy(update={"cause": given_up(tries, cause, largest)})
-            self._write(final)
-            self._log(final, f"failed: {final.cause}")
+            self._notes.write(final)
+            self._notes.log(final, f"failed: {final.cause}")
             return final
         queued = self._queued(record).model_copy(
             update={"lost": tries.lost, "memory_gb": tries.memory_gb}
         )
-        self._write(queued)
+        self._notes.write(queued)
         reserved = "" if tries.memory_gb is None else f" with {tries.memory_gb:.1f} GB reserved"
         text = f"is tried again{reserved}: {cause.message}"
-        self._log(queued, text)
+        self._notes.log(queued, text)
         self.say(f"{self.name} {record.name}: {text}")
         self.metrics.retried(self.name, cause.kind)
         since = time.monotonic() + again.pause_seconds
@@ -234,52 +225,28 @@ class Stage:
         if now - self._watched < min(WATCH_SECONDS, hung_seconds / 4):
             return
         self._watched = now
-        self._write_rest()
-        counts = {"queued": len(self._waiting)}
-        silent = {}
-        for reference, running in list(self._running.items()):
-            record = self._current(running.record)
-            counts[record.state] = counts.get(record.state, 0) + 1
+        self._notes.write_rest()
+        records = {
+            reference: self._notes.current(running.record)
+            for reference, running in self._running.items()
+        }
+        dog = Watchdog(hung_seconds)
+        for reference in dog.standing_still(self._running, records, now):
+            self._end_hung(reference, self._running[reference], records[reference], now)
+        for reference in dog.given_up(self._running, now):
+            running = self._running.pop(reference)  # not even its death is heard of
+            ended = {"state": "failed", "cause": self._hung_cause(records[reference])}
+            self._again(records[reference].model_copy(update=ended), running.tries)
+        counts: Counter[str] = Counter(record.state for record in records.values())
+        counts["queued"] += len(self._waiting)
+        known = counts + self._ends
+        self.metrics.shots({state: known[state] for state in SHOT_STATES})
+        for record in records.values():
             if record.stage == "train":
                 self._tell_training(record)
-            if record.state == "queued" and now - running.seen > hung_seconds:
-                silent[reference] = running
-            if record.state != "running":
-                continue
-            moment = record.progress
-            sign = (record.attempt, moment and (moment.what, moment.done))
-            if sign != running.sign:
-                running.sign, running.seen = sign, now
-            elif running.hung is None and now - running.seen > hung_seconds:
-                self._end_hung(reference, running, record, now)
-            elif running.hung is not None and now - running.hung > KILL_SECONDS:
-                self._running.pop(reference)  # not even its death is heard of
-                ended = {"state": "failed", "cause": self._hung_cause(record)}
-                self._again(record.model_copy(update=ended), running.tries)
-        self._watch_silent(silent, now, hung_seconds)
-        self.metrics.shots(counts)
         self._tell_stuck(counts)
 
-    def _watch_silent(
-        self, silent: Mapping[Any, _Running], now: float, hung_seconds: float
-    ) -> None:
-        """Tasks that never wrote their state: they wait for a machine, or stood still at once."""
-        if not silent:
-            return
-        running_now = _running_tasks()
-        for reference, running in silent.items():
-            if reference.task_id().hex() not in running_now:
-                running.begun = None
-            elif running.begun is None:
-                running.begun = now
-            elif running.hung is None and now - running.begun > hung_seconds:
-                self._end_hung(reference, running, running.record, now)
-            elif running.hung is not None and now - running.hung > KILL_SECONDS:
-                self._running.pop(reference)
-                ended = {"state": "failed", "cause": self._hung_cause(running.record)}
-                self._again(running.record.model_copy(update=ended), running.tries)
-
-    def _end_hung(self, reference: Any, running: _Running, record: ShotRecord, now: float) -> None:
+    def _end_hung(self, reference: Any, running: Running, record: ShotRecord, now: float) -> None:
         import ray
 
         running.hung = now
@@ -321,39 +288,13 @@ class Stage:
         update = {"state": "queued", "stage": self.name, "progress": None, "cause": None}
         return record.model_copy(update={**update, "ended": None})
 
-    def _current(self, record: ShotRecord) -> ShotRecord:
-        if record.name in self._unwritten:
-            return self._unwritten[record.name]
-        found = self.ledger.training() if self.name == "train" else None
-        return found or self.ledger.shot(record.name)
-
-    def _write(self, record: ShotRecord) -> None:
-        """Note a state; on a full disk it is kept in memory until there is room again."""
-        self._unwritten.pop(record.name, None)
-        try:
-            self.ledger.write(record, durable=record.state != "queued")
-        except StoreError as error:
-            if not self._unwritten:
-                print(f"{error}", flush=True)  # noqa: T201
-            self._unwritten[record.name] = record
-
-    def _write_rest(self) -> None:
-        for record in list(self._unwritten.values()):
-            self._write(record)
-
-    def _log(self, record: ShotRecord, text: str) -> None:
-        try:
-            Log(Path(self.ledger.log_path(record))).line(text)
-        except StoreError:
-            print(text, flush=True)  # noqa: T201
-
     def _cancel(self) -> None:
         """End what runs; workers see cancel.json themselves and leave nothing half done."""
         import ray
 
         self.say(f"cancelling {len(self._running) + len(self._waiting)} tasks")
         for reference, running in self._running.items():
-            if self._current(running.record).state == "queued":
+            if self._notes.current(running.record).state == "queued":
                 ray.cancel(reference, force=False)
         deadline = time.monotonic() + (WIND_DOWN_SECONDS if self.patient() else 0.0)
         left = list(self._running)
@@ -363,10 +304,10 @@ class Stage:
             ray.cancel(reference, force=True)
         records = [running.record for running in self._running.values()]
         for record in [*records, *(waiting.record for waiting in self._waiting)]:
-            now = self._current(record)
+            now = self._notes.current(record)
             if now.state in ("queued", "running"):
                 update = {"state": "cancelled", "progress": None, "ended": time.time()}
-                self._write(now.model_copy(update=update))
+                self._notes.write(now.model_copy(update=update))
         self._running.clear()
         self._waiting.clear()
 
@@ -376,18 +317,6 @@ def _alive() -> list[dict[str, Any]]:
     import ray
 
     return [{**n["Resources"], "NodeID": n["NodeID"]} for n in ray.nodes() if n["Alive"]]
-
-
-def _running_tasks() -> set[str]:
-    """Ids of the tasks that Ray says are running; none where it cannot be asked."""
-    from ray.util.state import list_tasks
-
-    try:
-        found = list_tasks(filters=[("state", "=", "RUNNING")], limit=10000, timeout=5)
-    except Exception as error:  # its dashboard may be away: a hint is missing, no more
-        print(f"tasks cannot be listed: {error}", flush=True)  # noqa: T201
-        return set()
-    return {task["task_id"] for task in found}
 
 
 def _line(record: ShotRecord, count: int, total: int) -> str:
