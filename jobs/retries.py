@@ -97,8 +97,12 @@ def cause_of(error: BaseException, job: str) -> Cause:
     if isinstance(told, FacecapError):
         return Cause.of(told)
     name = type(error).__name__
-    text = str(error).strip().split("\n", 1)[0] or "the worker died"
+    text = str(error).strip().split("\n", 1)[0] or name
     kind: CauseKind = "lost"
+    if name in _MACHINE:
+        text = "its machine was lost"
+    elif name == "WorkerCrashedError":
+        text = "its worker process died: it was killed, or the work crashed it"
     if name in _MEMORY:
         kind = "memory"
     elif told is not None or name == "TaskUnschedulableError":

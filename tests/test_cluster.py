@@ -203,11 +203,11 @@ def test_four_equal_jobs_at_once_make_every_shot_visible_once(run, production):
 
 
 def test_a_training_whose_machine_is_taken_away_ends_with_the_same_bits(run, production, cluster):
-    arguments = ["train", *SMALL, "--epochs", "1500", "--seed", "5"]
+    arguments = ["train", *SMALL, "--epochs", "500", "--seed", "5"]
     whole = submitted(run, production, *arguments)
     weights = production / "store" / "models" / "ada" / whole["model"] / "weights.safetensors"
     expected = weights.read_bytes()
-    assert whole["training"]["seconds"] > 6, "long enough to be killed in"
+    assert whole["training"]["seconds"] > 8, "long enough to be killed in"
     for name in ("models", "training", "jobs"):
         (production / "store" / name).rename(production / "store" / f"{name}-whole")
     try:
