@@ -46,6 +46,7 @@ class Killer:
     def __init__(self, raylets: Raylets, every_seconds: float, seed: int) -> None:
         self.kills: Counter[str] = Counter()
         self._raylets, self._every, self._random = raylets, every_seconds, random.Random(seed)
+        self.error: BaseException | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True)
 
@@ -56,8 +57,16 @@ class Killer:
     def __exit__(self, *error: object) -> None:
         self._stop.set()
         self._thread.join()
+        if self.error is not None:
+            raise self.error
 
     def _work(self) -> None:
+        try:
+            self._kill_on()
+        except BaseException as error:
+            self.error = error
+
+    def _kill_on(self) -> None:
         while not self._stop.wait(self._random.expovariate(1 / self._every)):
             if self._random.random() < 1 / 8:
                 name = self._random.choice(list(NODES))
@@ -81,6 +90,7 @@ def farm(folder: Path, raylets: Raylets, *arguments: str) -> dict[str, Any]:
         cwd=folder,
         env={**os.environ, **raylets.environment},
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
     )
     found: dict[str, Any] = json.loads(done.stdout)
@@ -154,7 +164,7 @@ def main() -> None:
         total: Counter[str] = Counter()
         seconds, jobs, lost, failed = 0.0, 0, 0, 0
         with Killer(raylets, arguments.every, arguments.seed) as killer:
-            while sum(killer.kills.values()) < arguments.kills:
+            while sum(killer.kills.values()) < arguments.kills and killer.error is None:
                 status, took = solve(folder, raylets)
                 seconds, jobs = seconds + took, jobs + 1
                 lost += sum(shot["attempt"] - 1 for shot in status["shots"])

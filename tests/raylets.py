@@ -39,7 +39,7 @@ class Raylets:
         self._environment = {**QUICK, **environment}
         self._temporary = Path(tempfile.mkdtemp(prefix="rl-", dir="/tmp"))
         self._processes: dict[str, subprocess.Popen] = {}
-        self._hosts = 2
+        self._hosts = 0
         self.port, self.dashboard_port = _ports(2)
         self.cluster = Cluster(
             f"http://{HEAD}:{self.dashboard_port}", self.token_path.read_text().strip()
@@ -60,16 +60,16 @@ class Raylets:
         arguments += ["--dashboard-host", HEAD, "--dashboard-port", str(self.dashboard_port)]
         arguments += ["--temp-dir", str(self._temporary / "r")]
         self._start("head", HEAD, arguments)
-        self._wait(1)
+        self._wait(HEAD)
 
     def add(self, name: str, *, cpus: int, gpus: int = 0) -> None:
         """Start a node of that many (logical) processors and GPUs."""
         self._hosts += 1
-        before = len(self.nodes())
         arguments = ["--address", f"{HEAD}:{self.port}"]
         arguments += ["--num-cpus", str(cpus), "--num-gpus", str(gpus)]
-        self._start(name, f"127.0.0.{self._hosts}", arguments)
-        self._wait(before + 1)
+        host = f"127.0.{self._hosts // 250}.{self._hosts % 250 + 2}"
+        self._start(name, host, arguments)
+        self._wait(host)
 
     def nodes(self) -> list[dict[str, float]]:
         return self.cluster.nodes()
@@ -134,11 +134,11 @@ class Raylets:
                 start_new_session=True,
             )
 
-    def _wait(self, count: int) -> None:
+    def _wait(self, host: str) -> None:
         deadline = time.monotonic() + 60
         while True:
             with contextlib.suppress(FacecapError):
-                if len(self.nodes()) >= count:
+                if any(f"node:{host}" in node for node in self.nodes()):
                     return
             ended = [name for name, p in self._processes.items() if p.poll() is not None]
             if ended or time.monotonic() > deadline:

@@ -6,6 +6,7 @@ import contextlib
 import ipaddress
 import json
 import os
+import shutil
 import signal
 import stat
 import time
@@ -31,9 +32,9 @@ SMALL += ["--set", "network.channels=[8,8]", "--set", "network.refine=[false,fal
 
 @pytest.fixture(scope="module")
 def production(tmp_path_factory):
-    """Five bulk shots, of which one is missing, one truncated and one of another size."""
+    """Six bulk shots, of which one is missing, one truncated, one of another size and one empty."""
     folder = make_production(
-        tmp_path_factory.mktemp("tiny"), train=2, validation=1, bulk=5, frames=40
+        tmp_path_factory.mktemp("tiny"), train=2, validation=1, bulk=6, frames=40
     )
     footage = folder / "footage"
     (footage / "bulk_1.mp4").rename(folder / "bulk_1_away.mp4")
@@ -41,6 +42,8 @@ def production(tmp_path_factory):
     (folder / "bulk_2_whole.mp4").write_bytes(whole)
     (footage / "bulk_2.mp4").write_bytes(whole[: len(whole) // 2])
     write_video(footage / "bulk_3.mp4", 20, size=(64, 96))
+    (footage / "bulk_5.mp4").rename(folder / "bulk_5_whole.mp4")
+    (footage / "bulk_5.mp4").touch()
     return folder
 
 
@@ -134,11 +137,13 @@ def test_bad_shots_fail_alone_and_retry_does_only_those(farm, production, head):
     found = json.loads(farm.run(production, "submit", "infer", "--wait", "--json", code=100))
     assert found["state"] == "failed"
     counts = {state: number for state, number in found["counts"].items() if number}
-    assert counts == {"solved": 2, "failed": 3}
+    assert counts == {"solved": 2, "failed": 4}
     causes = {s["name"]: s["cause"]["type"] for s in found["shots"] if s["cause"]}
     assert causes["bulk_1"] == "FootageMissing"
     assert causes["bulk_2"] in ("FootageTruncated", "FootageUnreadable")
     assert causes["bulk_3"] == "PictureSizeError"
+    assert causes["bulk_5"] in ("FootageEmpty", "FootageUnreadable")
+    assert {s["attempt"] for s in found["shots"]} == {1}, "a fault of its own is not tried again"
     table = farm.run(production, "status", "infer", code=100)
     assert "bulk_1" in table
     assert "no such file" in table
@@ -151,17 +156,19 @@ def test_bad_shots_fail_alone_and_retry_does_only_those(farm, production, head):
     (production / "bulk_1_away.mp4").rename(production / "footage" / "bulk_1.mp4")
     (production / "bulk_2_whole.mp4").rename(production / "footage" / "bulk_2.mp4")
     write_video(production / "footage" / "bulk_3.mp4", 40)
+    (production / "bulk_5_whole.mp4").rename(production / "footage" / "bulk_5.mp4")
     found = json.loads(farm.run(production, "retry", "infer", "--wait", "--json"))
-    assert (found["state"], found["counts"]["solved"]) == ("done", 5)
+    assert (found["state"], found["counts"]["solved"]) == ("done", 6)
     assert {s["name"]: s["attempt"] for s in found["shots"]} == {
         "bulk_0": 1,
         "bulk_1": 2,
         "bulk_2": 2,
         "bulk_3": 2,
         "bulk_4": 1,
+        "bulk_5": 2,
     }
     assert [(path.readlink(), path.lstat().st_ino) for path in solved] == before
-    for number in range(5):
+    for number in range(6):
         assert open_vertices(store / "vertices" / "ada" / f"bulk_{number}.zarr").frames == 40
 
 
@@ -176,8 +183,44 @@ def long_production(tmp_path_factory):
     return folder
 
 
+def marks(store):
+    """What must not change of stores that are not done again."""
+    found = {}
+    for path in sorted(store.glob("frames/*/*.zarr")):
+        chunks = [(c, c.stat().st_ino, c.stat().st_mtime_ns) for c in path.resolve().rglob("*")]
+        found[path.parent.name] = (path.readlink(), path.lstat().st_ino, chunks)
+    return found
+
+
+def test_after_a_drivers_death_the_same_command_does_only_what_is_missing(
+    farm, long_production, head
+):
+    folder = long_production
+    (folder / "six.txt").write_text("long_[0-5]\n")
+    command = ["submit", "ingest", "--shots", "six.txt", "--max-parallel", "1"]
+    farm.run(folder, *command)
+    ledger = find_job(folder / "store" / "jobs", None)
+    wait_for(lambda: ledger.status().counts["solved"] == 3)
+    os.kill(ledger.driver().process.pid, signal.SIGKILL)
+    wait_for(lambda: ledger.status().state == "interrupted", 5)
+    before = marks(folder / "store")
+    assert len(before) == 3
+
+    found = json.loads(farm.run(folder, *command, "--wait", "--json"))
+    assert found["job"] == ledger.job
+    assert found["counts"]["solved"] == 6
+    after = marks(folder / "store")
+    assert {name: after[name] for name in before} == before
+    log = farm.run(folder, "logs", ledger.job)
+    assert "ingest: 3 to do, 3 solved already" in log
+    done = [shot["name"] for shot in found["shots"] if shot["name"] not in before]
+    assert len(done) == 3
+    assert not any(shot["reused"] for shot in found["shots"])
+
+
 def test_a_dead_driver_is_noticed_and_a_cancelled_job_leaves_nothing(farm, long_production, head):
     folder = long_production
+    shutil.rmtree(folder / "store" / "frames", ignore_errors=True)
     farm.run(folder, "submit", "ingest", "--shots", "all.txt")
     ledger = find_job(folder / "store" / "jobs", None)
     wait_for(lambda: ledger.status().counts["solved"] >= 1)
@@ -199,6 +242,7 @@ def test_a_dead_driver_is_noticed_and_a_cancelled_job_leaves_nothing(farm, long_
     assert counts["solved"] + counts["cancelled"] == 12
     stores = list((folder / "store" / "frames").glob("*/*.zarr"))
     assert len(stores) == counts["solved"]
+    assert found["missing"] == 0
     # The shots that died with their driver left versions that nobody sees; cancelled ones none.
     versions = (folder / "store" / "frames").glob("*/.versions/*.zarr@*")
     unseen = {path.resolve() for path in versions} - {path.resolve() for path in stores}

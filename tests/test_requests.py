@@ -13,6 +13,7 @@ from facecap_core.errors import ModelError, ProductionError, StoreError
 from facecap_core.learning.config import resolve
 from facecap_core.names import is_name
 from facecap_core.productions.production import load_production
+from jobs.ledger import Ledger
 from jobs.planning import plan_infer, plan_ingest, plan_train
 from jobs.request import InferRequest, IngestRequest, TrainRequest, job_id, parse_request
 
@@ -154,3 +155,33 @@ def test_nothing_to_train_on_is_an_error(tmp_path):
     write_shots(folder, [("x", "ada", "rom", "", "", "footage/x.mp4")])
     with pytest.raises(ProductionError, match="no shots of split train"):
         plan_train(load_production(folder), actor="ada", config=resolve("demo"), camera=None)
+
+
+def test_a_newer_model_makes_older_vertices_stale(production):
+    def model(name, date, camera="center"):
+        folder = production.store / "models" / "ada" / name
+        folder.mkdir(parents=True)
+        facts = {"model": name, "cameras": [camera], "made": {"date": date}}
+        (folder / "model.json").write_text(json.dumps(facts))
+
+    model("cpu-1", "2026-01-01T00:00:00")
+    request = plan_infer(production, actor="ada", shots=None, model=None)
+    ledger = Ledger.create(production.paths.jobs, request)
+    assert ledger.status().stale == {}
+    model("left-1", "2026-01-02T00:00:00", camera="left")
+    assert ledger.status().stale == {}, "a model of another camera is no successor"
+    model("cpu-2", "2026-01-03T00:00:00")
+    assert ledger.status().stale == {"ada": "cpu-2"}
+    newer = plan_infer(production, actor="ada", shots=None, model=None)
+    assert job_id(newer) != ledger.job
+    assert Ledger.create(production.paths.jobs, newer).status().stale == {}
+
+
+def test_solving_can_be_planned_before_its_training_is_done(production):
+    with pytest.raises(ModelError, match="no model yet"):
+        plan_infer(production, actor="ada", shots=None, model=None)
+    train = plan_train(production, actor="ada", config=resolve("demo", []), camera=None)
+    after = Ledger.create(production.paths.jobs, train)
+    request = plan_infer(production, actor=None, shots=None, model=None, after=after)
+    assert request.models == {"ada": train.model}
+    assert request.cameras == {"ada": "center"}
