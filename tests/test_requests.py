@@ -157,7 +157,9 @@ def test_nothing_to_train_on_is_an_error(tmp_path):
         plan_train(load_production(folder), actor="ada", config=resolve("demo"), camera=None)
 
 
-def test_a_newer_model_makes_older_vertices_stale(production):
+def test_a_newer_model_makes_older_vertices_stale(tmp_path):
+    production = load_production(make_production(tmp_path, bulk=1, frames=2))
+
     def model(name, date, camera="center"):
         folder = production.store / "models" / "ada" / name
         folder.mkdir(parents=True)
@@ -177,7 +179,8 @@ def test_a_newer_model_makes_older_vertices_stale(production):
     assert Ledger.create(production.paths.jobs, newer).status().stale == {}
 
 
-def test_solving_can_be_planned_before_its_training_is_done(production):
+def test_solving_can_be_planned_before_its_training_is_done(tmp_path):
+    production = load_production(make_production(tmp_path, train=1, bulk=1, frames=2))
     with pytest.raises(ModelError, match="no model yet"):
         plan_infer(production, actor="ada", shots=None, model=None)
     train = plan_train(production, actor="ada", config=resolve("demo", []), camera=None)
