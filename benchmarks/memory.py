@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facecap_core.versions import remove_whole_directory
+from facecap_core.stores.versions import remove_whole_directory
 
 CROP = (120, 160, 960, 1280)
 SIZE = (1200, 1600)

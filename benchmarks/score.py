@@ -17,7 +17,7 @@ import numpy as np
 from facecap_core.learning.evaluation import pooled_rmse_mm
 from facecap_core.productions.production import load_production
 from facecap_core.scoring import score_shot
-from facecap_core.stores import open_vertices
+from facecap_core.stores.groups import open_vertices
 from facecap_core.template import read_animated, read_template
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from facecap_core.object_folder import ObjectFolder
+from facecap_core.stores.object_folder import ObjectFolder
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,10 @@ import torch
 from facecap_core.fingerprints import fingerprint_footage
 from facecap_core.footage.footage import Footage, FrameBatch
 from facecap_core.learning.model import Model, load_model
-from facecap_core.object_folder import ArrayFolder
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
-from facecap_core.stores import new_group, stored
+from facecap_core.stores.groups import new_group, stored
+from facecap_core.stores.object_folder import ArrayFolder
 
 BATCH_FRAMES = 16
 QUEUED_BATCHES = 4  # memory stays flat: what waits between two stages is bounded

@@ -10,11 +10,11 @@ from pathlib import Path
 from facecap_core.errors import PointCacheError
 from facecap_core.fingerprints import fingerprint_footage
 from facecap_core.footage.footage import Footage
-from facecap_core.object_folder import ArrayFolder
 from facecap_core.pointcaches.reader import open_point_cache, split_mesh
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
-from facecap_core.stores import FRAMES_PER_CHUNK, new_group, stored
+from facecap_core.stores.groups import FRAMES_PER_CHUNK, new_group, stored
+from facecap_core.stores.object_folder import ArrayFolder
 from facecap_core.template import Template
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import typer
 
-from facecap_core.store_paths import StorePaths
+from facecap_core.stores.paths import StorePaths
 from farm.context import PRODUCTION_VARIABLE
 
 SETTINGS_FILE, SHOTS_FILE = "production.toml", "shots.csv"

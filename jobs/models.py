@@ -10,7 +10,7 @@ from typing import Any
 
 from facecap_core.errors import ModelError
 from facecap_core.names import nearest
-from facecap_core.store_paths import StorePaths
+from facecap_core.stores.paths import StorePaths
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import Literal
 
 from facecap_core.errors import StoreError
 from facecap_core.files import store_error
-from facecap_core.manifests import verify
-from facecap_core.object_folder import absent
 from facecap_core.productions.production import Production
+from facecap_core.stores.manifests import verify
+from facecap_core.stores.object_folder import absent
 from jobs.ledger import Ledger
 from jobs.placement import Placement, placement
 from jobs.records import Options

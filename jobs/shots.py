@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from facecap_core.errors import Fault, ProductionError
-from facecap_core.object_folder import ArrayFolder
 from facecap_core.productions.production import Production, Shot
+from facecap_core.stores.object_folder import ArrayFolder
 from jobs.request import InferRequest, IngestRequest, Request
 
 

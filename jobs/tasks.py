@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facecap_core.productions.production import load_production
+from facecap_core.productions.production import Production, load_production
 from jobs.failpoint_variable import arm_from_environment
 from jobs.infer import infer_shot
 from jobs.ingest import ingest_shot
@@ -29,8 +30,8 @@ class TaskCall:
 def work(call: TaskCall) -> dict[str, Any]:
     """The Ray task: one shot, or one training; returns the final record as a small dict."""
     arm_from_environment()
-    ledger = Ledger(Path(call.folder))
-    production = load_production(Path(call.production))
+    ledger = _ledger(call.folder)
+    production = _production(call.production)
     request = ledger.request()
     if call.stage == "ingest":
         record = ingest_shot(ledger, production, request, call.name, call.lot)
@@ -39,3 +40,21 @@ def work(call: TaskCall) -> dict[str, Any]:
     else:
         record = train_model(ledger, production, request, call.lot)
     return record.model_dump(mode="json")
+
+
+def _production(path: str) -> Production:
+    """The production as it is now; read anew only where one of its files changed."""
+    settings = Path(path)
+    shots = settings.with_name("shots.csv")
+    return _loaded(path, settings.stat().st_mtime_ns, shots.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded(path: str, *stamps: int) -> Production:
+    # A worker does hundreds of shots, and to read five hundred rows takes a tenth of a short one.
+    return load_production(Path(path))
+
+
+@functools.lru_cache(maxsize=2)
+def _ledger(folder: str) -> Ledger:
+    return Ledger(Path(folder))  # its request never changes

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from facecap_core.errors import StoreError
-from facecap_core.manifests import size_of, verify
-from facecap_core.object_folder import ArrayFolder
 from facecap_core.productions.production import Production
+from facecap_core.stores.manifests import size_of, verify
+from facecap_core.stores.object_folder import ArrayFolder
 from jobs.ledger import Ledger
 from jobs.records import Cause, ShotRecord
 from jobs.request import InferRequest, Request, TrainRequest

@@ -25,10 +25,10 @@ from facecap_core.ingest import ingest_frames, ingest_targets
 from facecap_core.learning.config import TrainConfig
 from facecap_core.learning.model import save_model
 from facecap_core.learning.network import Network
-from facecap_core.manifests import verify
-from facecap_core.stores import GroupReader
+from facecap_core.stores.groups import GroupReader
+from facecap_core.stores.manifests import verify
+from facecap_core.stores.versions import STALE_SECONDS
 from facecap_core.template import read_template
-from facecap_core.versions import STALE_SECONDS
 from jobs.ledger import Ledger
 from jobs.records import Driver, Lot, Process, ShotRecord
 from jobs.request import IngestRequest

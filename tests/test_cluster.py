@@ -12,8 +12,8 @@ import pytest
 from raylets import Raylets
 from tiny_production import make_production, write_shots, write_video
 
-from facecap_core.manifests import verify
-from facecap_core.stores import GroupReader
+from facecap_core.stores.groups import GroupReader
+from facecap_core.stores.manifests import verify
 from jobs.ledger import find_job
 
 pytestmark = pytest.mark.cluster

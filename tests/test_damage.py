@@ -8,8 +8,8 @@ import pytest
 from crashing import FOLDERS, FRAMES, REUSING, WORKS, make_inputs, seen, version_of, whole
 
 from facecap_core.files import files_in
-from facecap_core.manifests import Damage, manifest_path, verify
-from facecap_core.stores import FRAMES_PER_CHUNK, stored
+from facecap_core.stores.groups import FRAMES_PER_CHUNK, stored
+from facecap_core.stores.manifests import Damage, manifest_path, verify
 
 FILES = {
     "frames": {

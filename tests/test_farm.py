@@ -19,7 +19,7 @@ import pytest
 from tiny_production import make_production, write_shots, write_video
 
 from facecap_core.productions.production import load_production
-from facecap_core.stores import open_vertices
+from facecap_core.stores.groups import open_vertices
 from farm.head import LocalHead
 from jobs.ledger import find_job
 from jobs.models import list_models

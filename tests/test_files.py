@@ -10,7 +10,7 @@ import pytest
 from facecap_core.errors import FootageMissing, StoreError
 from facecap_core.files import write_bytes_atomically
 from facecap_core.fingerprints import fingerprint_file, fingerprint_footage
-from facecap_core.versions import whole_directory
+from facecap_core.stores.versions import whole_directory
 
 
 def test_a_file_is_replaced_and_nothing_is_left_beside_it(tmp_path):

@@ -11,20 +11,20 @@ import pytest
 from s3_server import BUCKET, s3_server
 from tiny_production import SETTINGS, make_production
 
-from facecap_core import objects
 from facecap_core.checks.production_check import check_production
 from facecap_core.errors import ProductionError, StoreError
 from facecap_core.inference import infer_shot
 from facecap_core.ingest import ingest_frames, ingest_targets
 from facecap_core.learning.actor_training import train_actor
 from facecap_core.learning.config import TrainConfig
-from facecap_core.manifests import verify
-from facecap_core.object_folder import ObjectFolder
-from facecap_core.object_manifests import published, version_key
-from facecap_core.objects import Bucket
 from facecap_core.productions.production import load_production
 from facecap_core.scoring import score_shot
-from facecap_core.stores import GroupReader
+from facecap_core.stores import objects
+from facecap_core.stores.groups import GroupReader
+from facecap_core.stores.manifests import verify
+from facecap_core.stores.object_folder import ObjectFolder
+from facecap_core.stores.object_manifests import published, version_key
+from facecap_core.stores.objects import Bucket
 from facecap_core.template import read_template
 from jobs.ledger import Ledger
 from jobs.planning import plan_ingest

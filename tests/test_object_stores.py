@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 from s3_server import BUCKET, s3_server
 
-from facecap_core import object_versions, objects
 from facecap_core.errors import StoreError
-from facecap_core.manifests import Damage, size_of, verify
-from facecap_core.object_folder import ObjectFolder, absent
-from facecap_core.object_manifests import manifest_key, published, version_key
-from facecap_core.object_versions import remove_objects
-from facecap_core.objects import Bucket
-from facecap_core.stores import GroupReader, new_group, stored
+from facecap_core.stores import object_versions, objects
+from facecap_core.stores.groups import GroupReader, new_group, stored
+from facecap_core.stores.manifests import Damage, size_of, verify
+from facecap_core.stores.object_folder import ObjectFolder, absent
+from facecap_core.stores.object_manifests import manifest_key, published, version_key
+from facecap_core.stores.object_versions import remove_objects
+from facecap_core.stores.objects import Bucket
 
 FRAMES = 150  # three chunks
 
@@ -30,8 +30,8 @@ WRITER = """\
 import os, sys
 import numpy as np
 from facecap_core import failpoints
-from facecap_core.object_folder import ObjectFolder
-from facecap_core.stores import new_group
+from facecap_core.stores.object_folder import ObjectFolder
+from facecap_core.stores.groups import new_group
 
 url, value, step = sys.argv[1:]
 

@@ -19,7 +19,7 @@ from test_training import assert_same_bits, config, examples, run, weights
 from facecap_core import failpoints
 from facecap_core.learning.checkpoint import load_checkpoint
 from facecap_core.learning.run import Run
-from facecap_core.manifests import verify
+from facecap_core.stores.manifests import verify
 
 
 def go_on(folder):

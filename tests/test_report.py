@@ -23,8 +23,8 @@ from facecap_core.productions.production import load_production
 from facecap_core.reports.report import write_report
 from facecap_core.reports.report_tables import composition_rows, duration, timecode
 from facecap_core.reports.validation import Mark
-from facecap_core.store_paths import StorePaths
-from facecap_core.stores import new_group, open_frames, open_targets
+from facecap_core.stores.groups import new_group, open_frames, open_targets
+from facecap_core.stores.paths import StorePaths
 from farm.app import app
 
 NAME = "<script>alert('&')</script>"

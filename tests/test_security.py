@@ -25,8 +25,8 @@ from facecap_core.learning.model import load_model
 from facecap_core.names import is_name
 from facecap_core.pointcaches.npy import NpyCache
 from facecap_core.productions.production import load_production
-from facecap_core.store_paths import StorePaths
-from facecap_core.stores import GroupReader, new_group
+from facecap_core.stores.groups import GroupReader, new_group
+from facecap_core.stores.paths import StorePaths
 from farm.head import LocalHead
 from farm.hooks import words
 from jobs.errors import JobNotFound

@@ -25,7 +25,7 @@ from facecap_core.learning.model import load_model
 from facecap_core.learning.training import train
 from facecap_core.learning.trainingset import Examples, ShotPaths, load_examples
 from facecap_core.pointcaches.pc2 import write_pc2
-from facecap_core.stores import open_frames, open_targets, open_vertices
+from facecap_core.stores.groups import open_frames, open_targets, open_vertices
 from facecap_core.template import read_template
 
 FPS = Fraction(30)

@@ -12,7 +12,7 @@ from facecap_core.learning.training import TrainResult, train
 from facecap_core.learning.trainingset import ShotPaths, load_examples
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
-from facecap_core.stores import open_frames, open_targets
+from facecap_core.stores.groups import open_frames, open_targets
 from facecap_core.template import read_animated, read_template
 
 

@@ -19,7 +19,7 @@ from facecap_core.learning.config import TrainConfig, parse
 from facecap_core.learning.evaluation import MM_PER_UNIT
 from facecap_core.learning.network import Network, shrink
 from facecap_core.learning.whitening import Whitening
-from facecap_core.versions import whole_directory
+from facecap_core.stores.versions import whole_directory
 
 SCHEMA_VERSION = 1
 

@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict
 
 from facecap_core.errors import Fault, ProductionError
 from facecap_core.names import did_you_mean, shown
-from facecap_core.object_folder import ObjectFolder
 from facecap_core.productions.production_toml import CameraSettings, Settings, Units, read_settings
 from facecap_core.productions.shots_csv import Shot, read_shots
-from facecap_core.store_paths import StorePaths
+from facecap_core.stores.object_folder import ObjectFolder
+from facecap_core.stores.paths import StorePaths
 
 __all__ = [
     "Actor",

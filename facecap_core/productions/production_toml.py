@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from facecap_core.errors import Fault
 from facecap_core.names import NAME_RULE, did_you_mean, is_name, nearest, shown
-from facecap_core.object_folder import ObjectFolder
+from facecap_core.stores.object_folder import ObjectFolder
 
 Units = Literal["mm", "cm", "dm", "m", "in", "ft"]
 UNITS: tuple[str, ...] = get_args(Units)

@@ -41,7 +41,7 @@ from facecap_core.reports.validation import (
     read_clip,
     telling_frames,
 )
-from facecap_core.stores import open_frames, open_targets
+from facecap_core.stores.groups import open_frames, open_targets
 from facecap_core.template import Template, read_animated, read_template
 
 

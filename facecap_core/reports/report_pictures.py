@@ -19,7 +19,7 @@ from facecap_core.reports.comparison import MeshPictures, encode_h264, film_size
 from facecap_core.reports.figures import colour_bar, data_uri, jpeg, round_up
 from facecap_core.reports.report_tables import mm, timecode
 from facecap_core.reports.validation import Clip, Mark, Validation
-from facecap_core.stores import open_frames
+from facecap_core.stores.groups import open_frames
 from facecap_core.template import Template
 
 STILL = (360, 480)  # width, height of the pictures of single frames

@@ -12,7 +12,7 @@ from facecap_core.learning.evaluation import per_frame_rmse_mm, pooled_rmse_mm
 from facecap_core.learning.model import Model
 from facecap_core.learning.trainingset import ShotPaths
 from facecap_core.progress import OnProgress, Progress, report
-from facecap_core.stores import GroupReader, open_frames, open_targets
+from facecap_core.stores.groups import GroupReader, open_frames, open_targets
 
 BATCH = 64  # frames in memory at once: a chunk of the stores
 

@@ -59,7 +59,7 @@ class ObjectFolder:
         Raises:
             StoreError: the bucket cannot be asked.
         """
-        from facecap_core.object_manifests import is_published  # obstore is an extra
+        from facecap_core.stores.object_manifests import is_published  # obstore is an extra
 
         return is_published(self)
 

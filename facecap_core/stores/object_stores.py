@@ -12,9 +12,9 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import ObjectStore
 
 from facecap_core.errors import StoreError
-from facecap_core.object_folder import ObjectFolder
-from facecap_core.object_manifests import ObjectFacts, published, version_key
-from facecap_core.objects import Bucket
+from facecap_core.stores.object_folder import ObjectFolder
+from facecap_core.stores.object_manifests import ObjectFacts, published, version_key
+from facecap_core.stores.objects import Bucket
 
 REMEDY = "run the ingest or inference of this shot again"
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from facecap_core.errors import StoreError
 from facecap_core.failpoints import reach
 from facecap_core.files import store_error, sync_directory, sync_tree
-from facecap_core.manifests import SUFFIX, write_manifest
-from facecap_core.owners import known_dead, owner
+from facecap_core.stores.manifests import SUFFIX, write_manifest
+from facecap_core.stores.owners import known_dead, owner
 
 VERSIONS = ".versions"
 PARTIAL = ".partial"

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 
 from facecap_core.errors import StoreError
 from facecap_core.failpoints import reach
-from facecap_core.object_folder import ObjectFolder
-from facecap_core.object_manifests import (
+from facecap_core.stores.object_folder import ObjectFolder
+from facecap_core.stores.object_manifests import (
     ObjectManifest,
     Published,
     manifest_key,
     published,
     version_key,
 )
-from facecap_core.object_stores import NewVersion
-from facecap_core.objects import Bucket, Conflict, Listed
-from facecap_core.owners import known_dead, owner
+from facecap_core.stores.object_stores import NewVersion
+from facecap_core.stores.objects import Bucket, Conflict, Listed
+from facecap_core.stores.owners import known_dead, owner
 
 STALE_SECONDS = 3600.0  # readers of a replaced version have this long to finish
 ABANDONED_SECONDS = 24 * 3600.0  # a writer that sent nothing for so long is dead

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from facecap_core.errors import StoreError
-from facecap_core.manifests import Damage
-from facecap_core.object_folder import ObjectFolder
-from facecap_core.objects import Bucket, Listed
+from facecap_core.stores.manifests import Damage
+from facecap_core.stores.object_folder import ObjectFolder
+from facecap_core.stores.objects import Bucket, Listed
 
 SCHEMA_VERSION = 1
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from facecap_core.errors import StoreError
 from facecap_core.files import TRANSIENT, files_in, write_bytes_atomically
-from facecap_core.object_folder import ArrayFolder, ObjectFolder
+from facecap_core.stores.object_folder import ArrayFolder, ObjectFolder
 
 SUFFIX = ".json"
 _BLOCK = 2**20
@@ -61,7 +61,7 @@ def verify(final: ArrayFolder, *, contents: bool = True) -> list[Damage]:
         contents: read and hash every byte; without, only names and sizes are compared.
     """
     if isinstance(final, ObjectFolder):
-        from facecap_core.object_manifests import verify_objects  # which needs an extra
+        from facecap_core.stores.object_manifests import verify_objects  # which needs an extra
 
         return verify_objects(final, contents=contents)
     folder = Path(os.path.realpath(final))
@@ -85,7 +85,7 @@ def verify(final: ArrayFolder, *, contents: bool = True) -> list[Damage]:
 def size_of(final: ArrayFolder) -> tuple[int, int]:
     """Number of files and of bytes that the manifest lists; zeros where there is none."""
     if isinstance(final, ObjectFolder):
-        from facecap_core.object_manifests import objects_size
+        from facecap_core.stores.object_manifests import objects_size
 
         return objects_size(final)
     try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from facecap_core.object_folder import ArrayFolder, ObjectFolder
-from facecap_core.objects import check_bucket
+from facecap_core.stores.object_folder import ArrayFolder, ObjectFolder
+from facecap_core.stores.objects import check_bucket
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from zarr.codecs import ZstdCodec
 
 from facecap_core.errors import StoreError
 from facecap_core.failpoints import reach
-from facecap_core.manifests import verify
-from facecap_core.object_folder import ArrayFolder, ObjectFolder
-from facecap_core.object_stores import open_objects
-from facecap_core.object_versions import StagedObjects, whole_objects
-from facecap_core.versions import Staged, whole_directory
+from facecap_core.stores.manifests import verify
+from facecap_core.stores.object_folder import ArrayFolder, ObjectFolder
+from facecap_core.stores.object_stores import open_objects
+from facecap_core.stores.object_versions import StagedObjects, whole_objects
+from facecap_core.stores.versions import Staged, whole_directory
 
 SCHEMA_VERSION = 1
 CODECS = frozenset({"bytes", "zstd"})  # the only ones we write

@@ -1,0 +1,1 @@
+"""Arrays and folders of a production, which appear whole or not at all."""
