@@ -4,8 +4,8 @@
 
 Starts a Ray cluster of its own on loopback addresses (a head, two machines that decode, one with a logical
 GPU that solves), makes real H.264 shots and a tiny model, solves the shots undisturbed, then again while a
-random worker (one time in eight a whole node, which comes back) is killed every few seconds. Jobs follow
-each other until the number of kills is reached. Prints kills, tries, time lost, and holds the invariant.
+random worker (one time in eight a whole node, which comes back) is killed every few seconds, up to the
+number of kills; jobs follow each other until it is reached. Prints kills, tries, time lost, and holds the invariant.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ NODES = {"cpu1": {"cpus": 1}, "cpu2": {"cpus": 1}, "gpu": {"cpus": 2, "gpus": 1}
 class Killer:
     """Ends a random worker or node every few seconds, and brings nodes back."""
 
-    def __init__(self, raylets: Raylets, every_seconds: float, seed: int) -> None:
+    def __init__(self, raylets: Raylets, every_seconds: float, kills: int, seed: int) -> None:
         self.kills: Counter[str] = Counter()
+        self._most = kills
         self._raylets, self._every, self._random = raylets, every_seconds, random.Random(seed)
         self.error: BaseException | None = None
         self._stop = threading.Event()
@@ -68,6 +69,8 @@ class Killer:
 
     def _kill_on(self) -> None:
         while not self._stop.wait(self._random.expovariate(1 / self._every)):
+            if sum(self.kills.values()) >= self._most:
+                return
             if self._random.random() < 1 / 8:
                 name = self._random.choice(list(NODES))
                 self._raylets.kill(name)
@@ -163,7 +166,7 @@ def main() -> None:
         faults = hold(folder, status)
         total: Counter[str] = Counter()
         seconds, jobs, lost, failed = 0.0, 0, 0, 0
-        with Killer(raylets, arguments.every, arguments.seed) as killer:
+        with Killer(raylets, arguments.every, arguments.kills, arguments.seed) as killer:
             while sum(killer.kills.values()) < arguments.kills and killer.error is None:
                 status, took = solve(folder, raylets)
                 seconds, jobs = seconds + took, jobs + 1

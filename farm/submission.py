@@ -147,7 +147,7 @@ def hand_over(
     python = sys.executable if cluster.local else "python"
     entrypoint = shlex.join([python, "-P", "-m", "jobs.entry", str(ledger.folder)])
     metadata = {
-        "job": ledger.job,
+        "job_name": ledger.job,  # the dashboard shows it
         "kind": request.kind,
         "production": production.name,
         "shots": str(len(request.shots)),
