@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facecap_core.errors import FacecapError
 from facecap_core.files import TRANSIENT
-from jobs.errors import NoSuchResources
+from jobs.errors import NoSuchResources, WorkerLost
 
 ShotState = Literal["queued", "running", "solved", "failed", "cancelled", "skipped"]
 JobState = Literal["queued", "running", "interrupted", "done", "failed", "cancelled"]
@@ -52,6 +52,8 @@ class Cause(BaseModel):
             place = fault.file + (f":{fault.line}" if fault.line else "")
             text = f"{place}: {fault.message}" if place else fault.message
             kind: CauseKind = "transient" if getattr(error, "transient", False) else "fault"
+            if isinstance(error, WorkerLost):
+                kind = "lost"
             return cls(type=type(error).__name__, message=text, remedy=fault.remedy, kind=kind)
         text = str(error).strip() or type(error).__name__
         kind = "bug"

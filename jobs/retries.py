@@ -17,7 +17,7 @@ a worker that dies may be, for footage can crash a decoder."""
 BACKOFF_SECONDS = 2.0
 LEAST_MEMORY_GB = 1.0
 
-_MACHINE = ("NodeDiedError", "LocalRayletDiedError")
+_MACHINE = ("NodeDiedError", "LocalRayletDiedError", "MachineLost")
 _MEMORY = ("OutOfMemoryError",)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from facecap_core.errors import FacecapError, StoreError
+from facecap_core.errors import FacecapError
+from jobs.errors import MachineLost, WorkerLost
 from jobs.records import Lot
 
 if TYPE_CHECKING:
@@ -66,13 +66,10 @@ def _items(stream: Any) -> Iterator[Any]:
             except ray.exceptions.RayTaskError as error:
                 cause = getattr(error, "cause", None)
                 raise cause if isinstance(cause, FacecapError) else error from None
+            except (ray.exceptions.NodeDiedError, ray.exceptions.ObjectLostError) as error:
+                raise MachineLost("the machine that decoded it was lost") from error
             except ray.exceptions.RayError as error:
-                logging.getLogger(__name__).warning("decoder lost: %s", error)
-                lost = StoreError(
-                    "the machine or process that decoded it was lost", remedy="farm retry"
-                )
-                lost.transient = True
-                raise lost from error
+                raise WorkerLost("the process that decoded it died") from error
         ended = True
     finally:
         if not ended:  # else it would decode on for nobody

@@ -11,6 +11,7 @@ from facecap_core.errors import Cancelled, FootageTruncated
 from facecap_core.files import store_error
 from facecap_core.progress import Progress, report
 from jobs import worker
+from jobs.errors import MachineLost
 from jobs.ledger import Ledger
 from jobs.records import Cause, Lot
 from jobs.request import IngestRequest
@@ -125,6 +126,7 @@ def test_a_task_that_was_begun_again_elsewhere_does_not_write_over_it(ledger):
         (OSError(errno.EIO, "I/O"), "transient"),
         (MemoryError("no memory"), "memory"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "memory"),
+        (MachineLost("the machine that decoded it was lost"), "lost"),
         (ZeroDivisionError("ours"), "bug"),
     ],
 )
