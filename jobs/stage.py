@@ -54,6 +54,7 @@ class Stage:
     _total: int = 0
 
     def __post_init__(self) -> None:
+        self._task: Any = None
         self._notes = Notes(self.ledger)
 
     def run(self, records: Sequence[ShotRecord]) -> bool:
@@ -147,7 +148,9 @@ class Stage:
             stage=self.name,
             lot=lot,
         )
-        return ray.remote(work).options(**options).remote(call)
+        if self._task is None:  # once: Ray ships every remote function it is given
+            self._task = ray.remote(work)
+        return self._task.options(**options).remote(call)
 
     # -- and back ------------------------------------------------------------------------------
 
