@@ -20,6 +20,7 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
+from benchmarks.decode import synthesise
 from benchmarks.memory import CROP, make_model, make_video
 
 SETTINGS = """\
@@ -34,14 +35,14 @@ crop = [{}, {}, {}, {}]
 """
 
 
-def make_production(folder: Path, count: int, frames: int) -> None:
+def make_production(folder: Path, count: int, frames: int, *, light: bool) -> None:
     """Shots over four encoded files, and a model of the `cpu` network with 5000 vertices."""
     (folder / "footage").mkdir(parents=True)
     (folder / "production.toml").write_text(SETTINGS.format(*CROP))
     (folder / "template.obj").write_text("v 0 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 3\n")
     made = [folder / f"{number}.mp4" for number in range(4)]
     for path in made:
-        make_video(path, frames)
+        (make_video if light else synthesise)(path, frames)
     rows = ["shot,actor,category,split,cache,center"]
     for number in range(count):
         os.link(made[number % 4], folder / "footage" / f"{number:04d}.mp4")
@@ -100,6 +101,9 @@ def main() -> None:
     parser.add_argument("--shots", type=int, default=500)
     parser.add_argument("--frames", type=int, default=30)
     parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument(
+        "--light", action="store_true", help="a still pattern instead of 20 Mbit/s with noise"
+    )
     parser.add_argument("--share", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.share:
@@ -111,7 +115,7 @@ def main() -> None:
     command = [sys.executable, "-m", "farm.app"]
     ratios = []
     try:
-        make_production(folder / "show", options.shots, options.frames)
+        make_production(folder / "show", options.shots, options.frames, light=options.light)
         subprocess.run([*command, "up", "--cpus", str(cores)], check=True)
         for _ in range(options.repeats):
             plain = bare(folder / "show", cores)

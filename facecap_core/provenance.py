@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import platform
 import socket
 from importlib import metadata
@@ -10,6 +11,7 @@ from importlib import metadata
 PACKAGES = ("facecap-farm", "torch", "numpy", "av", "zarr", "ray")
 
 
+@functools.cache  # each look into a package's metadata takes milliseconds
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that decide results; absent ones are left out."""
     found = {"python": platform.python_version()}
@@ -24,7 +26,7 @@ def versions() -> dict[str, str]:
 def made() -> dict[str, object]:
     """Who made an output and when, for its attributes."""
     return {
-        "versions": versions(),
+        "versions": dict(versions()),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "host": socket.gethostname(),
     }

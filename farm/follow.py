@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 POLL_SECONDS = 1.0
 LINE_SECONDS = 10.0
+LOOK_SECONDS = 0.25
 
 
 def finish(
@@ -98,15 +99,24 @@ def follow(ledger: Ledger, *, timeout: float | None) -> JobStatus:
             shown.show(status)
             if status.ended or (deadline is not None and time.monotonic() >= deadline):
                 return status
-            pause = poll_seconds(status)
-            time.sleep(
-                pause if deadline is None else min(pause, max(0.0, deadline - time.monotonic()))
-            )
+            rest(ledger, poll_seconds(status), deadline)
+
+
+def rest(ledger: Ledger, seconds: float, deadline: float | None = None) -> None:
+    """Sleep that long, or until the deadline, or until the job's driver ended, which is one file to look at."""
+    until = time.monotonic() + seconds
+    if deadline is not None:
+        until = min(until, deadline)
+    while (left := until - time.monotonic()) > 0:
+        time.sleep(min(left, LOOK_SECONDS))
+        driver = ledger.driver()
+        if driver is not None and driver.state != "running":
+            return
 
 
 def poll_seconds(status: JobStatus) -> float:
     """How long to wait between two looks: five hundred state files are read each time."""
-    return POLL_SECONDS + 0.002 * len(status.shots)
+    return POLL_SECONDS + 0.004 * len(status.shots)
 
 
 class _Lines:

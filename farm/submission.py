@@ -185,7 +185,7 @@ def _missing(production: Production, request: Request, ledger: Ledger) -> bool:
 
 def _queue(ledger: Ledger, record: ShotRecord) -> None:
     cleared = {"state": "queued", "cause": None, "progress": None, "started": None, "ended": None}
-    ledger.write(record.model_copy(update=cleared), durable=False)
+    ledger.write(record.model_copy(update=cleared))
 
 
 def _user() -> str:

@@ -137,9 +137,13 @@ class Ledger:
         found = _load(self.folder / "training.json", ShotRecord, tolerant=True)
         return found or ShotRecord(name=request.model, stage="train")
 
-    def write(self, record: ShotRecord, *, durable: bool = True) -> None:
-        """Replace the state of a shot or of the training; `durable` waits for the disk."""
-        _save(self._record_path(record), record, durable=durable)
+    def write(self, record: ShotRecord) -> None:
+        """Replace the state of a shot or of the training.
+
+        It does not wait for the disk: a state that a power cut takes away counts as queued, and the shot
+        is found in the store, verified.
+        """
+        _save(self._record_path(record), record, durable=False)
 
     def attempt(self, record: ShotRecord) -> int:
         """How often this shot's (or training's) work was begun, by its file."""

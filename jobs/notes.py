@@ -31,7 +31,7 @@ class Notes:
         """Note a state, now or when there is room again."""
         self._unwritten.pop(record.name, None)
         try:
-            self.ledger.write(record, durable=record.state != "queued")
+            self.ledger.write(record)
         except StoreError as error:
             if not self._unwritten:
                 print(f"{error}", flush=True)  # noqa: T201

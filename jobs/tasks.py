@@ -9,11 +9,8 @@ from typing import Any
 
 from facecap_core.productions.production import Production, load_production
 from jobs.failpoint_variable import arm_from_environment
-from jobs.infer import infer_shot
-from jobs.ingest import ingest_shot
 from jobs.ledger import Ledger
 from jobs.records import Lot
-from jobs.train import train_model
 
 
 @dataclass(frozen=True)
@@ -33,11 +30,18 @@ def work(call: TaskCall) -> dict[str, Any]:
     ledger = _ledger(call.folder)
     production = _production(call.production)
     request = ledger.request()
+    # What decodes and what learns is imported by workers alone: the driver is there half a second earlier.
     if call.stage == "ingest":
+        from jobs.ingest import ingest_shot
+
         record = ingest_shot(ledger, production, request, call.name, call.lot)
     elif call.stage == "infer":
+        from jobs.infer import infer_shot
+
         record = infer_shot(ledger, production, request, call.name, call.lot)
     else:
+        from jobs.train import train_model
+
         record = train_model(ledger, production, request, call.lot)
     return record.model_dump(mode="json")
 

@@ -58,7 +58,7 @@ def carry_out(ledger: Ledger, record: ShotRecord, lot: Lot, task: Task) -> ShotR
             "progress": None,
         }
     )
-    ledger.write(record, durable=False)
+    ledger.write(record)
     log.line(f"{record.stage} {record.name}: attempt {record.attempt} on {record.host}")
     reporter = _Reporter(ledger, record, log)
     began = time.perf_counter()
@@ -139,7 +139,7 @@ class _Reporter:
             self._told = now
             update = {"progress": _moment(progress), "peak_memory_gb": _peak_memory_gb()}
             self.record = self.record.model_copy(update=update)
-            self._ledger.write(self.record, durable=False)
+            self._ledger.write(self.record)
         if now - self._logged >= LOG_SECONDS or last:
             self._logged = now
             self._log.line(_sentence(progress))

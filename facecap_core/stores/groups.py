@@ -94,6 +94,7 @@ class GroupWriter:
     def __init__(self, group: zarr.Group) -> None:
         self.won = True
         self._group = group
+        self._attributes: dict[str, Any] = {}
         self.arrays: list[ArrayWriter] = []
 
     def array(
@@ -111,7 +112,15 @@ class GroupWriter:
         return writer
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
-        self._group.attrs.update(dict(attributes))
+        """Add attributes; they are written when the group is finished."""
+        self._attributes.update(attributes)
+
+    def finish(self) -> None:
+        """Write what is left over of the arrays, then the attributes."""
+        for array in self.arrays:
+            array.finish()
+        self.set_attributes({"frames": self.arrays[0].rows if self.arrays else 0})
+        self._group.update_attributes(self._attributes)  # at once: each write costs milliseconds
 
 
 @contextmanager
@@ -141,9 +150,7 @@ def new_group(
         writer = GroupWriter(zarr.open_group(place, mode="w", zarr_format=3))
         writer.set_attributes({"schema_version": SCHEMA_VERSION, **(identity or {})})
         yield writer
-        for array in writer.arrays:
-            array.finish()
-        writer.set_attributes({"frames": writer.arrays[0].rows if writer.arrays else 0})
+        writer.finish()
     writer.won = staged.won
 
 
