@@ -88,6 +88,8 @@ def store_error(error: OSError, path: Path) -> StoreError:
         remedy = f"free some space on the disk of {path.parent} and run the same command again"
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         remedy = f"make {path.parent} writable for this user and run the same command again"
+    elif error.errno == errno.EISDIR:
+        remedy = "move this folder away (copying makes plain folders of links), then run the command again"
     else:
         remedy = "check that the store is mounted and run the same command again"
     found = StoreError(f"cannot write: {error.strerror or error}", remedy=remedy, file=path)

@@ -36,6 +36,16 @@ def test_an_interrupted_directory_never_appears(tmp_path):
     assert os.listdir(tmp_path / ".versions") == ["array.lock"]
 
 
+def test_a_folder_that_copying_made_plain_is_not_written_over(tmp_path):
+    final = tmp_path / "array"
+    final.mkdir()
+    (final / "value").write_text("copied")
+    with pytest.raises(StoreError, match="move this folder away"), whole_directory(final) as staged:
+        (staged.path / "value").write_text("new")
+    assert (final / "value").read_text() == "copied"
+    assert [n for n in os.listdir(tmp_path / ".versions") if "@" in n] == []
+
+
 def test_a_reader_of_the_old_version_can_finish_after_a_replacement(tmp_path):
     final = tmp_path / "array"
     with whole_directory(final) as staged:
