@@ -16,7 +16,7 @@ from jobs.placement import GB, Placement, fits, gpu_nodes
 from jobs.records import SHOT_STATES, Cause, Lot, ShotRecord, Submission
 from jobs.retries import Tries, cause_of, given_up, largest_memory_gb, next_try
 from jobs.sentences import result_sentence, training_sentence
-from jobs.stream import not_on
+from jobs.stream import alive_nodes, not_on
 from jobs.tasks import TaskCall, work
 from jobs.watchdog import Running, Watchdog
 
@@ -102,7 +102,7 @@ class Stage:
     def _start(self) -> None:
         limit = self.submission.options.max_parallel
         now = time.monotonic()
-        nodes = _alive() if self._waiting else []
+        nodes = alive_nodes() if self._waiting else []
         for _ in range(len(self._waiting)):
             if limit is not None and len(self._running) >= limit:
                 return
@@ -198,7 +198,7 @@ class Stage:
     def _again(self, record: ShotRecord, tries: Tries) -> ShotRecord | None:
         cause = record.cause
         assert cause is not None
-        largest = largest_memory_gb(_alive())
+        largest = largest_memory_gb(alive_nodes())
         again = next_try(
             tries, cause, node=record.node, peak_gb=record.peak_memory_gb, largest_gb=largest
         )
@@ -270,7 +270,11 @@ class Stage:
     def _tell_stuck(self, counts: Mapping[str, int]) -> None:
         """Say once that everything waits for machines that are not there."""
         stuck = ""
-        if self._running and not counts.get("running") and not fits(self.place, _alive(), set()):
+        if (
+            self._running
+            and not counts.get("running")
+            and not fits(self.place, alive_nodes(), set())
+        ):
             stuck = f"{self.name}: waits for a machine with {self.place}; there is none now"
         if stuck and stuck != self._stuck:
             self.say(stuck)
@@ -313,13 +317,6 @@ class Stage:
                 self._notes.write(now.model_copy(update=update))
         self._running.clear()
         self._waiting.clear()
-
-
-def _alive() -> list[dict[str, Any]]:
-    """Resources of the living machines, with Ray's id of each as `NodeID`."""
-    import ray
-
-    return [{**n["Resources"], "NodeID": n["NodeID"]} for n in ray.nodes() if n["Alive"]]
 
 
 def _line(record: ShotRecord, count: int, total: int) -> str:

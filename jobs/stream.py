@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from facecap_core.errors import FacecapError
 from jobs.errors import MachineLost, WorkerLost
+from jobs.placement import Placement, fits
 from jobs.records import Lot
 
 if TYPE_CHECKING:
@@ -41,13 +42,21 @@ def far_decoder(lot: Lot) -> Callable[[Decoding], Pictures]:
             "_generator_backpressure_num_objects": BATCHES_UNDERWAY,
             "max_retries": 0,  # the shot as a whole is tried again
         }
-        if lot.avoid:
+        # Where the machines that decode are gone, those with a GPU do: slower, but the shot is solved.
+        if lot.avoid and fits(Placement(cpus=1, gpus=0), alive_nodes(), set(lot.avoid)):
             options["label_selector"] = not_on(lot.avoid)
         stream = ray.remote(decode_there).options(**options).remote(decoding)
         items = _items(stream)
         return Pictures(next(items), items)
 
     return decode
+
+
+def alive_nodes() -> list[dict[str, Any]]:
+    """Resources of the living machines, with Ray's id of each as `NodeID`."""
+    import ray
+
+    return [{**n["Resources"], "NodeID": n["NodeID"]} for n in ray.nodes() if n["Alive"]]
 
 
 def not_on(nodes: tuple[str, ...] | frozenset[str]) -> dict[str, str]:

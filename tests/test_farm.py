@@ -250,6 +250,21 @@ def test_a_dead_driver_is_noticed_and_a_cancelled_job_leaves_nothing(farm, long_
     wait_for(lambda: not at_work(head))
 
 
+def test_a_worker_that_does_not_hear_is_ended_by_cancelling(farm, long_production, head):
+    folder = long_production
+    shutil.rmtree(folder / "store" / "frames", ignore_errors=True)
+    (folder / "one.txt").write_text("long_7\n")
+    farm.run(folder, "submit", "ingest", "--shots", "one.txt")
+    ledger = find_job(folder / "store" / "jobs", None)
+    wait_for(lambda: ledger.status().counts["running"] == 1)
+    (worker,) = [p for p in family(head) if " ".join(p.cmdline()).startswith("ray::ingest")]
+    worker.send_signal(signal.SIGSTOP)
+    farm.run(folder, "cancel", ledger.job)
+    assert status(farm, folder, ledger.job, code=103)["counts"]["cancelled"] == 1
+    wait_for(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+    assert not list((folder / "store" / "frames").glob("*/*.zarr"))
+
+
 def test_the_ledger_says_the_same_without_ray(farm, production, long_production, head):
     kept = [(production, (), 0), (long_production, (), 103)]
     before = [status(farm, place, *job, code=code) for place, job, code in kept]
