@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 BATCHES_UNDERWAY = 8
 """Of 1.2 MB: what waits between decoder and network is bounded."""
+LOOK_SECONDS = 5.0
 
 
 def decode_there(decoding: Decoding) -> Iterator[Any]:
@@ -28,13 +29,15 @@ def decode_there(decoding: Decoding) -> Iterator[Any]:
 
 
 def far_decoder(lot: Lot) -> Callable[[Decoding], Pictures]:
-    """A decoder on another machine than those of `lot.avoid`."""
+    """A decoder on another machine than those of `lot.avoid`; where there is none, in this process."""
 
     def decode(decoding: Decoding) -> Pictures:
         import ray
 
-        from facecap_core.inference import Pictures
+        from facecap_core import inference
 
+        if not _others(lot):
+            return inference.decode(decoding)
         options: dict[str, Any] = {
             "name": "decode",
             "num_cpus": 1,
@@ -42,14 +45,23 @@ def far_decoder(lot: Lot) -> Callable[[Decoding], Pictures]:
             "_generator_backpressure_num_objects": BATCHES_UNDERWAY,
             "max_retries": 0,  # the shot as a whole is tried again
         }
-        # Where the machines that decode are gone, those with a GPU do: slower, but the shot is solved.
-        if lot.avoid and fits(Placement(cpus=1, gpus=0), alive_nodes(), set(lot.avoid)):
+        if lot.avoid:
             options["label_selector"] = not_on(lot.avoid)
         stream = ray.remote(decode_there).options(**options).remote(decoding)
+        while not ray.wait([stream], timeout=LOOK_SECONDS)[0]:
+            if not _others(lot):
+                # Slower, but the shot is solved; and it asks for no processor that it might wait for in vain.
+                ray.cancel(stream)
+                return inference.decode(decoding)
         items = _items(stream)
-        return Pictures(next(items), items)
+        return inference.Pictures(next(items), items)
 
     return decode
+
+
+def _others(lot: Lot) -> bool:
+    """Whether a machine that may decode is there."""
+    return fits(Placement(cpus=1, gpus=0), alive_nodes(), set(lot.avoid))
 
 
 def alive_nodes() -> list[dict[str, Any]]:
