@@ -101,9 +101,8 @@ def carry_out(ledger: Ledger, record: ShotRecord, lot: Lot, task: Task) -> ShotR
     )
     if record.state == "solved":
         reporter.metrics.shot_seconds(seconds)
-    if (
-        ledger.attempt(record) <= record.attempt
-    ):  # else it was given up and begun elsewhere meanwhile
+    # Else it was given up and begun elsewhere meanwhile.
+    if ledger.attempt(record) <= record.attempt:
         ledger.write(record)
     return record
 
