@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from facecap_core.errors import ConfigError
 
@@ -19,10 +19,12 @@ class _Settings(BaseModel):
 class NetworkConfig(_Settings):
     """Section 3.1. Each stage is a 3x3 convolution of stride 2 and, where `refine`, one of stride 1.
 
-    A larger `stem` in place of the first 3x3 takes in more pixels at a fraction of the cost, which on
+    `fully-connected` is the network of Appendix B, from PCA coefficients of the picture through the two
+    `hidden` layers; `stem`, `channels` and `refine` do not concern it. A larger `stem` in place of the first 3x3 takes in more pixels at a fraction of the cost, which on
     a CPU is mostly in the large pictures of the first stages.
     """
 
+    kind: Literal["convolutional", "fully-connected"] = "convolutional"
     input_size: tuple[int, int] = Field((240, 320), description="width, height of the input")
     stem: tuple[int, int] = Field((3, 2), description="size and stride of the first convolution")
     channels: tuple[int, ...] = Field((64, 96, 144, 216, 324, 486), min_length=1, max_length=8)
@@ -33,7 +35,15 @@ class NetworkConfig(_Settings):
         "deviation",
         description="length of the basis vectors: 1, or the deviation of their coefficient",
     )
-    train_output: bool = Field(True, description="False keeps the PCA basis fixed")
+    train_output: bool = Field(True, description="False keeps the output layer as it starts")
+    output_start: Literal["pca", "random"] = Field(
+        "pca", description="what the output layer starts from; random: as the paper does not do it"
+    )
+    view_dropout: float = Field(
+        0.0, ge=0, lt=1, description="several cameras: how often each is missing in training"
+    )
+    image_components: int = Field(3000, ge=1, le=20000, description="fully-connected: its inputs")
+    hidden: tuple[int, int] = Field((2000, 1000), description="fully-connected: ReLU, tanh")
 
     @model_validator(mode="after")
     def _check(self) -> NetworkConfig:
@@ -50,13 +60,21 @@ class NetworkConfig(_Settings):
 
 
 class AugmentationConfig(_Settings):
-    """Section 4.1. Each magnitude is the largest one; draws are uniform between minus and plus it."""
+    """Section 4.1. Each magnitude is the largest one; draws are uniform between minus and plus it.
+
+    The paper found noise, gamma and perspective to be of no use: they are off.
+    """
 
     translation: float = Field(0.05, ge=0, le=0.5, description="part of the picture's width")
     rotation_degrees: float = Field(4.0, ge=0, le=45)
     zoom: float = Field(0.04, ge=0, le=0.5, description="natural logarithm of the factor")
     brightness: float = Field(0.05, ge=0, le=1, description="part of the range black to white")
     contrast: float = Field(0.10, ge=0, lt=1, description="natural logarithm of the factor")
+    noise: float = Field(0.0, ge=0, le=0.5, description="deviation per pixel; part of the range")
+    gamma: float = Field(0.0, ge=0, le=1, description="natural logarithm of the exponent")
+    perspective: float = Field(
+        0.0, ge=0, le=0.5, description="how much nearer one side of the picture comes"
+    )
     ramp_epochs: float = Field(
         5.0, ge=0, description="strength rises linearly from zero over these"
     )
@@ -91,17 +109,54 @@ class OptimizerConfig(_Settings):
     )
 
 
+class LossConfig(_Settings):
+    """Section 4.2: mean square error; Appendix A.1; and terms for what Section 5.3 misses in it."""
+
+    kind: Literal["mse", "affine-invariant"] = "mse"
+    regions: dict[str, float] = Field(
+        {}, description="weight of a region's vertices, others have 1"
+    )
+    by_motion: float = Field(
+        0.0, ge=0, le=2, description="weight of a vertex: its deviation in training to this power"
+    )
+    motion: float = Field(0.0, ge=0, description="weight of the error of motion between two frames")
+    lips: float = Field(0.0, ge=0, description="weight of the error of the distance between lips")
+    lids: float = Field(0.0, ge=0, description="weight of the error of the distance between lids")
+
+    @field_validator("regions")
+    @classmethod
+    def _not_negative(cls, regions: dict[str, float]) -> dict[str, float]:
+        if any(not 0 <= weight < 1e6 for weight in regions.values()):
+            raise ValueError("weights are numbers from 0 on")
+        return regions
+
+
 class TrainConfig(_Settings):
     """Everything that decides a training run besides the data."""
 
     preset: str
     batch: int = Field(50, ge=1)
     seed: int = Field(2017, ge=0, lt=2**31)
+    whitening: Literal["training", "image", "none"] = Field(
+        "training", description="whose mean and deviation: all training images', each image's, none"
+    )
+    stabilised_input: bool = Field(False, description="pictures turned and moved by landmarks")
+    targets: Literal["original", "stabilised"] = "original"
     validate_every_epochs: float = Field(1.0, gt=0)
     network: NetworkConfig = NetworkConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
+    loss: LossConfig = LossConfig()
+
+    @model_validator(mode="after")
+    def _check(self) -> TrainConfig:
+        if self.loss.kind == "affine-invariant" and self.network.train_output:
+            raise ValueError(
+                "loss.kind=affine-invariant needs network.train_output=false: with an output layer that"
+                " learns nothing would keep the mesh in its place, size and orientation (Appendix A.1)"
+            )
+        return self
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -197,7 +252,15 @@ def parse(values: dict[str, Any]) -> TrainConfig:
         return TrainConfig.model_validate(values)
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+            ": ".join(
+                filter(
+                    None,
+                    (
+                        ".".join(str(part) for part in fault["loc"]),
+                        fault["msg"].removeprefix("Value error, "),
+                    ),
+                )
+            )
             for fault in error.errors()
         )
         raise ConfigError(faults, remedy="change the setting") from error

@@ -13,17 +13,17 @@ from facecap_core.stores.objects import check_bucket
 class StorePaths:
     """Where everything of a production is written, and nothing else knows.
 
-    `arrays` holds the frames, targets and vertices in a bucket; None: they are under `root` too.
+    What was stabilised (pictures: Appendix B, targets: Appendix A.2) lies apart from the original. `arrays` holds the frames, targets and vertices in a bucket; None: they are under `root` too.
     """
 
     root: Path
     arrays: ObjectFolder | None = None
 
-    def frames(self, shot: str, camera: str) -> ArrayFolder:
-        return self._arrays / "frames" / shot / f"{camera}.zarr"
+    def frames(self, shot: str, camera: str, *, stabilised: bool = False) -> ArrayFolder:
+        return self._original(not stabilised) / "frames" / shot / f"{camera}.zarr"
 
-    def targets(self, shot: str) -> ArrayFolder:
-        return self._arrays / "targets" / f"{shot}.zarr"
+    def targets(self, shot: str, *, stabilised: bool = False) -> ArrayFolder:
+        return self._original(not stabilised) / "targets" / f"{shot}.zarr"
 
     def vertices(self, actor: str, shot: str) -> ArrayFolder:
         return self._arrays / "vertices" / actor / f"{shot}.zarr"
@@ -49,6 +49,9 @@ class StorePaths:
         """
         if self.arrays is not None:
             check_bucket(self.arrays.bucket, self.arrays.key)
+
+    def _original(self, original: bool) -> ArrayFolder:
+        return self._arrays if original else self._arrays / "stabilised"
 
     @property
     def _arrays(self) -> ArrayFolder:
