@@ -17,7 +17,7 @@ from jobs.ledger import Ledger
 from jobs.placement import Placement, placement
 from jobs.records import Options
 from jobs.request import InferRequest, Request, TrainRequest, job_id
-from jobs.shots import cameras_of, inputs_of, outputs_of
+from jobs.shots import cameras_of, inputs_of, stores_of
 
 LEAST_FREE_BYTES = 2**30
 FREE_BYTES_A_SHOT = 50 * 2**20
@@ -108,7 +108,7 @@ def missing_shots(production: Production, request: Request, ledger: Ledger) -> l
     for name in request.shots:
         record = ledger.shot(name)
         if record.state == "solved":
-            outputs[name] = outputs_of(production, request, name)
+            outputs[name] = list(stores_of(production, request, name).values())
         elif record.state == "skipped":
             skipped.add(name)
     gone = absent(path for paths in outputs.values() for path in paths)

@@ -49,13 +49,18 @@ def inputs_of(production: Production, request: Request, name: str) -> list[Path]
     return files
 
 
-def outputs_of(production: Production, request: Request, name: str) -> list[ArrayFolder]:
-    """The stores that exist when the shot is solved; none for a shot that is not in the production."""
+def stores_of(production: Production, request: Request, name: str) -> dict[str, ArrayFolder]:
+    """The stores that exist when the shot is solved, by name; none for a shot that is not in the production."""
     shot = production.shots.get(name)
     if shot is None:
-        return []
+        return {}
     paths = production.paths
     if isinstance(request, InferRequest):
-        return [paths.vertices(shot.actor, name)]
-    stores = [paths.frames(name, camera) for camera in cameras_of(production, request, shot)]
-    return stores + ([paths.targets(name)] if shot.cache is not None else [])
+        return {"vertices": paths.vertices(shot.actor, name)}
+    stores: dict[str, ArrayFolder] = {
+        f"frames/{camera}": paths.frames(name, camera)
+        for camera in cameras_of(production, request, shot)
+    }
+    if shot.cache is not None:
+        stores["targets"] = paths.targets(name)
+    return stores

@@ -12,8 +12,8 @@ from facecap_core.stores.manifests import size_of, verify
 from facecap_core.stores.object_folder import ArrayFolder
 from jobs.ledger import Ledger
 from jobs.records import Cause, ShotRecord
-from jobs.request import InferRequest, Request, TrainRequest
-from jobs.shots import cameras_of
+from jobs.request import TrainRequest
+from jobs.shots import stores_of
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def verify_job(production: Production, ledger: Ledger) -> Iterator[Verified]:
     request = ledger.request()
     for name in request.shots:
         if ledger.shot(name).state == "solved":
-            yield _verified(name, _stores(production, request, name))
+            yield _verified(name, stores_of(production, request, name))
     training = ledger.training()
     if isinstance(request, TrainRequest) and training is not None and training.state == "solved":
         model = production.paths.model(request.actor, request.model)
@@ -74,22 +74,6 @@ def mark_damaged(ledger: Ledger, verified: Verified) -> None:
     ledger.write(
         record.model_copy(update={"state": "failed", "cause": cause, "ended": time.time()})
     )
-
-
-def _stores(production: Production, request: Request, name: str) -> dict[str, ArrayFolder]:
-    shot = production.shots.get(name)
-    if shot is None:
-        return {}
-    paths = production.paths
-    if isinstance(request, InferRequest):
-        return {"vertices": paths.vertices(shot.actor, name)}
-    stores: dict[str, ArrayFolder] = {
-        f"frames/{camera}": paths.frames(name, camera)
-        for camera in cameras_of(production, request, shot)
-    }
-    if shot.cache is not None:
-        stores["targets"] = paths.targets(name)
-    return stores
 
 
 def _verified(name: str, stores: dict[str, ArrayFolder]) -> Verified:
