@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from facecap_core.errors import FootageMissing, StoreError
 from facecap_core.files import write_bytes_atomically
 from facecap_core.fingerprints import fingerprint_file, fingerprint_footage
+from facecap_core.stores.owners import ABANDONED_SECONDS
 from facecap_core.stores.versions import whole_directory
 
 
@@ -55,6 +57,37 @@ def test_a_reader_of_the_old_version_can_finish_after_a_replacement(tmp_path):
         (staged.path / "value").write_text("new")
     assert (final / "value").read_text() == "new"
     assert Path(pinned, "value").read_text() == "old"
+
+
+def write_text(final, text):
+    with whole_directory(final) as staged:
+        (staged.path / "value").write_text(text)
+
+
+def make_older(path, seconds):
+    then = time.time() - seconds
+    os.utime(path, (then, then))
+
+
+def test_a_living_writer_is_not_swept_however_long_it_takes(tmp_path):
+    final = tmp_path / "array"
+    with whole_directory(final) as slow:
+        (slow.path / "value").write_text("slow")
+        make_older(slow.path, 2 * ABANDONED_SECONDS)
+        write_text(final, "quick")
+    assert (final / "value").read_text() == "slow"
+
+
+def test_what_another_machine_left_is_kept_for_a_day(tmp_path):
+    final = tmp_path / "array"
+    left = tmp_path / ".versions" / f"array@elsewhere-{os.getpid()}@0.partial"
+    left.mkdir(parents=True)
+    make_older(left, ABANDONED_SECONDS / 2)
+    write_text(final, "one")
+    assert left.exists()
+    make_older(left, 2 * ABANDONED_SECONDS)
+    write_text(final, "two")
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("size", [0, 1, 70_000, 4 * 2**20, 4 * 2**20 + 1, 9 * 2**20])

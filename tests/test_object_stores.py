@@ -16,7 +16,7 @@ import pytest
 from s3_server import BUCKET, s3_server
 
 from facecap_core.errors import StoreError
-from facecap_core.stores import object_versions, objects
+from facecap_core.stores import object_versions, objects, owners
 from facecap_core.stores.groups import GroupReader, new_group, stored
 from facecap_core.stores.manifests import Damage, size_of, verify
 from facecap_core.stores.object_folder import ObjectFolder, absent
@@ -306,7 +306,7 @@ def test_what_another_machine_left_is_kept_for_a_day(folder, monkeypatch):
     Bucket(BUCKET).put(key, b"{}")
     write(folder, 1)
     assert "elsewhere-1.0" in versions(folder)
-    monkeypatch.setattr(object_versions, "ABANDONED_SECONDS", -1.0)
+    monkeypatch.setattr(owners, "ABANDONED_SECONDS", -1.0)
     write(folder, 2)
     assert "elsewhere-1.0" not in versions(folder)
 

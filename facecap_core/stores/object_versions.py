@@ -20,10 +20,9 @@ from facecap_core.stores.object_manifests import (
 )
 from facecap_core.stores.object_stores import NewVersion
 from facecap_core.stores.objects import Bucket, Conflict, Listed
-from facecap_core.stores.owners import known_dead, owner
+from facecap_core.stores.owners import abandoned, owner
 
 STALE_SECONDS = 3600.0  # readers of a replaced version have this long to finish
-ABANDONED_SECONDS = 24 * 3600.0  # a writer that sent nothing for so long is dead
 TRIES = 4
 
 
@@ -178,7 +177,6 @@ def _sweep(
             stale = now - replaced[version] > STALE_SECONDS
         else:
             newest = max(listed.modified.timestamp() for listed in objects)
-            dead = known_dead(version.partition(".")[0])
-            stale = dead or now - newest > ABANDONED_SECONDS
+            stale = abandoned(version.partition(".")[0], now - newest)
         if stale:
             bucket.delete(listed.key for listed in objects)

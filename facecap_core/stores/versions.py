@@ -18,7 +18,7 @@ from facecap_core.errors import StoreError
 from facecap_core.failpoints import reach
 from facecap_core.files import store_error, sync_directory, sync_tree
 from facecap_core.stores.manifests import SUFFIX, write_manifest
-from facecap_core.stores.owners import known_dead, owner
+from facecap_core.stores.owners import abandoned, owner
 
 VERSIONS = ".versions"
 PARTIAL = ".partial"
@@ -152,13 +152,12 @@ def _sweep(final: Path) -> None:
         with contextlib.suppress(OSError, ValueError):
             age = time.time() - path.lstat().st_mtime
             if ending:
-                # Another machine's writer cannot be asked whether it lives; a day is long enough.
-                abandoned = known_dead(writer.rpartition("@")[2]) or age > 24 * STALE_SECONDS
+                stale = abandoned(writer.rpartition("@")[2], age)
                 if path.name.endswith(SUFFIX):
-                    abandoned &= not path.with_name(path.name.removesuffix(SUFFIX)).exists()
+                    stale &= not path.with_name(path.name.removesuffix(SUFFIX)).exists()
             else:
-                abandoned = age > STALE_SECONDS
-            if abandoned:
+                stale = age > STALE_SECONDS
+            if stale:
                 _remove(path)
 
 
