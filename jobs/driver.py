@@ -13,6 +13,7 @@ from typing import Any
 
 from facecap_core.errors import Cancelled, FacecapError
 from facecap_core.productions.production import load_production
+from jobs.cancel import cancel_unfinished
 from jobs.ledger import Ledger
 from jobs.log import Log
 from jobs.metrics import DriverMetrics
@@ -160,7 +161,7 @@ class JobDriver:
                     remedy=f"farm retry {job}, then farm retry {self._ledger.job}",
                 )
             if self._stopped():
-                self._cancel_all()
+                cancel_unfinished(self._ledger)
                 raise Cancelled(f"{self._ledger.job} was cancelled while it waited for {job}")
             self._stop.wait(LOOK_SECONDS)
         self._note(waits_for="")
@@ -177,14 +178,6 @@ class JobDriver:
         del number, frame
         self._terminated = True
         self._stop.set()
-
-    def _cancel_all(self) -> None:
-        training = self._ledger.training()
-        records = [self._ledger.shot(name) for name in self._ledger.request().shots]
-        for record in [*records, training] if training else records:
-            if record.state in ("queued", "running"):
-                update = {"state": "cancelled", "progress": None, "ended": time.time()}
-                self._ledger.write(record.model_copy(update=update))
 
     def _do_not_train(self, training: ShotRecord) -> None:
         records = [self._ledger.shot(name) for name in self._ledger.request().shots]

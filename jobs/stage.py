@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from facecap_core.errors import StoreError
+from jobs.cancel import note_cancelled
 from jobs.ledger import Ledger
 from jobs.metrics import DriverMetrics
 from jobs.notes import Notes
@@ -310,11 +311,8 @@ class Stage:
         for reference in left:
             ray.cancel(reference, force=True)
         records = [running.record for running in self._running.values()]
-        for record in [*records, *(waiting.record for waiting in self._waiting)]:
-            now = self._notes.current(record)
-            if now.state in ("queued", "running"):
-                update = {"state": "cancelled", "progress": None, "ended": time.time()}
-                self._notes.write(now.model_copy(update=update))
+        records += [waiting.record for waiting in self._waiting]
+        note_cancelled([self._notes.current(record) for record in records], self._notes.write)
         self._running.clear()
         self._waiting.clear()
 
