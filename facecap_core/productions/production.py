@@ -43,6 +43,7 @@ class Actor(BaseModel):
     name: str
     template: Path
     animated: Path | None = None
+    regions: Path | None = None
     cameras: dict[str, CameraSettings]
 
     @property
@@ -223,6 +224,7 @@ def _resolve(settings: Settings, shots: list[Shot], path: Path) -> Production:
                 name=name,
                 template=folder / actor.template,
                 animated=folder / actor.animated if actor.animated else None,
+                regions=folder / actor.regions if actor.regions else None,
                 cameras=dict(actor.cameras),
             )
             for name, actor in settings.actors.items()

@@ -33,6 +33,7 @@ _EXAMPLES = {
     "actors": "add a table [actors.NAME] with its template and cameras",
     "template": 'template = "actors/NAME/template.obj"',
     "animated": 'animated = "actors/NAME/animated.txt", or leave it out',
+    "regions": 'regions = "actors/NAME/regions.json" (farm regions writes one), or leave it out',
     "cameras": "add a table [actors.NAME.cameras.center] with its crop",
     "crop": "crop = [x, y, width, height], whole source pixels, for example [120, 160, 960, 1280]",
 }
@@ -132,6 +133,7 @@ class ActorSettings(_Table):
 
     template: Text
     animated: Text | None = None
+    regions: Text | None = None
     cameras: Annotated[dict[CameraName, CameraSettings], Field(min_length=1)]
 
 
