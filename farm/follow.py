@@ -99,18 +99,20 @@ def follow(ledger: Ledger, *, timeout: float | None) -> JobStatus:
             shown.show(status)
             if status.ended or (deadline is not None and time.monotonic() >= deadline):
                 return status
-            rest(ledger, poll_seconds(status), deadline)
+            rest(ledger, status, deadline)
 
 
-def rest(ledger: Ledger, seconds: float, deadline: float | None = None) -> None:
-    """Sleep that long, or until the deadline, or until the job's driver ended, which is one file to look at."""
-    until = time.monotonic() + seconds
+def rest(ledger: Ledger, status: JobStatus, deadline: float | None = None) -> None:
+    """Sleep until the next look, or the deadline, or until the driver ended, which is one file to look at."""
+    attempt = status.submission.attempt if status.submission else 0
+    until = time.monotonic() + poll_seconds(status)
     if deadline is not None:
         until = min(until, deadline)
     while (left := until - time.monotonic()) > 0:
         time.sleep(min(left, LOOK_SECONDS))
         driver = ledger.driver()
-        if driver is not None and driver.state != "running":
+        # Until a retry's driver writes, the file tells of the one before, which ended long ago.
+        if driver is not None and driver.attempt >= attempt and driver.state != "running":
             return
 
 

@@ -13,12 +13,14 @@ import sys
 import time
 
 import pytest
-from made_jobs import drive, make_job, note
+from made_jobs import drive, make_job, note, submit
 from rich.console import Console
 from tiny_production import make_production
 
+from farm.follow import rest
 from farm.status_tables import job_line, left_sentence, stale_lines
 from farm.watch import picture, plain_lines
+from jobs.ledger import Ledger
 from jobs.records import Moment, ShotRecord
 
 PATIENCE_SECONDS = 60.0
@@ -98,6 +100,27 @@ def test_without_a_terminal_it_is_lines(ledger):
     assert "running: 2/6 solved, 1 failed, 1 skipped, 1 running" in lines[0]
     assert lines[1].startswith("  train_5 12/30 on ")
     assert len(lines) == 2
+
+
+class LookedAt(Ledger):
+    """A ledger whose driver ends its second attempt at the third look."""
+
+    looks = 0
+
+    def driver(self):
+        self.looks += 1
+        if self.looks == 3:
+            drive(self, "finished", attempt=2)
+        return super().driver()
+
+
+def test_the_end_of_the_attempt_before_is_not_taken_for_an_end(ledger, monkeypatch):
+    monkeypatch.setattr("farm.follow.POLL_SECONDS", PATIENCE_SECONDS)
+    drive(ledger, "finished")
+    submit(ledger, attempt=2)
+    looked_at = LookedAt(ledger.folder)
+    rest(looked_at, ledger.status())
+    assert looked_at.looks == 3
 
 
 # -- the command itself ------------------------------------------------------------------------------
