@@ -66,7 +66,7 @@ def make_model(folder: Path) -> None:
         "topology_sha256": "none",
     }
     train(
-        Examples(luma, torch.randn(32, 15000), (("s", 32),)),
+        Examples(luma[:, None], torch.randn(32, 15000), (("s", 32),)),
         None,
         config,
         animated=np.arange(5000),
@@ -88,7 +88,12 @@ def work(kind: str, folder: Path, frames: int) -> None:
         from facecap_core.inference import infer_shot
 
         infer_shot(
-            folder / "model", video, fps=Fraction(30), destination=out, device="cpu", threads=1
+            folder / "model",
+            {"center": video},
+            fps=Fraction(30),
+            destination=out,
+            device="cpu",
+            threads=1,
         )
     # Not ru_maxrss, which a new program inherits from the process that started it.
     status = Path("/proc/self/status").read_text()

@@ -61,7 +61,7 @@ def bare_share(folder: Path, share: int, shares: int) -> None:
     for path in sorted((folder / "footage").iterdir())[share::shares]:
         infer_shot(
             folder / "store" / "models" / "a" / "m",
-            path,
+            {"center": path},
             fps=Fraction(30),
             destination=folder / "bare" / f"{path.stem}.zarr",
             device="cpu",

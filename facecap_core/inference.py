@@ -8,7 +8,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,17 +17,21 @@ from typing import Any
 import numpy as np
 import torch
 
+from facecap_core.errors import FootageMissing
 from facecap_core.fingerprints import fingerprint_footage
-from facecap_core.footage.footage import Footage, FrameBatch
 from facecap_core.learning.model import Model, load_model
+from facecap_core.pictures_ahead import (
+    QUEUED_BATCHES,
+    Clock,
+    Decoding,
+    Pictures,
+    PicturesAhead,
+    decode,
+)
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
 from facecap_core.stores.groups import new_group, stored
 from facecap_core.stores.object_folder import ArrayFolder
-
-BATCH_FRAMES = 16
-QUEUED_BATCHES = 4  # memory stays flat: what waits between two stages is bounded
-PATIENCE_SECONDS = 1.0  # without a picture, until the caller is told so
 
 
 @dataclass(frozen=True)
@@ -41,42 +45,9 @@ class InferResult:
     network_seconds: float = 0.0
 
 
-@dataclass(frozen=True)
-class Decoding:
-    """What has to be decoded for a model, here or on another machine."""
-
-    footage: Path
-    crop: tuple[int, int, int, int]
-    fps: Fraction
-    picture_size: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """A shot's pictures on their way: how many there are, if that is known, and they themselves."""
-
-    total: int | None
-    batches: Iterator[FrameBatch]
-
-
-def decode(decoding: Decoding) -> Pictures:
-    """The pictures, decoded in this process.
-
-    Raises:
-        FootageError: by its named kinds.
-    """
-    source = Footage(
-        decoding.footage,
-        crop=decoding.crop,
-        fps=decoding.fps,
-        picture_size=decoding.picture_size,
-    )
-    return Pictures(source.info.frames_from_header, source.batches(BATCH_FRAMES))
-
-
 def infer_shot(
     model_directory: Path,
-    footage: Path,
+    footage: Mapping[str, Path],
     *,
     fps: Fraction,
     destination: ArrayFolder,
@@ -89,6 +60,7 @@ def infer_shot(
     """Solve one shot, of any length in flat memory: decoding, network and writing overlap.
 
     Args:
+        footage: of each camera that the shot has; cameras that the model does not know do not matter.
         destination: the vertex store to make, see `StorePaths.vertices`.
         provenance: further attributes, such as the shot's name.
         threads: of the CPU for the network; None leaves torch's setting.
@@ -96,24 +68,33 @@ def infer_shot(
 
     Raises:
         FootageError: by its named kinds, `PictureSizeError` when the footage is framed otherwise than
-            that of training. ModelError: no usable model. StoreError: it cannot be written.
+            that of training, `FootageMissing` when a camera is missing that the model cannot do
+            without. ModelError: no usable model. StoreError: it cannot be written.
     """
     started = time.monotonic()
     if threads is not None:
         torch.set_num_threads(threads)
     model = _cached_model(os.path.realpath(model_directory), device)
+    views = _views(model, footage)
+    fingerprints = {camera: fingerprint_footage(footage[camera]) for camera in views}
     identity = {
-        "footage_fingerprint": fingerprint_footage(footage),
+        "footage_fingerprint": fingerprints[views[0]],
         "model": model.facts["model"],
         "model_fingerprint": _model_fingerprint(os.path.realpath(model_directory)),
         "fps": str(fps),
         "units": model.facts["units"],
     }
+    if len(model.cameras) > 1:
+        identity["footage_fingerprints"] = fingerprints
     found = stored(destination, identity)
     if found is not None:
         return InferResult(int(found["frames"]), True, time.monotonic() - started)
-    decoding = Decoding(Path(footage), model.crop, fps, model.picture_size)
-    clock = _Clock()
+    decodings = {
+        camera: Decoding(Path(footage[camera]), model.crop(camera), fps, model.picture_size(camera))
+        for camera in views
+    }
+    present = [model.cameras.index(camera) for camera in views]
+    clock = Clock()
     with new_group(destination, identity) as group:
         positions = group.array(
             "positions",
@@ -130,21 +111,22 @@ def infer_shot(
             confidence.append(np.full(len(solved), np.nan, np.float32))
 
         done, total = 0, None
-        with _Stage(write) as writer, _Ahead(decoder, decoding) as pictures:
-            while (batch := pictures.next(clock, on_progress, done)) is not None:
+        with _Stage(write) as writer, PicturesAhead(decoder, decodings) as pictures:
+            while (luma := pictures.next(clock, on_progress, done)) is not None:
                 began = time.monotonic()
-                writer.put(model.predict(batch.luma))
+                writer.put(model.predict(luma, present))
                 clock.network_seconds += time.monotonic() - began
-                done, total = done + len(batch.luma), pictures.total
+                done, total = done + len(luma), pictures.total
                 report(on_progress, Progress("infer", done, total, figures=clock.figures()))
         group.set_attributes(
             {
                 **(provenance or {}),
                 "actor": model.facts["actor"],
-                "camera": model.camera,
+                "camera": views[0],
+                "cameras": views,
                 "topology_sha256": model.facts["topology_sha256"],
                 "start_frame": 0,
-                "footage": Path(footage).name,
+                "footage": Path(footage[views[0]]).name,
                 "confidence": "not estimated by this version: NaN",
                 "made": {**made(), "device": str(model.device)},
             }
@@ -158,6 +140,18 @@ def infer_shot(
     )
 
 
+def _views(model: Model, footage: Mapping[str, Path]) -> list[str]:
+    """The model's cameras that the shot has footage of."""
+    views = [camera for camera in model.cameras if camera in footage]
+    missing = [camera for camera in model.cameras if camera not in footage]
+    if not views or (missing and not model.may_miss_views):
+        raise FootageMissing(
+            f"the shot has no footage of {' and '.join(missing)}, which its model was trained on",
+            remedy="fill in that camera's column, or name another model with --model",
+        )
+    return views
+
+
 @functools.lru_cache(maxsize=2)
 def _cached_model(directory: str, device: str | None) -> Model:
     # A worker solves many shots with one model; the resolved path names one version of it.
@@ -168,76 +162,6 @@ def _cached_model(directory: str, device: str | None) -> Model:
 def _model_fingerprint(directory: str) -> str:
     weights = (Path(directory) / "weights.safetensors").read_bytes()
     return hashlib.sha256(weights).hexdigest()[:32]
-
-
-@dataclass
-class _Clock:
-    """Where the time of a shot goes."""
-
-    waited_seconds: float = 0.0
-    network_seconds: float = 0.0
-
-    def figures(self) -> dict[str, float]:
-        return vars(self).copy()
-
-
-class _Ahead:
-    """The decoder's batches, decoded on another thread up to a few ahead."""
-
-    def __init__(self, decoder: Callable[[Decoding], Pictures], decoding: Decoding) -> None:
-        self.total: int | None = None
-        self._decoder, self._decoding = decoder, decoding
-        self._waiting: queue.Queue[FrameBatch | BaseException | None] = queue.Queue(QUEUED_BATCHES)
-        self._stop = threading.Event()
-        self._begun = threading.Event()
-        self._thread = threading.Thread(target=self._decode, name="decode", daemon=True)
-
-    def __enter__(self) -> _Ahead:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def next(self, clock: _Clock, on_progress: OnProgress | None, done: int) -> FrameBatch | None:
-        """The next batch, None at the end; tells the caller now and then that it waits."""
-        began = time.monotonic()
-        while True:
-            try:
-                item = self._waiting.get(timeout=PATIENCE_SECONDS)
-                break
-            except queue.Empty:
-                waited = time.monotonic() - began
-                if self._begun.is_set():
-                    report(on_progress, Progress("infer", done, self.total))
-                else:  # its decoder waits for a processor: that is no standstill
-                    report(on_progress, Progress("queue", int(waited), None, "s"))
-        clock.waited_seconds += time.monotonic() - began
-        if isinstance(item, BaseException):
-            raise item
-        return item
-
-    def _put(self, item: FrameBatch | BaseException | None) -> bool:
-        while not self._stop.is_set():
-            try:
-                self._waiting.put(item, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def _decode(self) -> None:
-        try:
-            pictures = self._decoder(self._decoding)
-            self.total = pictures.total
-            self._begun.set()
-            for batch in pictures.batches:
-                if not self._put(batch):
-                    return
-            self._put(None)
-        except BaseException as error:
-            self._put(error)
 
 
 class _Stage:

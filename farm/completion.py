@@ -22,6 +22,7 @@ from farm.context import PRODUCTION_VARIABLE
 
 SETTINGS_FILE, SHOTS_FILE = "production.toml", "shots.csv"
 PRESETS = ("auto", "paper", "fast", "cpu", "demo")
+NETWORKS = ("convolutional", "fully-connected")
 
 Names = Callable[[typer.Context, str], list[str]]
 
@@ -84,6 +85,12 @@ def complete_preset(ctx: typer.Context) -> Iterable[str]:
     """The presets of a training."""
     del ctx
     return PRESETS
+
+
+def complete_network(ctx: typer.Context) -> Iterable[str]:
+    """The networks that can be trained."""
+    del ctx
+    return NETWORKS
 
 
 def _folder(ctx: typer.Context) -> Path:

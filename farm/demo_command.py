@@ -72,7 +72,7 @@ def demo(
         actor = next(iter(production.actors))
         _say(4, "ingest the tracked shots, train the actor's network")
         config = resolve("demo", [f"seed={seed}"])
-        training = plan_train(production, actor=actor, config=config, camera=None)
+        training = plan_train(production, actor=actor, config=config)
         _run(production, training, as_json=as_json)
         _say(5, "solve the bulk shots")
         solving = plan_infer(production, actor=actor, shots=None, model=None)

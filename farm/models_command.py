@@ -57,14 +57,14 @@ def models(
     if not listed:
         typer.echo("no models yet: farm submit train --actor " + next(iter(found.actors), "ACTOR"))
         return
-    columns = ["model", "actor", "camera", "validation mm", "mean shape mm", "frames"]
+    columns = ["model", "actor", "cameras", "validation mm", "mean shape mm", "frames"]
     print_table(
         [*columns, "minutes", "device", "made"],
         [
             [
                 model.model,
                 model.actor,
-                model.camera,
+                ", ".join(model.cameras),
                 number(model.validation_rmse_mm, ".3f"),
                 number(model.mean_shape_rmse_mm, ".3f"),
                 number(model.training_frames, "d"),

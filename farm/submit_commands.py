@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farm.completion import complete_actor, complete_model, complete_preset
+from farm.completion import complete_actor, complete_model, complete_network, complete_preset
 from farm.context import find_and_load
 from farm.option_groups import Handing, Running, grouped
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from jobs.request import Request
 
 SCHEMA_VERSION = 1
+UNSTABILISED = (
+    "warning: the fully connected network needs pictures in which the head stands still (Appendix B):"
+    ' give the camera landmarks = "dlib" in production.toml, and train again'
+)
 
 app = typer.Typer(no_args_is_help=True, help="Submit a job: ingest, train or infer.")
 
@@ -98,8 +102,19 @@ def train(
         int | None, typer.Option(help="Of every random draw.", show_default=False)
     ] = None,
     camera: Annotated[
-        str | None, typer.Option(help="Else center, or the first.", show_default=False)
+        list[str] | None,
+        typer.Option(
+            help="Given twice or more: the network sees all of them. Else center, or the first.",
+            show_default=False,
+        ),
     ] = None,
+    network: Annotated[
+        str,
+        typer.Option(
+            help="convolutional (Section 3.1 of the paper) or fully-connected (Appendix B).",
+            autocompletion=complete_network,
+        ),
+    ] = "convolutional",
     *,
     running: Running,
     handing: Handing,
@@ -109,6 +124,12 @@ def train(
     Examples:
 
     farm submit train --actor ada --wait
+
+    farm submit train --actor ada --camera center --camera left --set network.view_dropout=0.2
+
+    farm submit train --actor ada --network fully-connected
+
+    farm submit train --actor ada --set loss.motion=2 --set 'loss.regions={"lips": 4}'
 
     farm submit train --actor ada --preset paper --epochs 100 --set network.dropout=0.1 --seed 7
 
@@ -126,8 +147,10 @@ def train(
     overrides = list(settings or [])
     overrides += [] if epochs is None else [f"schedule.epochs={epochs:g}"]
     overrides += [] if seed is None else [f"seed={seed}"]
-    config = resolve(preset, overrides)
-    request = plan_train(found, actor=actor, config=config, camera=camera)
+    config = resolve(preset, overrides, network=network)
+    request = plan_train(found, actor=actor, config=config, cameras=camera or ())
+    if network == "fully-connected" and not config.stabilised_input:
+        typer.echo(UNSTABILISED, err=True)
     _submit(found, request, running, handing)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from facecap_core.errors import FootageMissing
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
 from jobs.ledger import Ledger
@@ -25,16 +24,10 @@ def infer_shot(
 
         shot = shot_of(production, name)
         paths = production.paths
-        cameras = cameras_of(production, request, shot)
-        if not cameras:
-            raise FootageMissing(
-                "the shot has no footage of the camera that its model was trained on",
-                remedy="fill in that camera's column, or name another model with --model",
-                file=production.shots_path,
-                line=shot.line,
-            )
-        model, footage = request.models[shot.actor], shot.footage[cameras[0]]
-        log.line(f"{cameras[0]}: {footage}, model {model}")
+        model = request.models[shot.actor]
+        footage = {c: shot.footage[c] for c in cameras_of(production, request, shot)}
+        for camera, path in footage.items():
+            log.line(f"{camera}: {path}, model {model}")
         result = inference.infer_shot(
             paths.model(shot.actor, model),
             footage,

@@ -19,7 +19,7 @@ class ModelSummary:
 
     model: str
     actor: str
-    camera: str
+    cameras: tuple[str, ...]
     preset: str
     date: str
     validation_rmse_mm: float | None
@@ -91,7 +91,7 @@ def _summary(path: Path, actor: str) -> ModelSummary:
     return ModelSummary(
         model=path.parent.name,  # what is written inside could name another folder
         actor=actor,
-        camera=str(facts["cameras"][0]),
+        cameras=tuple(str(camera) for camera in facts["cameras"]),
         preset=str(facts.get("preset", "")),
         date=str(made.get("date", "")),
         validation_rmse_mm=_number(validation.get("rmse_mm")),

@@ -13,7 +13,7 @@ from facecap_core.productions.production import Production
 from jobs.inputs import content, file_content, stamp
 from jobs.ledger import Ledger
 from jobs.models import choose_model
-from jobs.request import InferRequest, IngestRequest, Request, TrainRequest
+from jobs.request import InferRequest, IngestRequest, Request, TrainRequest, one_or_several
 from jobs.shots import inputs_of
 
 
@@ -37,7 +37,7 @@ def plan_ingest(
     actors = _actors(production, shots)
     for name in actors:
         if camera is not None:
-            _camera(production, name, camera)
+            _cameras(production, name, [camera])
     request = IngestRequest(
         settings=_settings(production, actors),
         actors=tuple(actors),
@@ -48,9 +48,16 @@ def plan_ingest(
 
 
 def plan_train(
-    production: Production, *, actor: str | None, config: TrainConfig, camera: str | None
+    production: Production,
+    *,
+    actor: str | None,
+    config: TrainConfig,
+    cameras: Sequence[str] = (),
 ) -> TrainRequest:
     """Train on the actor's shots of split train, validate on those of split validation.
+
+    Args:
+        cameras: that the network sees together; none: the actor's main one.
 
     Raises:
         ProductionError: an unknown actor or camera, or no training shots.
@@ -67,7 +74,7 @@ def plan_train(
     request = TrainRequest(
         settings=_settings(production, [name]),
         actor=name,
-        camera=_camera(production, name, camera),
+        camera=one_or_several(_cameras(production, name, cameras)),
         training=tuple(training),
         validation=tuple(validation),
         config=config.model_dump(mode="json"),
@@ -113,13 +120,14 @@ def plan_infer(
             f"--model names one actor's model; the list has shots of {', '.join(actors)}",
             "submit a list for each actor",
         )
-    models, cameras = {}, {}
+    models: dict[str, str] = {}
+    cameras: dict[str, str | tuple[str, ...]] = {}
     for name in actors:
         if before is not None and before.actor == name:
             models[name], cameras[name] = before.model, before.camera
         else:
             chosen = choose_model(production.store, name, model)
-            models[name], cameras[name] = chosen.model, chosen.camera
+            models[name], cameras[name] = chosen.model, one_or_several(chosen.cameras)
     request = InferRequest(
         settings=_settings(production, actors), models=models, cameras=cameras, shots=tuple(shots)
     )
@@ -146,13 +154,16 @@ def _actors(production: Production, shots: Sequence[str]) -> list[str]:
     return sorted({production.shots[shot].actor for shot in shots})
 
 
-def _camera(production: Production, actor: str, camera: str | None) -> str:
-    cameras = production.actors[actor].cameras
-    if camera is None:
-        return production.actors[actor].main_camera
-    if camera not in cameras:
-        raise _error(production, f"{actor} has no camera {camera!r}", did_you_mean(camera, cameras))
-    return camera
+def _cameras(production: Production, actor: str, cameras: Sequence[str]) -> Sequence[str]:
+    known = production.actors[actor].cameras
+    for camera in cameras:
+        if camera not in known:
+            raise _error(
+                production, f"{actor} has no camera {camera!r}", did_you_mean(camera, known)
+            )
+    if len(set(cameras)) < len(cameras):
+        raise _error(production, "a camera is named twice", "name each camera once")
+    return cameras or (production.actors[actor].main_camera,)
 
 
 def _settings(production: Production, actors: Sequence[str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -44,6 +45,15 @@ class _Request(BaseModel):
         return hashlib.sha256(self.canonical().encode()).hexdigest()[:8]
 
 
+def _several(cameras: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (cameras,) if isinstance(cameras, str) else cameras
+
+
+def one_or_several(cameras: Sequence[str]) -> str | tuple[str, ...]:
+    """A single camera is written as a name: such requests, and so their jobs, stay what they were."""
+    return cameras[0] if len(cameras) == 1 else tuple(cameras)
+
+
 class IngestRequest(_Request):
     """Decode footage into frame stores and read point caches into target stores."""
 
@@ -64,7 +74,7 @@ class TrainRequest(_Request):
 
     kind: Literal["train"] = "train"
     actor: Name
-    camera: Name
+    camera: Name | ShotNames = Field(description="one camera, or several that are seen together")
     training: ShotNames
     validation: tuple[Name, ...]
     config: dict[str, Any] = Field(description="the resolved TrainConfig")
@@ -72,6 +82,10 @@ class TrainRequest(_Request):
     @property
     def label(self) -> str:
         return self.actor
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        return _several(self.camera)
 
     @property
     def shots(self) -> tuple[str, ...]:
@@ -90,8 +104,14 @@ class InferRequest(_Request):
 
     kind: Literal["infer"] = "infer"
     models: dict[Name, Name] = Field(min_length=1, description="actor: model id")
-    cameras: dict[Name, Name] = Field(description="actor: the camera its model was trained on")
+    cameras: dict[Name, Name | ShotNames] = Field(
+        description="actor: the camera its model was trained on, or several"
+    )
     shots: ShotNames
+
+    def cameras_of(self, actor: str) -> tuple[str, ...]:
+        """The cameras that the actor's model was trained on."""
+        return _several(self.cameras[actor]) if actor in self.cameras else ()
 
     @property
     def label(self) -> str:

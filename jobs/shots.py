@@ -32,9 +32,9 @@ def cameras_of(production: Production, request: Request, shot: Shot) -> list[str
     if isinstance(request, IngestRequest):
         wanted = list(request.cameras or production.actors[shot.actor].cameras)
     elif isinstance(request, InferRequest):
-        wanted = [request.cameras[shot.actor]] if shot.actor in request.cameras else []
+        wanted = list(request.cameras_of(shot.actor))
     else:
-        wanted = [request.camera]
+        wanted = list(request.cameras)
     return [camera for camera in wanted if camera in shot.footage]
 
 

@@ -14,7 +14,7 @@ def stale_models(store: Path, request: Request) -> dict[str, str]:
         return {}
     found = {}
     for actor, model in request.models.items():
-        models = [m for m in list_models(store, [actor]) if m.camera == request.cameras.get(actor)]
+        models = [m for m in list_models(store, [actor]) if m.cameras == request.cameras_of(actor)]
         ours = next((m for m in models if m.model == model), None)
         if ours is not None and models[0].model != model and models[0].date > ours.date:
             found[actor] = models[0].model

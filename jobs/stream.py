@@ -12,7 +12,7 @@ from jobs.placement import Placement, fits
 from jobs.records import Lot
 
 if TYPE_CHECKING:
-    from facecap_core.inference import Decoding, Pictures
+    from facecap_core.pictures_ahead import Decoding, Pictures
 
 BATCHES_UNDERWAY = 8
 """Of 1.2 MB: what waits between decoder and network is bounded."""
@@ -21,7 +21,7 @@ LOOK_SECONDS = 5.0
 
 def decode_there(decoding: Decoding) -> Iterator[Any]:
     """The Ray task on the machine that decodes: first how many pictures there are, then they, in batches."""
-    from facecap_core.inference import decode
+    from facecap_core.pictures_ahead import decode
 
     pictures = decode(decoding)
     yield pictures.total
@@ -34,10 +34,10 @@ def far_decoder(lot: Lot) -> Callable[[Decoding], Pictures]:
     def decode(decoding: Decoding) -> Pictures:
         import ray
 
-        from facecap_core import inference
+        from facecap_core import pictures_ahead
 
         if not _others(lot):
-            return inference.decode(decoding)
+            return pictures_ahead.decode(decoding)
         options: dict[str, Any] = {
             "name": "decode",
             "num_cpus": 1,
@@ -52,9 +52,9 @@ def far_decoder(lot: Lot) -> Callable[[Decoding], Pictures]:
             if not _others(lot):
                 # Slower, but the shot is solved; and it asks for no processor that it might wait for in vain.
                 ray.cancel(stream)
-                return inference.decode(decoding)
+                return pictures_ahead.decode(decoding)
         items = _items(stream)
-        return inference.Pictures(next(items), items)
+        return pictures_ahead.Pictures(next(items), items)
 
     return decode
 

@@ -38,7 +38,7 @@ def train_model(ledger: Ledger, production: Production, request: Request, lot: L
             request.actor,
             parse(request.config),
             model=request.model,
-            camera=request.camera,
+            cameras=request.cameras,
             threads=lot.threads,
             on_progress=on_progress,
         )

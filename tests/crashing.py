@@ -131,7 +131,7 @@ def _targets(inputs, store, version):
 def _vertices(inputs, store, version):
     return infer_shot(
         inputs / "model",
-        inputs / f"{version}.mp4",
+        {"center": inputs / f"{version}.mp4"},
         fps=FPS,
         destination=store / WORKS["vertices"].final,
         device="cpu",

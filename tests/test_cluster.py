@@ -71,7 +71,7 @@ def production(tmp_path_factory):
     (folder / "long.txt").write_text("long_*\n")
     (folder / "bulk.txt").write_text("bulk_*\n")
     config = resolve("demo", [word for word in SMALL[2:] if word != "--set"])
-    train = plan_train(load_production(folder), actor="ada", config=config, camera=None)
+    train = plan_train(load_production(folder), actor="ada", config=config)
     ledger = Ledger.create(folder / "store" / "jobs", train)
     made_jobs.submit(ledger)
     for name in train.shots:

@@ -147,7 +147,7 @@ def whole_way(folder):
     train_actor(production, "ada", config, model="m", device="cpu", threads=1)
     infer_shot(
         paths.model("ada", "m"),
-        production.shots["bulk_0"].footage["center"],
+        production.shots["bulk_0"].footage,
         fps=Fraction(30),
         destination=paths.vertices("ada", "bulk_0"),
         device="cpu",

@@ -106,7 +106,7 @@ def test_plans_take_the_shots_of_their_split(production):
         "train_1",
         "validation_0",
     )
-    train = plan_train(production, actor="ada", config=resolve("demo"), camera=None)
+    train = plan_train(production, actor="ada", config=resolve("demo"))
     assert train.training == ("train_0", "train_1")
     assert train.validation == ("validation_0",)
     assert train.camera == "center"
@@ -154,7 +154,7 @@ def test_nothing_to_train_on_is_an_error(tmp_path):
     folder = make_production(tmp_path / "bare")
     write_shots(folder, [("x", "ada", "rom", "", "", "footage/x.mp4")])
     with pytest.raises(ProductionError, match="no shots of split train"):
-        plan_train(load_production(folder), actor="ada", config=resolve("demo"), camera=None)
+        plan_train(load_production(folder), actor="ada", config=resolve("demo"))
 
 
 def test_a_newer_model_makes_older_vertices_stale(tmp_path):
@@ -183,7 +183,7 @@ def test_solving_can_be_planned_before_its_training_is_done(tmp_path):
     production = load_production(make_production(tmp_path, train=1, bulk=1, frames=2))
     with pytest.raises(ModelError, match="no model yet"):
         plan_infer(production, actor="ada", shots=None, model=None)
-    train = plan_train(production, actor="ada", config=resolve("demo", []), camera=None)
+    train = plan_train(production, actor="ada", config=resolve("demo", []))
     after = Ledger.create(production.paths.jobs, train)
     request = plan_infer(production, actor=None, shots=None, model=None, after=after)
     assert request.models == {"ada": train.model}

@@ -89,7 +89,7 @@ def model(tmp_path_factory, template):
         "topology_sha256": template.topology_sha256,
     }
     train(
-        Examples(luma, torch.randn(8, 12, generator=torch.manual_seed(1)), (("s", 8),)),
+        Examples(luma[:, None], torch.randn(8, 12, generator=torch.manual_seed(1)), (("s", 8),)),
         None,
         settings,
         animated=np.arange(4),
@@ -122,8 +122,8 @@ def test_frames_and_targets_are_stored_as_the_contract_says(tmp_path, video, tem
         expected_frames=FRAMES,
     )
     np.testing.assert_array_equal(open_targets(targets).read("positions"), positions)
-    examples = load_examples([ShotPaths("s", frames, targets)], units="m", input_size=(120, 160))
-    assert examples.luma.shape == (FRAMES, 160, 120)
+    examples = load_examples([ShotPaths("s", (frames,), targets)], units="m", input_size=(120, 160))
+    assert examples.luma.shape == (FRAMES, 1, 160, 120)
     np.testing.assert_allclose(  # the network learns in cm
         examples.positions.numpy(), positions.reshape(FRAMES, -1) * 100, rtol=1e-6
     )
@@ -169,7 +169,13 @@ def test_vertices_are_what_the_network_says_frame_by_frame(tmp_path, video, mode
     expected = load_model(model, "cpu").predict(luma)
     out = tmp_path / "v.zarr"
     result = infer_shot(
-        model, video, fps=FPS, destination=out, provenance={"shot": "s"}, device="cpu", threads=1
+        model,
+        {"center": video},
+        fps=FPS,
+        destination=out,
+        provenance={"shot": "s"},
+        device="cpu",
+        threads=1,
     )
     assert (result.frames, result.reused) == (FRAMES, False)
     store = open_vertices(out)
@@ -180,12 +186,14 @@ def test_vertices_are_what_the_network_says_frame_by_frame(tmp_path, video, mode
     assert (facts["shot"], facts["actor"], facts["model"], facts["fps"]) == ("s", "a", "m1", "30")
     assert (facts["units"], facts["start_frame"]) == ("m", 0)
     assert len(facts["footage_fingerprint"]) == len(facts["model_fingerprint"]) == 32
-    assert infer_shot(model, video, fps=FPS, destination=out, device="cpu").reused
+    assert infer_shot(model, {"center": video}, fps=FPS, destination=out, device="cpu").reused
 
 
 def test_two_runs_give_the_same_bytes(tmp_path, video, model):
     for name in "ab":
-        infer_shot(model, video, fps=FPS, destination=tmp_path / name, device="cpu", threads=1)
+        infer_shot(
+            model, {"center": video}, fps=FPS, destination=tmp_path / name, device="cpu", threads=1
+        )
     first, second = (open_vertices(tmp_path / name).read("positions") for name in "ab")
     assert first.tobytes() == second.tobytes()
 
@@ -193,7 +201,7 @@ def test_two_runs_give_the_same_bytes(tmp_path, video, model):
 def test_footage_framed_otherwise_is_refused(tmp_path, model):
     wide = make_video(tmp_path / "wide.mp4", frames=5, size=(96, 64))
     with pytest.raises(PictureSizeError):
-        infer_shot(model, wide, fps=FPS, destination=tmp_path / "v.zarr", device="cpu")
+        infer_shot(model, {"center": wide}, fps=FPS, destination=tmp_path / "v.zarr", device="cpu")
     assert not (tmp_path / "v.zarr").exists()
 
 
@@ -217,7 +225,7 @@ def test_a_fault_in_mid_shot_leaves_nothing_and_no_thread(tmp_path, video, model
     short.write_bytes(content)
     before = threading.active_count()
     with pytest.raises(FootageError, match=r"short\.mp4"):
-        infer_shot(model, short, fps=FPS, destination=tmp_path / "v.zarr", device="cpu")
+        infer_shot(model, {"center": short}, fps=FPS, destination=tmp_path / "v.zarr", device="cpu")
     assert not (tmp_path / "v.zarr").exists()
     assert threading.active_count() == before
 
@@ -226,7 +234,7 @@ def test_cancelling_leaves_nothing(tmp_path, video, model):
     with pytest.raises(Cancelled):
         infer_shot(
             model,
-            video,
+            {"center": video},
             fps=FPS,
             destination=tmp_path / "v.zarr",
             device="cpu",

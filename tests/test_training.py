@@ -37,7 +37,7 @@ def examples(frames, seed, size=(30, 40)):
     shapes = np.random.default_rng(99).normal(size=(2, 3 * VERTICES))
     positions = place @ shapes * 0.3 + np.random.default_rng(98).normal(size=3 * VERTICES)
     return Examples(
-        torch.from_numpy(luma.clip(0, 255).astype(np.uint8)),
+        torch.from_numpy(luma.clip(0, 255).astype(np.uint8))[:, None],
         torch.from_numpy(positions).float(),
         ((f"shot{seed}", frames),),
     )
@@ -195,8 +195,8 @@ def test_a_damaged_model_is_a_named_error(tmp_path):
 def test_the_papers_preset_takes_a_step(tmp_path):
     settings = resolve("paper", ["batch=2", "schedule.epochs=1"])
     luma = torch.randint(0, 256, (2, 320, 240), dtype=torch.uint8)
-    data = Examples(luma, torch.randn(2, 300), (("a", 2),))
-    facts = {"actor": "a", "model": "m", "units": "cm"}
+    data = Examples(luma[:, None], torch.randn(2, 300), (("a", 2),))
+    facts = {"actor": "a", "model": "m", "units": "cm", "cameras": ["center"]}
     result = train(
         data,
         None,

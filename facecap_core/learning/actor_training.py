@@ -12,6 +12,7 @@ from facecap_core.learning.training import TrainResult, train
 from facecap_core.learning.trainingset import ShotPaths, load_examples
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
+from facecap_core.regions import actor_regions
 from facecap_core.stores.groups import open_frames, open_targets
 from facecap_core.template import read_animated, read_template
 
@@ -22,7 +23,7 @@ def train_actor(
     config: TrainConfig,
     *,
     model: str,
-    camera: str | None = None,
+    cameras: Sequence[str] = (),
     device: str | None = None,
     threads: int | None = None,
     on_progress: OnProgress | None = None,
@@ -31,14 +32,14 @@ def train_actor(
 
     Args:
         model: the name of the model to make, a folder under `store/models/<actor>`.
-        camera: None takes the actor's main camera.
+        cameras: the views that the network sees; none: the actor's main camera.
 
     Raises:
         TrainingError: no training shots, or shots framed differently. StoreError: a shot is not
         ingested, or the model cannot be written. Cancelled: see `train`.
     """
     settings = production.actors[actor]
-    camera = camera or settings.main_camera
+    cameras = tuple(cameras) or (settings.main_camera,)
     paths = production.paths
     template = read_template(settings.template)
     animated = (
@@ -49,7 +50,14 @@ def train_actor(
 
     def shots(split: str) -> list[ShotPaths]:
         return [
-            ShotPaths(shot.name, paths.frames(shot.name, camera), paths.targets(shot.name))
+            ShotPaths(
+                shot.name,
+                tuple(
+                    paths.frames(shot.name, camera, stabilised=config.stabilised_input)
+                    for camera in cameras
+                ),
+                paths.targets(shot.name, stabilised=config.targets == "stabilised"),
+            )
             for shot in production.shots_of(actor, split=split)
         ]
 
@@ -63,19 +71,18 @@ def train_actor(
     facts = {
         "actor": actor,
         "model": model,
-        "cameras": [camera],
-        "crop": {camera: list(settings.cameras[camera].crop)},
-        "picture_size": {camera: list(_picture_size([*training, *validation]))},
+        "cameras": list(cameras),
+        "crop": {camera: list(settings.cameras[camera].crop) for camera in cameras},
+        "picture_size": {
+            camera: list(_picture_size([*training, *validation], view))
+            for view, camera in enumerate(cameras)
+        },
         "fps": str(production.fps),
         "units": production.units,
         "topology_sha256": template.topology_sha256,
         "training": {
             "fingerprints": {
-                shot.shot: {
-                    "footage": open_frames(shot.frames).attributes["footage_fingerprint"],
-                    "cache": open_targets(shot.targets).attributes["cache_fingerprint"],
-                }
-                for shot in (*training, *validation)
+                shot.shot: _fingerprints(shot, cameras) for shot in (*training, *validation)
             }
         },
     }
@@ -85,6 +92,7 @@ def train_actor(
         load_examples(validation, units=production.units, input_size=size) if validation else None,
         config,
         animated=animated,
+        regions=actor_regions(settings, template),
         facts=facts,
         model_directory=paths.model(actor, model),
         state_directory=paths.training_state(actor, model),
@@ -94,10 +102,19 @@ def train_actor(
     )
 
 
-def _picture_size(shots: Sequence[ShotPaths]) -> tuple[int, int]:
+def _fingerprints(shot: ShotPaths, cameras: Sequence[str]) -> dict[str, str]:
+    """What the shot was ingested from: the first camera is `footage`, as long as there was one only."""
+    told = {}
+    for place, (camera, view) in enumerate(zip(cameras, shot.views, strict=True)):
+        name = f"footage of {camera}" if place else "footage"
+        told[name] = open_frames(view).attributes["footage_fingerprint"]
+    return {**told, "cache": open_targets(shot.targets).attributes["cache_fingerprint"]}
+
+
+def _picture_size(shots: Sequence[ShotPaths], view: int) -> tuple[int, int]:
     sizes: dict[tuple[int, int], str] = {}
     for shot in shots:
-        width, height = open_frames(shot.frames).attributes["picture_size"]
+        width, height = open_frames(shot.views[view]).attributes["picture_size"]
         sizes.setdefault((width, height), shot.shot)
     if len(sizes) > 1:
         listed = ", ".join(f"{w}x{h} ({shot})" for (w, h), shot in sizes.items())

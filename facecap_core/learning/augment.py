@@ -14,7 +14,10 @@ class Draws:
     """What is done to each image of a batch: all tensors [image].
 
     Translations in parts of the picture's width, angle in radians, zoom and contrast as factors,
-    brightness in levels of 0 to 255.
+    brightness in levels of 0 to 255. The rest is what the paper found to be of no use; None leaves it
+    out: gamma is the exponent of levels from 0 to 1; perspective is how much larger than the middle
+    the right edge becomes (x), and the lower edge (y), as what is nearer does; noise is its deviation
+    in levels, and its pixels come from `noise_seed`.
     """
 
     translation_x: torch.Tensor
@@ -23,6 +26,20 @@ class Draws:
     zoom: torch.Tensor
     brightness: torch.Tensor
     contrast: torch.Tensor
+    gamma: torch.Tensor | None = None
+    perspective_x: torch.Tensor | None = None
+    perspective_y: torch.Tensor | None = None
+    noise: torch.Tensor | None = None
+    noise_seed: int = 0
+
+    def repeated(self, times: int, images: int) -> Draws:
+        """Each image's draws `times` times in a row, cut to so many images. Noise differs all the same."""
+        longer = {
+            name: value.repeat_interleave(times)[:images]
+            for name, value in vars(self).items()
+            if isinstance(value, torch.Tensor)
+        }
+        return Draws(**longer, noise_seed=self.noise_seed)
 
 
 def draw(
@@ -30,24 +47,42 @@ def draw(
 ) -> Draws:
     """Uniform draws of `strength` (0 to 1) times the configured magnitudes, from a CPU generator."""
     unit = (torch.rand(6, images, generator=generator) * 2 - 1) * strength
+    usual = {
+        "translation_x": unit[0] * config.translation,
+        "translation_y": unit[1] * config.translation,
+        "angle": unit[2] * (config.rotation_degrees * torch.pi / 180),
+        "zoom": (unit[3] * config.zoom).exp(),
+        "brightness": unit[4] * (config.brightness * 255),
+        "contrast": (unit[5] * config.contrast).exp(),
+    }
+    # Without them nothing more may be drawn: the numbers after these decide runs of earlier versions.
+    if not (config.gamma or config.perspective or config.noise):
+        return Draws(**usual)
+    more = (torch.rand(4, images, generator=generator) * 2 - 1) * strength
+    seed = int(torch.randint(2**62, (), generator=generator))
     return Draws(
-        translation_x=unit[0] * config.translation,
-        translation_y=unit[1] * config.translation,
-        angle=unit[2] * (config.rotation_degrees * torch.pi / 180),
-        zoom=(unit[3] * config.zoom).exp(),
-        brightness=unit[4] * (config.brightness * 255),
-        contrast=(unit[5] * config.contrast).exp(),
+        **usual,
+        gamma=(more[0] * config.gamma).exp() if config.gamma else None,
+        perspective_x=more[1] * config.perspective if config.perspective else None,
+        perspective_y=more[2] * config.perspective if config.perspective else None,
+        noise=more[3].abs() * (config.noise * 255) if config.noise else None,
+        noise_seed=seed,
     )
 
 
 def augment(luma: torch.Tensor, draws: Draws, mean_level: float) -> torch.Tensor:
     """Warp and tone uint8 images [image, y, x] on their device; float32 levels of the same shape.
 
-    One bilinear resampling for translation, rotation and zoom together; beyond the picture its edge
-    is repeated. Contrast acts about `mean_level`, the mean over the training set.
+    One bilinear resampling for translation, rotation, zoom and perspective together; beyond the
+    picture its edge is repeated. Contrast acts about `mean_level`, the mean over the training set.
+    The same draws give the same images on the same kind of device.
     """
     count, height, width = luma.shape
-    moved = {name: value.to(luma.device) for name, value in vars(draws).items()}
+    moved = {
+        name: value.to(luma.device)
+        for name, value in vars(draws).items()
+        if isinstance(value, torch.Tensor)
+    }
     cos = torch.cos(moved["angle"]) / moved["zoom"]
     sin = torch.sin(moved["angle"]) / moved["zoom"]
     aspect = height / width
@@ -59,9 +94,25 @@ def augment(luma: torch.Tensor, draws: Draws, mean_level: float) -> torch.Tensor
     grid = torch.nn.functional.affine_grid(
         torch.stack(rows, 1), [count, 1, height, width], align_corners=False
     )
+    if "perspective_x" in moved:
+        across = moved["perspective_x"][:, None] * _centres(width, luma.device)
+        down = moved["perspective_y"][:, None] * _centres(height, luma.device)
+        grid = grid / (1 + across[:, None, :] + down[:, :, None])[..., None]
     warped = torch.nn.functional.grid_sample(
         luma[:, None].float(), grid, mode="bilinear", padding_mode="border", align_corners=False
     )[:, 0]
+    if "gamma" in moved:  # before brightness, after which levels may be below zero
+        warped = 255 * (warped / 255).pow(moved["gamma"][:, None, None])
     tone = moved["contrast"][:, None, None]
     shift = moved["brightness"][:, None, None]
-    return (warped - mean_level) * tone + (mean_level + shift)
+    toned = (warped - mean_level) * tone + (mean_level + shift)
+    if "noise" in moved:  # last, as a sensor's
+        generator = torch.Generator(luma.device).manual_seed(draws.noise_seed)
+        grain = torch.randn(toned.shape, generator=generator, device=luma.device)
+        toned = toned + moved["noise"][:, None, None] * grain
+    return toned
+
+
+def _centres(size: int, device: torch.device) -> torch.Tensor:
+    """Where the pixels of an axis lie in grid_sample's coordinates, from -1 to 1: [pixel]."""
+    return (2 * torch.arange(size, device=device) + 1) / size - 1

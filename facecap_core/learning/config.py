@@ -204,17 +204,34 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def resolve(preset: str, overrides: Iterable[str] = ()) -> TrainConfig:
-    """The preset with overrides such as `schedule.epochs=20` or `network.dropout=0` on top.
+NETWORKS: dict[str, dict[str, Any]] = {
+    "convolutional": {},
+    "fully-connected": {  # dropout as Appendix B lists it; it also says that jitter was of no use
+        "network": {"kind": "fully-connected", "dropout": 0.2},
+        "augmentation": {"translation": 0.0, "rotation_degrees": 0.0, "zoom": 0.0},
+    },
+}
+
+
+def resolve(
+    preset: str, overrides: Iterable[str] = (), *, network: str = "convolutional"
+) -> TrainConfig:
+    """The preset for this network, overrides such as `schedule.epochs=20` or `network.dropout=0` on top.
 
     Raises:
-        ConfigError: an unknown preset or setting, or a value out of range; all of them together.
+        ConfigError: an unknown preset, network or setting, or a value out of range; all of them together.
     """
     if preset not in PRESETS:
         raise ConfigError(
             f"unknown preset {preset!r}", remedy=f"choose one of: {', '.join(PRESETS)}"
         )
+    if network not in NETWORKS:
+        raise ConfigError(
+            f"unknown network {network!r}", remedy=f"choose one of: {', '.join(NETWORKS)}"
+        )
     values: dict[str, Any] = {"preset": preset, **json.loads(json.dumps(PRESETS[preset]))}
+    for section, settings in NETWORKS[network].items():
+        values[section] = {**values.get(section, {}), **settings}
     faults = []
     for override in overrides:
         key, separator, text = override.partition("=")

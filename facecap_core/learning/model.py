@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from facecap_core.errors import ConfigError, ModelError
 from facecap_core.files import write_bytes_atomically, write_text_atomically
 from facecap_core.learning.config import TrainConfig, parse
 from facecap_core.learning.evaluation import MM_PER_UNIT
-from facecap_core.learning.network import Network, shrink
+from facecap_core.learning.network import shrink
+from facecap_core.learning.networks import AnyNetwork, build_network
+from facecap_core.learning.several_views import SeveralViews
 from facecap_core.learning.whitening import Whitening
 from facecap_core.stores.versions import whole_directory
 
@@ -28,40 +31,67 @@ SCHEMA_VERSION = 1
 class Model:
     """A network ready for inference on `device`; `facts` is the whole of model.json."""
 
-    network: Network
+    network: AnyNetwork
     config: TrainConfig
-    whitening: Whitening
+    whitening: tuple[Whitening, ...]  # one a camera
     device: torch.device
     facts: dict[str, Any]
 
     @property
-    def camera(self) -> str:
-        return str(self.facts["cameras"][0])
+    def cameras(self) -> tuple[str, ...]:
+        return tuple(str(camera) for camera in self.facts["cameras"])
 
     @property
-    def crop(self) -> tuple[int, int, int, int]:
-        x, y, width, height = (int(v) for v in self.facts["crop"][self.camera])
+    def camera(self) -> str:
+        """The first, or only, camera."""
+        return self.cameras[0]
+
+    @property
+    def may_miss_views(self) -> bool:
+        """Whether it was trained to do without some of its cameras."""
+        return len(self.cameras) > 1 and self.config.network.view_dropout > 0
+
+    def crop(self, camera: str) -> tuple[int, int, int, int]:
+        """x, y, width, height in the pixels of this camera's picture."""
+        x, y, width, height = (int(v) for v in self.facts["crop"][camera])
         return x, y, width, height
 
-    @property
-    def picture_size(self) -> tuple[int, int]:
-        width, height = self.facts["picture_size"][self.camera]
+    def picture_size(self, camera: str) -> tuple[int, int]:
+        """Width and height of this camera's pictures."""
+        width, height = self.facts["picture_size"][camera]
         return int(width), int(height)
 
     @property
     def vertex_count(self) -> int:
         return int(self.facts["vertex_count"])
 
-    def predict(self, luma: np.ndarray) -> np.ndarray:
-        """uint8 images [frame, y=320, x=240] to positions float32 [frame, vertex, xyz], in the
-        production's units. For batches: everything given is on the device at once."""
+    def predict(self, luma: np.ndarray, views: Sequence[int] | None = None) -> np.ndarray:
+        """uint8 images [frame, view, y=320, x=240] to positions float32 [frame, vertex, xyz], in the
+        production's units; with one camera also [frame, y, x]. For batches: everything given is on the
+        device at once.
+
+        Args:
+            views: which of the model's cameras the images are of, ascending; None: all. A model without
+                view dropout needs all.
+        """
+        images = torch.from_numpy(luma if luma.ndim == 4 else luma[:, None])
+        chosen = range(len(self.cameras)) if views is None else views
         with torch.inference_mode(), autocast(self.device):
-            images = shrink(torch.from_numpy(luma), self.config.network.input_size)
-            images = self.whitening(images.to(self.device))[:, None]
-            images = images.contiguous(memory_format=torch.channels_last)
-            positions_cm = self.network(images)
+            small = shrink(images.flatten(0, 1), self.config.network.input_size)
+            small = small.unflatten(0, images.shape[:2]).to(self.device)
+            pictures = whitened(small, [self.whitening[view] for view in chosen])
+            if isinstance(self.network, SeveralViews):
+                positions_cm = self.network(pictures, chosen)
+            else:
+                positions_cm = self.network(pictures)
         scale = 10 / MM_PER_UNIT[self.facts["units"]]
         return (positions_cm.float() * scale).cpu().numpy().reshape(len(luma), -1, 3)
+
+
+def whitened(luma: torch.Tensor, whitening: Sequence[Whitening]) -> torch.Tensor:
+    """uint8 images [image, view, y, x] as the network takes them, each camera by its own whitening."""
+    views = [one(luma[:, view]) for view, one in enumerate(whitening)]
+    return torch.stack(views, dim=1).contiguous(memory_format=torch.channels_last)
 
 
 def autocast(device: torch.device) -> torch.autocast:
@@ -146,11 +176,18 @@ def load_model(directory: Path, device: str | None = None) -> Model:
     facts = read_model_facts(directory)
     try:
         config = parse(facts["config"])
-        whitening = Whitening(facts["whitening"]["mean"], facts["whitening"]["deviation"])
-        network = Network(config.network, 3 * int(facts["vertex_count"]))
+        whitening = _whitening(facts)
+        network = build_network(config.network, 3 * int(facts["vertex_count"]), len(whitening))
         network.load_state_dict(load_file(directory / "weights.safetensors"))
     except (OSError, KeyError, TypeError, RuntimeError, SafetensorError, ConfigError) as error:
         raise ModelError(f"is damaged: {error}", remedy="train again", file=directory) from error
     network.eval().requires_grad_(False)
     network.place(where)
     return Model(network, config, whitening, where, facts)
+
+
+def _whitening(facts: dict[str, Any]) -> tuple[Whitening, ...]:
+    told = facts["whitening"]
+    if "mean" in told:  # of version 0.1, which knew one camera
+        told = {facts["cameras"][0]: told}
+    return tuple(Whitening(**told[camera]) for camera in facts["cameras"])

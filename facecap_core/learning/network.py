@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import nn
 
@@ -18,19 +20,9 @@ class Network(nn.Module):
 
     def __init__(self, config: NetworkConfig, outputs: int) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        width, height = config.input_size
-        before, (kernel, stride) = 1, config.stem
-        for channels, refine in zip(config.channels, config.refine, strict=True):
-            padding = (kernel - stride + 1) // 2
-            layers += [nn.Conv2d(before, channels, kernel, stride, padding), nn.ReLU(inplace=True)]
-            if refine:
-                layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True)]
-            width, height, before = -(-width // stride), -(-height // stride), channels
-            kernel, stride = 3, 2
-        self.features = nn.Sequential(*layers)
+        self.features, flat = convolutions(config)
         self.drop = nn.Dropout(config.dropout)
-        self.fc = nn.Linear(before * width * height, config.components)
+        self.fc = nn.Linear(flat, config.components)
         self.output = nn.Linear(config.components, outputs)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -42,22 +34,8 @@ class Network(nn.Module):
     def initialise(self, config: NetworkConfig, basis: Basis, seed: int) -> None:
         """He initialisation; the output layer from the basis, its bias the mean mesh (Section 3.1)."""
         generator = torch.Generator().manual_seed(seed)
-        with torch.no_grad():
-            for layer in self.features:
-                if isinstance(layer, nn.Conv2d):
-                    fan_in = layer.weight[0].numel()
-                    _normal(layer.weight, (2.0 / fan_in) ** 0.5, generator)
-                    assert layer.bias is not None
-                    layer.bias.zero_()
-            # The layer is linear, so its variance is kept by 1 / fan_in (He et al. 2015, Equation 7).
-            _normal(self.fc.weight, (1.0 / self.fc.in_features) ** 0.5, generator)
-            self.fc.bias.zero_()
-            rows = basis.components
-            if config.basis_scale == "deviation":
-                rows = rows * basis.deviation[:, None]
-            self.output.weight.copy_(rows.T)
-            self.output.bias.copy_(basis.mean)
-        self.output.requires_grad_(config.train_output)
+        start_layers([*self.features, self.fc], generator)
+        start_output(self.output, config, basis, generator)
 
     def inner_weights(self) -> list[torch.Tensor]:
         """Weights of the layers between the first one and the output layer."""
@@ -72,6 +50,52 @@ class Network(nn.Module):
     @property
     def parameter_count(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters())
+
+
+def convolutions(config: NetworkConfig) -> tuple[nn.Sequential, int]:
+    """The convolutional layers for one picture, and how many features come out of them."""
+    layers: list[nn.Module] = []
+    width, height = config.input_size
+    before, (kernel, stride) = 1, config.stem
+    for channels, refine in zip(config.channels, config.refine, strict=True):
+        padding = (kernel - stride + 1) // 2
+        layers += [nn.Conv2d(before, channels, kernel, stride, padding), nn.ReLU(inplace=True)]
+        if refine:
+            layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True)]
+        width, height, before = -(-width // stride), -(-height // stride), channels
+        kernel, stride = 3, 2
+    return nn.Sequential(*layers), before * width * height
+
+
+def start_layers(layers: Iterable[nn.Module], generator: torch.Generator) -> None:
+    """He initialisation of convolutions followed by ReLU and of linear layers without, in their order."""
+    with torch.no_grad():
+        for layer in layers:
+            if isinstance(layer, nn.Conv2d):
+                _normal(layer.weight, (2.0 / layer.weight[0].numel()) ** 0.5, generator)
+            elif isinstance(layer, nn.Linear):
+                # It is linear, so its variance is kept by 1 / fan_in (He et al. 2015, Equation 7).
+                _normal(layer.weight, (1.0 / layer.in_features) ** 0.5, generator)
+            else:
+                continue
+            assert layer.bias is not None
+            layer.bias.zero_()
+
+
+def start_output(
+    output: nn.Linear, config: NetworkConfig, basis: Basis, generator: torch.Generator
+) -> None:
+    """The output layer from the basis, its bias the mean mesh (Section 3.1)."""
+    rows = basis.components
+    if config.output_start == "random":  # of the same size, without knowledge of the actor's shapes
+        rows = torch.randn(rows.shape, generator=generator)
+        rows = rows / rows.norm(dim=1, keepdim=True)
+    if config.basis_scale == "deviation":
+        rows = rows * basis.deviation[:, None]
+    with torch.no_grad():
+        output.weight.copy_(rows.T)
+        output.bias.copy_(basis.mean)
+    output.requires_grad_(config.train_output)
 
 
 def _normal(weight: torch.Tensor, deviation: float, generator: torch.Generator) -> None:

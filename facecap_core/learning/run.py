@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,16 +9,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from facecap_core.learning.augment import augment, draw
+from facecap_core.learning.augment import Draws, augment, draw
 from facecap_core.learning.basis import Basis, compute_basis
 from facecap_core.learning.checkpoint import Position, load_checkpoint
 from facecap_core.learning.config import TrainConfig
-from facecap_core.learning.model import autocast
+from facecap_core.learning.losses import Objective, vertex_deviation
+from facecap_core.learning.model import autocast, whitened
 from facecap_core.learning.muon import Muon
-from facecap_core.learning.network import Network
+from facecap_core.learning.networks import AnyNetwork, build_network
+from facecap_core.learning.order import Order, mixed_seed
 from facecap_core.learning.schedule import augmentation_strength, beta1, learning_rate
+from facecap_core.learning.several_views import SeveralViews
 from facecap_core.learning.trainingset import Examples
-from facecap_core.learning.whitening import Whitening, compute_whitening
+from facecap_core.learning.whitening import Whitening, choose_whitening
+from facecap_core.regions import FaceRegions
 
 VALIDATION_BATCH = 64
 MM_PER_CM = 10.0
@@ -35,15 +38,32 @@ class Run:
         config: TrainConfig,
         animated: np.ndarray,
         device: torch.device,
+        regions: FaceRegions | None = None,
     ) -> None:
+        """Raises ConfigError for a configuration that these data do not allow."""
         self.training, self.validation = training, validation
         self.animated = torch.from_numpy(animated).to(device)
         self.config, self.device = config, device
-        self.whitening: Whitening = compute_whitening(training.luma)
+        self.whitening: tuple[Whitening, ...] = tuple(
+            choose_whitening(config.whitening, training.luma[:, view])
+            for view in range(training.views)
+        )
         self.basis: Basis = compute_basis(training.positions, config.network.components)
-        self.network = Network(config.network, training.positions.shape[1])
+        self.objective = Objective(
+            config.loss, regions=regions, deviation=vertex_deviation(training.positions)
+        )
+        self.order = Order(training.shots, config.seed, device, pairs=bool(config.loss.motion))
+        self.network = build_network(config.network, training.positions.shape[1], training.views)
         basis = Basis(*(part.cpu() for part in vars(self.basis).values()))
         self.network.initialise(config.network, basis, config.seed)
+        if config.network.kind == "fully-connected":
+            from facecap_core.learning.image_basis import compute_image_basis
+
+            self.network.set_inputs(
+                compute_image_basis(
+                    training.luma[:, 0], self.whitening[0], config.network.image_components
+                )
+            )
         self.network.place(device)
         self.optimizers = _optimizers(self.network, config)
         self.average: list[torch.Tensor] | None = None
@@ -53,34 +73,32 @@ class Run:
 
     @property
     def steps(self) -> int:
-        return math.ceil(len(self.training) * self.config.schedule.epochs / self.config.batch)
+        return math.ceil(self.order.frames * self.config.schedule.epochs / self.config.batch)
 
     def epoch(self, step: int) -> float:
         """Progress in epochs; the last batch may reach beyond the end."""
-        return min(step * self.config.batch / len(self.training), self.config.schedule.epochs)
+        return min(step * self.config.batch / self.order.frames, self.config.schedule.epochs)
 
     def restore(self, path: Path, key: str) -> None:
         found = load_checkpoint(path, key, self.network, self.optimizers, self.average)
         self.position = found or Position(key)
 
-    def step(self, step: int, indices: torch.Tensor) -> torch.Tensor:
-        """One update from the frames `indices`; the loss, still on the device."""
+    def step(self, step: int) -> torch.Tensor:
+        """One update; the mean square error in cm² of its frames, still on the device."""
         config, epoch = self.config, self.epoch(step)
+        indices = self.order.batch(step * config.batch, config.batch)
         torch.manual_seed(mixed_seed(config.seed, 2, step))  # dropout
-        draws = draw(
-            len(indices),
-            config.augmentation,
-            augmentation_strength(epoch, config.augmentation),
-            torch.Generator().manual_seed(mixed_seed(config.seed, 1, step)),
-        )
-        luma = self.training.luma[indices]
-        images = self.whitening(augment(luma, draws, self.whitening.mean))[:, None]
-        images = images.contiguous(memory_format=torch.channels_last)
+        views = self._views(step)
+        images = self._augmented(indices, views, step, epoch)
+        target = self.training.positions[indices]
         for optimizer in self.optimizers:
             _set_rates(optimizer, epoch, config)
         with autocast(self.device):
-            predicted = self.network(images)
-        loss = torch.nn.functional.mse_loss(predicted, self.training.positions[indices])
+            if isinstance(self.network, SeveralViews):
+                predicted = self.network(images, views)
+            else:
+                predicted = self.network(images)
+        loss = self.objective(predicted, target)
         loss.backward()
         for optimizer in self.optimizers:
             optimizer.step()
@@ -90,7 +108,36 @@ class Run:
             weight = 1 - min(config.optimizer.average, (1 + step) / (10 + step))
             with torch.no_grad():
                 torch._foreach_lerp_(self.average, list(self.network.parameters()), weight)
-        return loss.detach()
+        if self.objective.plain:
+            return loss.detach()
+        return torch.nn.functional.mse_loss(predicted.detach(), target)
+
+    def _views(self, step: int) -> tuple[int, ...]:
+        """The cameras of a step: each is missing now and then (view dropout), but never all."""
+        every = tuple(range(self.training.views))
+        missing = self.config.network.view_dropout
+        if not missing or len(every) == 1:
+            return every
+        generator = torch.Generator().manual_seed(mixed_seed(self.config.seed, 3, step))
+        kept = (torch.rand(len(every), generator=generator) >= missing).tolist()
+        return tuple(view for view in every if kept[view]) or every
+
+    def _augmented(
+        self, indices: torch.Tensor, views: tuple[int, ...], step: int, epoch: float
+    ) -> torch.Tensor:
+        """Whitened images [image, view, y, x] of these frames; both frames of a pair are moved alike."""
+        config = self.config
+        generator = torch.Generator().manual_seed(mixed_seed(config.seed, 1, step))
+        strength = augmentation_strength(epoch, config.augmentation)
+        each = 2 if config.loss.motion else 1
+        images = []
+        for view in views:
+            draws = draw(-(-len(indices) // each), config.augmentation, strength, generator)
+            if each > 1:
+                draws = _repeated(draws, each, len(indices))
+            luma, whitening = self.training.luma[indices, view], self.whitening[view]
+            images.append(whitening(augment(luma, draws, whitening.mean)))
+        return torch.stack(images, dim=1).contiguous(memory_format=torch.channels_last)
 
     def predict(self, examples: Examples) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Batches of (predicted, target) [frame, 3 * vertex] without augmentation or dropout."""
@@ -101,8 +148,8 @@ class Run:
                 examples.positions.split(VALIDATION_BATCH),
                 strict=True,
             ):
-                images = self.whitening(luma)[:, None]
-                yield self.network(images.contiguous(memory_format=torch.channels_last)), target
+                images = whitened(luma, self.whitening)
+                yield self.network(images), target
         self.network.train()
 
     def validate(self) -> tuple[float | None, float | None]:
@@ -138,7 +185,7 @@ class Run:
                     averaged.copy_(kept)
 
 
-def _optimizers(network: Network, config: TrainConfig) -> list[torch.optim.Optimizer]:
+def _optimizers(network: AnyNetwork, config: TrainConfig) -> list[torch.optim.Optimizer]:
     """One for all weights, or Muon for the matrices between first and last layer and Adam for the rest."""
     settings = config.optimizer
     rest = [p for p in network.parameters() if p.requires_grad]
@@ -175,32 +222,8 @@ def _set_rates(optimizer: torch.optim.Optimizer, epoch: float, config: TrainConf
             group["betas"] = (beta1(epoch, config.schedule), settings.beta2)
 
 
-class Order:
-    """Training frames in random order, each once an epoch, as one endless stream."""
-
-    def __init__(self, frames: int, seed: int, device: torch.device) -> None:
-        self._frames, self._seed, self._device = frames, seed, device
-        self._epochs: dict[int, torch.Tensor] = {}
-
-    def batch(self, start: int, size: int) -> torch.Tensor:
-        """Indices of the stream's positions [start, start + size)."""
-        parts, position = [], start
-        while position < start + size:
-            epoch, inside = divmod(position, self._frames)
-            count = min(self._frames - inside, start + size - position)
-            parts.append(self._epoch(epoch)[inside : inside + count])
-            position += count
-        return torch.cat(parts).to(self._device)
-
-    def _epoch(self, epoch: int) -> torch.Tensor:
-        if epoch not in self._epochs:
-            generator = torch.Generator().manual_seed(mixed_seed(self._seed, 0, epoch))
-            self._epochs = {e: order for e, order in self._epochs.items() if e >= epoch - 1}
-            self._epochs[epoch] = torch.randperm(self._frames, generator=generator)
-        return self._epochs[epoch]
-
-
-def mixed_seed(*numbers: int) -> int:
-    """A 63-bit seed from several numbers, far apart for neighbours."""
-    digest = hashlib.blake2b(repr(numbers).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1
+def _repeated(draws: Draws, times: int, images: int) -> Draws:
+    """Draws for pictures of which each one and its successors are treated alike."""
+    return Draws(
+        **{name: value.repeat_interleave(times)[:images] for name, value in vars(draws).items()}
+    )

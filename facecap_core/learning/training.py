@@ -30,11 +30,13 @@ from facecap_core.learning.model import (
     precision,
     save_model,
 )
-from facecap_core.learning.run import MM_PER_CM, Order, Run
+from facecap_core.learning.networks import parts_of
+from facecap_core.learning.run import MM_PER_CM, Run
 from facecap_core.learning.schedule import augmentation_strength, beta1, learning_rate
 from facecap_core.learning.trainingset import Examples
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
+from facecap_core.regions import FaceRegions
 
 LEAST_CHECKPOINT_SECONDS = 5.0
 
@@ -55,6 +57,7 @@ def train(
     config: TrainConfig,
     *,
     animated: np.ndarray,
+    regions: FaceRegions | None = None,
     facts: dict[str, Any],
     model_directory: Path,
     state_directory: Path,
@@ -71,6 +74,7 @@ def train(
 
     Args:
         animated: indices of the vertices that count in errors.
+        regions: of the mesh, for losses that weigh them.
         facts: what model.json says besides what training finds out (actor, crop, units, ...).
         device: "cpu", "cuda", "cuda:1", ...; None takes a GPU where there is one.
         threads: of the CPU; None leaves torch's setting.
@@ -79,6 +83,7 @@ def train(
         progress_seconds: between two calls of `on_progress`.
 
     Raises:
+        ConfigError: the configuration asks for what these data or this mesh do not have.
         TrainingError: the data do not fit, or the loss is not finite.
         StoreError: the model or the state cannot be written.
         Cancelled: `on_progress` answered False; the state is kept.
@@ -88,7 +93,9 @@ def train(
     if len(training) < 2:
         raise TrainingError("fewer than two training frames", remedy="add training shots")
     where = choose_device(device)
-    run = Run(training.to(where), validation and validation.to(where), config, animated, where)
+    run = Run(
+        training.to(where), validation and validation.to(where), config, animated, where, regions
+    )
     key = _run_key(config, facts, run, torch.get_num_threads())
     state_path = Path(state_directory) / "state.safetensors"
     make_folder(state_path.parent)
@@ -107,11 +114,13 @@ def train(
             "preset": config.preset,
             "config": json.loads(config.model_dump_json()),
             "architecture": {
-                "kind": "convolutional",
+                **parts_of(run.network),
                 "parameters": run.network.parameter_count,
-                "section": "3.1",
             },
-            "whitening": vars(run.whitening),
+            "whitening": {
+                camera: vars(whitening)
+                for camera, whitening in zip(facts["cameras"], run.whitening, strict=True)
+            },
             "training": {**facts.get("training", {}), **results["training"]},
             "validation": results["validation"],
             "made": {
@@ -143,7 +152,6 @@ def _loop(
 ) -> None:
     config, position = run.config, run.position
     batch = config.batch
-    order = Order(len(run.training), config.seed, run.device)
     run.network.train()
     started, before, first_step = time.monotonic(), position.seconds, position.step
     saved = told = started
@@ -157,7 +165,7 @@ def _loop(
 
     while position.step < run.steps:
         step = position.step
-        loss = run.step(step, order.batch(step * batch, batch))
+        loss = run.step(step)
         loss_sum += loss.double() * batch
         position.step += 1
         position.epoch_frames += batch
@@ -292,7 +300,8 @@ def _run_key(config: TrainConfig, facts: dict[str, Any], run: Run, threads: int)
             facts.get("training"),
             run.training.shots,
             run.training.positions.shape,
-            vars(run.whitening),
+            [vars(whitening) for whitening in run.whitening],
+            None if run.objective.weights is None else run.objective.weights.tolist(),
             float(run.basis.deviation.sum()),
             run.device.type,
             threads if run.device.type == "cpu" else 0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from facecap_core.errors import TrainingError
@@ -16,18 +17,23 @@ from facecap_core.stores.object_folder import ArrayFolder
 
 @dataclass(frozen=True)
 class ShotPaths:
-    """One shot to learn from or to validate with: its frame store and its target store."""
+    """One shot to learn from or to validate with: a frame store a camera, and its target store."""
 
     shot: str
-    frames: ArrayFolder
+    views: tuple[ArrayFolder, ...]
     targets: ArrayFolder
+
+    @property
+    def frames(self) -> ArrayFolder:
+        """The frame store of the first camera."""
+        return self.views[0]
 
 
 @dataclass(frozen=True)
 class Examples:
     """Images and meshes of some shots, one after another.
 
-    `luma` uint8 [frame, y, x]; `positions` float32 [frame, 3 * vertex] in cm; `shots` (name, frames).
+    `luma` uint8 [frame, view, y, x]; `positions` float32 [frame, 3 * vertex] in cm; `shots` (name, frames).
     """
 
     luma: torch.Tensor
@@ -37,8 +43,21 @@ class Examples:
     def __len__(self) -> int:
         return len(self.luma)
 
+    @property
+    def views(self) -> int:
+        return self.luma.shape[1]
+
     def to(self, device: torch.device) -> Examples:
         return Examples(self.luma.to(device), self.positions.to(device), self.shots)
+
+
+def read_views(shot: ShotPaths, start: int, stop: int) -> np.ndarray:
+    """Frames [start, stop) of all cameras, uint8 [frame, view, y, x].
+
+    Raises:
+        StoreError: a store is missing or damaged.
+    """
+    return np.stack([open_frames(view).read("luma", start, stop) for view in shot.views], axis=1)
 
 
 def load_examples(
@@ -52,7 +71,7 @@ def load_examples(
     """
     if not shots:
         raise TrainingError("no shots to read", remedy="give shots a split in shots.csv")
-    frames = [open_frames(shot.frames) for shot in shots]
+    views = [[open_frames(view) for view in shot.views] for shot in shots]
     targets = [open_targets(shot.targets) for shot in shots]
     vertices = {target.shape("positions")[1] for target in targets}
     if len(vertices) > 1:
@@ -60,27 +79,30 @@ def load_examples(
             f"target stores have {sorted(vertices)} vertices",
             remedy="ingest the shots again with one template",
         )
-    for shot, frame, target in zip(shots, frames, targets, strict=True):
-        if frame.frames != target.frames:
-            raise TrainingError(
-                f"{shot.shot}: {frame.frames} frames in the video, {target.frames} in the cache",
-                remedy="export the cache for exactly the frames of the video, and ingest again",
-            )
-    total, width = sum(f.frames for f in frames), 3 * vertices.pop()
-    luma = torch.empty(total, input_size[1], input_size[0], dtype=torch.uint8)
+    for shot, cameras, target in zip(shots, views, targets, strict=True):
+        for camera, folder in zip(cameras, shot.views, strict=True):
+            if camera.frames != target.frames:
+                raise TrainingError(
+                    f"{shot.shot}: {camera.frames} frames in the video, {target.frames} in the cache",
+                    remedy="export the cache for exactly the frames of the video, and ingest again",
+                    file=str(folder),
+                )
+    total, width = sum(target.frames for target in targets), 3 * vertices.pop()
+    luma = torch.empty(total, len(views[0]), input_size[1], input_size[0], dtype=torch.uint8)
     positions = torch.empty(total, width)
     scale = MM_PER_UNIT[units] / 10
     start = 0
-    for frame, target in zip(frames, targets, strict=True):
-        stop = start
-        for block in frame.chunks("luma"):
-            luma[stop : stop + len(block)] = shrink(torch.from_numpy(block), input_size)
-            stop += len(block)
+    for cameras, target in zip(views, targets, strict=True):
+        for view, camera in enumerate(cameras):
+            stop = start
+            for block in camera.chunks("luma"):
+                luma[stop : stop + len(block), view] = shrink(torch.from_numpy(block), input_size)
+                stop += len(block)
         stop = start
         for block in target.chunks("positions"):
             positions[stop : stop + len(block)] = torch.from_numpy(block).flatten(1) * scale
             stop += len(block)
         start = stop
     return Examples(
-        luma, positions, tuple((s.shot, f.frames) for s, f in zip(shots, frames, strict=True))
+        luma, positions, tuple((s.shot, t.frames) for s, t in zip(shots, targets, strict=True))
     )

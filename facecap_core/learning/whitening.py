@@ -9,14 +9,30 @@ import torch
 
 @dataclass(frozen=True)
 class Whitening:
-    """Mean and standard deviation over all pixels of all training images, in levels of 0 to 255."""
+    """Mean and standard deviation over all pixels of all training images of a camera, in levels of 0 to 255.
+
+    `per_image` uses each image's own instead: the paper warns that a shirt then changes the face.
+    """
 
     mean: float
     deviation: float
+    per_image: bool = False
 
     def __call__(self, luma: torch.Tensor) -> torch.Tensor:
-        """Levels (uint8 or float) to float32 of zero mean and unit variance over the training set."""
-        return (luma.float() - self.mean) / self.deviation
+        """Levels [image, y, x] (uint8 or float) to float32 of zero mean and unit variance."""
+        levels = luma.float()
+        if not self.per_image:
+            return (levels - self.mean) / self.deviation
+        variance, mean = torch.var_mean(levels, dim=(-2, -1), correction=0, keepdim=True)
+        return (levels - mean) / variance.sqrt().clamp(min=1.0)
+
+
+def choose_whitening(kind: str, luma: torch.Tensor) -> Whitening:
+    """The whitening that `TrainConfig.whitening` names, for one camera's images uint8 [frame, y, x]."""
+    if kind == "none":
+        return Whitening(0.0, 255.0)
+    found = compute_whitening(luma)
+    return Whitening(found.mean, found.deviation, per_image=kind == "image")
 
 
 def compute_whitening(luma: torch.Tensor) -> Whitening:
