@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -78,7 +79,8 @@ def verify(final: ArrayFolder, *, contents: bool = True) -> list[Damage]:
     for name, (size, digest) in listed.items():
         what = _compare(folder / name, size, digest if contents else None)
         if what is not None:
-            found.append(Damage(name, what, _frames(folder, name)))
+            frames = frames_of_part(name, lambda other: (folder / other).read_bytes())
+            found.append(Damage(name, what, frames))
     return found
 
 
@@ -93,6 +95,20 @@ def size_of(final: ArrayFolder) -> tuple[int, int]:
     except (OSError, ValueError, TypeError, KeyError):
         return 0, 0
     return len(listed), sum(size for size, _ in listed.values())
+
+
+def frames_of_part(part: str, read: Callable[[str], bytes]) -> tuple[int, int] | None:
+    """First and last frame of a chunk `<array>/c/<number>/...`; `read` gives the content of a part."""
+    array, found, chunk = part.partition("/c/")
+    if not found:
+        return None
+    try:
+        facts: dict[str, Any] = json.loads(read(f"{array}/zarr.json"))
+        rows = int(facts["chunk_grid"]["configuration"]["chunk_shape"][0])
+        first = int(chunk.split("/")[0]) * rows
+        return first, min(first + rows, int(facts["shape"][0])) - 1
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return None  # what would tell it is damaged itself
 
 
 def _listed(path: Path) -> dict[str, tuple[int, str]]:
@@ -122,20 +138,6 @@ def _compare(
         )
         unread.transient = error.errno in TRANSIENT
         raise unread from error
-
-
-def _frames(folder: Path, part: str) -> tuple[int, int] | None:
-    """First and last frame of a chunk's file `<array>/c/<number>/...`."""
-    array, found, chunk = part.partition("/c/")
-    if not found:
-        return None
-    try:
-        facts: dict[str, Any] = json.loads((folder / array / "zarr.json").read_text())
-        rows = int(facts["chunk_grid"]["configuration"]["chunk_shape"][0])
-        first = int(chunk.split("/")[0]) * rows
-        return first, min(first + rows, int(facts["shape"][0])) - 1
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
-        return None  # what would tell it is damaged itself
 
 
 def _sha256(path: Path) -> str:

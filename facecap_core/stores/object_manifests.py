@@ -11,8 +11,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from facecap_core.errors import StoreError
-from facecap_core.stores.manifests import Damage
+from facecap_core.stores.manifests import Damage, frames_of_part
 from facecap_core.stores.object_folder import ObjectFolder
 from facecap_core.stores.objects import Bucket, Listed
 
@@ -127,7 +126,8 @@ def verify_objects(folder: ObjectFolder, *, contents: bool = True) -> list[Damag
     for name, facts in found.manifest.files.items():
         what = _compare(bucket, base + name, facts, present.get(name), contents)
         if what is not None:
-            damages.append(Damage(name, what, _frames(bucket, base, name)))
+            frames = frames_of_part(name, lambda other: _content(bucket, base + other))
+            damages.append(Damage(name, what, frames))
     return damages
 
 
@@ -147,6 +147,11 @@ def version_key(folder: ObjectFolder, version: str = "") -> str:
     return f"{folder.key}/versions/{version}".lstrip("/").rstrip("/") + "/"
 
 
+def _content(bucket: Bucket, key: str) -> bytes:
+    found = bucket.get(key)
+    return found[0] if found else b""
+
+
 def _compare(
     bucket: Bucket, key: str, facts: ObjectFacts, listed: Listed | None, contents: bool
 ) -> Literal["missing", "truncated", "altered"] | None:
@@ -163,18 +168,3 @@ def _compare(
     for block in blocks:
         digest.update(block)
     return None if digest.hexdigest() == facts.sha256 else "altered"
-
-
-def _frames(bucket: Bucket, base: str, part: str) -> tuple[int, int] | None:
-    """First and last frame of a chunk's object `<array>/c/<number>/...`."""
-    array, found, chunk = part.partition("/c/")
-    if not found:
-        return None
-    try:
-        text = bucket.get(f"{base}{array}/zarr.json")
-        facts: dict[str, Any] = json.loads(text[0] if text else b"")
-        rows = int(facts["chunk_grid"]["configuration"]["chunk_shape"][0])
-        first = int(chunk.split("/")[0]) * rows
-        return first, min(first + rows, int(facts["shape"][0])) - 1
-    except (StoreError, ValueError, KeyError, TypeError, IndexError):
-        return None  # what would tell it is damaged itself
