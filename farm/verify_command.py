@@ -77,8 +77,7 @@ def verify(
 def account(status: JobStatus) -> dict[str, int]:
     """What was asked for, and in which end each of it is; missing is what has none yet."""
     ends: dict[str, int] = {state: status.counts[state] for state in ENDS}  # type: ignore[index]
-    requested = len(status.shots)
-    return {"requested": requested, **ends, "missing": requested - sum(ends.values())}
+    return {"requested": len(status.shots), **ends, "missing": status.without_end}
 
 
 def _checked(production: Production, ledger: Ledger, *, mark: bool) -> list[Verified]:

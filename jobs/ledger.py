@@ -201,9 +201,7 @@ class Ledger:
         for record in shots:
             counts[record.state] += 1
         ended = state not in ("queued", "running")
-        counted = sum(counts[s] for s in ("solved", "failed", "cancelled", "skipped"))
         return JobStatus(
-            missing=len(shots) - counted if ended else 0,
             seconds_left=None if ended else seconds_left(everything, now=time.time()),
             stale=stale_models(self.folder.parent.parent, request) if ended else {},
             job=self.job,

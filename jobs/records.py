@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field
 
 from facecap_core.errors import FacecapError
 from facecap_core.files import TRANSIENT
@@ -189,9 +189,6 @@ class JobStatus(_Record):
         default="", description="why it is interrupted or failed, where no shot says it"
     )
     counts: dict[ShotState, int]
-    missing: int = Field(
-        default=0, description="of an ended job: shots that are in none of the ends"
-    )
     seconds_left: float | None = None
     stale: dict[str, str] = Field(
         default_factory=dict, description="actor: the newer model, of vertices of an older one"
@@ -206,6 +203,16 @@ class JobStatus(_Record):
     def ended(self) -> bool:
         """Whether waiting longer is of no use."""
         return self.state in ("done", "failed", "cancelled", "interrupted")
+
+    @property
+    def without_end(self) -> int:
+        """Shots that are in none of the ends, so far."""
+        return self.counts["queued"] + self.counts["running"]
+
+    @computed_field(description="of an ended job: shots that are in none of the ends")  # type: ignore[prop-decorator]
+    @property
+    def missing(self) -> int:
+        return self.without_end if self.ended else 0
 
 
 Submission.model_rebuild()
