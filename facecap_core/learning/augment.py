@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -34,12 +35,12 @@ class Draws:
 
     def repeated(self, times: int, images: int) -> Draws:
         """Each image's draws `times` times in a row, cut to so many images. Noise differs all the same."""
-        longer = {
+        longer: dict[str, Any] = {
             name: value.repeat_interleave(times)[:images]
             for name, value in vars(self).items()
             if isinstance(value, torch.Tensor)
         }
-        return Draws(**longer, noise_seed=self.noise_seed)
+        return replace(self, **longer)
 
 
 def draw(
@@ -47,21 +48,21 @@ def draw(
 ) -> Draws:
     """Uniform draws of `strength` (0 to 1) times the configured magnitudes, from a CPU generator."""
     unit = (torch.rand(6, images, generator=generator) * 2 - 1) * strength
-    usual = {
-        "translation_x": unit[0] * config.translation,
-        "translation_y": unit[1] * config.translation,
-        "angle": unit[2] * (config.rotation_degrees * torch.pi / 180),
-        "zoom": (unit[3] * config.zoom).exp(),
-        "brightness": unit[4] * (config.brightness * 255),
-        "contrast": (unit[5] * config.contrast).exp(),
-    }
+    usual = Draws(
+        translation_x=unit[0] * config.translation,
+        translation_y=unit[1] * config.translation,
+        angle=unit[2] * (config.rotation_degrees * torch.pi / 180),
+        zoom=(unit[3] * config.zoom).exp(),
+        brightness=unit[4] * (config.brightness * 255),
+        contrast=(unit[5] * config.contrast).exp(),
+    )
     # Without them nothing more may be drawn: the numbers after these decide runs of earlier versions.
     if not (config.gamma or config.perspective or config.noise):
-        return Draws(**usual)
+        return usual
     more = (torch.rand(4, images, generator=generator) * 2 - 1) * strength
     seed = int(torch.randint(2**62, (), generator=generator))
-    return Draws(
-        **usual,
+    return replace(
+        usual,
         gamma=(more[0] * config.gamma).exp() if config.gamma else None,
         perspective_x=more[1] * config.perspective if config.perspective else None,
         perspective_y=more[2] * config.perspective if config.perspective else None,
