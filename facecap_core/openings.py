@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 
 import numpy as np
 
@@ -16,12 +16,16 @@ MOUTH_WIDTH = (0.4, 1.4)
 MOUTH_BELOW = (0.6, 1.7)
 LOPSIDED = 0.25  # how far the mouth may be nearer to one eye
 DEEPEST = 0.45  # how far from a hole its narrowest ring is looked for
-CORNERS = 0.1  # part of an opening's width at each end that has no pairs
+WIDER = (
+    1.2  # a ring that much wider than the narrowest counts as narrow too: the outermost is the edge
+)
+SKIN_RINGS = 5  # about a hole, by whose height its upper half is told from its lower one
+CORNERS = 0.06  # part of an opening's width at each end that has no pairs
 
 
 @dataclass(frozen=True, eq=False)
 class Opening:
-    """One opening. Its pairs lie on the narrowest ring about the hole: what one sees through."""
+    """One opening. Its pairs lie on the narrowest ring about the hole: its visible edge."""
 
     corners: np.ndarray  # int64 [2], the ends of the hole
     inside: np.ndarray  # int64 [n], between the corners: from the hole up to that ring
@@ -173,7 +177,7 @@ def _opening(
         else np.inf
         for pairs in candidates
     ]
-    narrowest = int(np.argmin(gaps))
+    narrowest = int(np.flatnonzero(gaps <= WIDER * np.min(gaps))[-1])
     pairs = candidates[narrowest]
     inside = np.concatenate([np.concatenate(ring) for ring in rings[: narrowest + 1]])
     ends = flat[pairs, 0].min(), flat[pairs, 0].max()
@@ -196,13 +200,10 @@ def _halves(
     if len(chains) != 2:
         return inner[:0], inner[:0]
 
-    def level(chain: np.ndarray) -> float:
-        # Shut lids may lie in one place: the skin beside them tells which is which.
-        beside = np.concatenate([neighbours[vertex] for vertex in chain.tolist()])
-        return float(flat[chain, 1].mean() + flat[beside, 1].mean())
-
-    upper, lower = sorted(chains, key=level, reverse=True)
-    return upper, lower
+    # Shut lids, or lips rolled inwards, may lie in one place: the skin about them says which is which.
+    rings = list(islice(_rings(flat, chains[0], chains[1], neighbours), SKIN_RINGS))
+    higher = sum(flat[one, 1].mean() - flat[other, 1].mean() for one, other in rings)
+    return (chains[0], chains[1]) if higher > 0 else (chains[1], chains[0])
 
 
 def _rings(

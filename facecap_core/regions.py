@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ NAMES = ("lips", "lids", "jaw", "brows", REST)
 
 # Of the distance between the eyes, which is 6.0 to 6.6 cm in adults.
 LIP_REACH = 0.13  # red of the lips, from where they meet
-LID_REACH = 0.095  # skin of the lids, from their edges
+LID_REACH = 0.105  # skin of the lids, from their edges
 BROWS_FROM, BROWS_TO = 0.17, 0.48  # above the middle of the eyes
 BROWS_WIDTH = 0.92  # from the middle line to a brow's outer end
 CHEEKS_FROM = 0.05  # below the mouth's middle everything is jaw
@@ -44,6 +44,7 @@ class FaceRegions:
     lip_pairs: np.ndarray  # int64 [pair, upper lower], may be empty
     lid_pairs: np.ndarray  # int64 [pair, upper lower], may be empty
     origin: str = ""
+    forward: np.ndarray | None = None  # float64 [xyz], where the face looks; None: not known
 
     def labels(self) -> np.ndarray:
         """The number of each vertex's group, in the order of `groups`: int64 [vertex]."""
@@ -74,7 +75,11 @@ def derive_regions(template: Template) -> FaceRegions:
     }
     lids = np.concatenate([eye.pairs for eye in face.eyes])
     return FaceRegions(
-        _groups(vertices, chosen), face.mouth.pairs, lids, "derived from the template's openings"
+        _groups(vertices, chosen),
+        face.mouth.pairs,
+        lids,
+        "derived from the template's openings",
+        face.axes[2],
     )
 
 
@@ -97,9 +102,11 @@ def read_regions(path: str | Path, template: Template) -> FaceRegions:
             f"the regions cannot be read: {error}", remedy=f"write {_SHAPE}", file=path
         ) from error
     try:
-        return _parsed(content, template.vertex_count, str(path))
+        regions = _parsed(content, template.vertex_count, str(path))
     except _Fault as fault:
         raise TemplateError(fault.message, remedy=fault.remedy, file=path) from None
+    face = find_face(template.positions, template.faces)
+    return regions if isinstance(face, str) else replace(regions, forward=face.axes[2])
 
 
 def actor_regions(actor: Actor, template: Template) -> FaceRegions:
