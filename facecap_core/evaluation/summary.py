@@ -13,7 +13,6 @@ from facecap_core.evaluation.yardstick import Yardstick
 from facecap_core.learning.evaluation import pooled_rmse_mm
 
 STILL_PART = 0.1  # of the frames, those in which the target moves least
-FORWARD_PART = 0.05  # of the frames, those in which the target's jaw is furthest forward
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,7 @@ class Summary:
     lip_aperture_bias_mm: float  # positive: the result's mouth is too far open
     lid_aperture_error_mm: float
     lid_aperture_bias_mm: float
-    jaw_forward_rmse_mm: float  # the jaw's, where the target's is furthest forward (Figure 7)
-    jaw_forward_bias_mm: float  # negative there: the result's jaw stays behind
+    jaw_forward_rmse_mm: float  # of the jaw's mean place along the face: Figure 7's error
 
     def as_json(self) -> dict[str, Any]:
         """With None for what is not known, as JSON has no nan."""
@@ -63,7 +61,6 @@ def summarise(shots: Sequence[ShotMeasures], stick: Yardstick) -> Summary:
     still = _stillest(shots)
     lips = _aperture([shot.lips for shot in shots])
     lids = _aperture([shot.lids for shot in shots])
-    jaw_rmse, jaw_bias = _jaw_forward(shots)
     shake = _rms(wanted)
     return Summary(
         frames=len(rmse),
@@ -90,8 +87,7 @@ def summarise(shots: Sequence[ShotMeasures], stick: Yardstick) -> Summary:
         lip_aperture_bias_mm=lips[1],
         lid_aperture_error_mm=lids[0],
         lid_aperture_bias_mm=lids[1],
-        jaw_forward_rmse_mm=jaw_rmse,
-        jaw_forward_bias_mm=jaw_bias,
+        jaw_forward_rmse_mm=_rms(every(lambda shot: shot.jaw_forward_error_mm)),
     )
 
 
@@ -112,16 +108,6 @@ def _aperture(found: Sequence[Aperture]) -> tuple[float, float]:
     error = np.concatenate([aperture.error_mm for aperture in found])
     signed = np.concatenate([aperture.result_mm - aperture.target_mm for aperture in found])
     return _mean(error), _mean(signed)
-
-
-def _jaw_forward(shots: Sequence[ShotMeasures]) -> tuple[float, float]:
-    forward = np.concatenate([shot.jaw_forward_mm for shot in shots])
-    if not len(forward):
-        return float("nan"), float("nan")
-    most = np.argsort(forward, kind="stable")[-max(1, round(FORWARD_PART * len(forward))) :]
-    jaw = np.concatenate([shot.regions_mm["jaw"] for shot in shots])
-    error = np.concatenate([shot.jaw_forward_error_mm for shot in shots])
-    return _rms(jaw[most]), _mean(error[most])
 
 
 def _rms(values: np.ndarray) -> float:

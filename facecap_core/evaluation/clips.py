@@ -1,0 +1,125 @@
+"""Clip: consecutive frames of a shot with pictures, target and result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from facecap_core.errors import ModelError, StoreError
+from facecap_core.evaluation.subject import EvaluatedShot, Subject
+from facecap_core.learning.evaluation import per_frame_rmse_mm
+from facecap_core.learning.trainingset import ShotPaths, read_views
+from facecap_core.pointcaches.reader import open_point_cache
+from facecap_core.stores.groups import open_frames, open_targets, open_vertices
+
+BATCH = 64  # frames in memory at once: a chunk of the stores
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Frames of one shot; positions in production units. Where pictures are not stored, `luma` has no view."""
+
+    shot: str
+    first_frame: int
+    luma: np.ndarray  # uint8 [frame, view, y, x]
+    target: np.ndarray  # float32 [frame, vertex, xyz]
+    result: np.ndarray  # float32 [frame, vertex, xyz]
+    distance_mm: np.ndarray  # float32 [frame, vertex]
+    rmse_mm: np.ndarray  # float64 [frame]
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+
+def clips(
+    subject: Subject, shot: EvaluatedShot, start: int = 0, stop: int | None = None
+) -> Iterator[Clip]:
+    """Frames [start, stop) of a shot in clips of at most 64.
+
+    Raises:
+        StoreError: a store is missing, damaged, or does not fit its neighbour.
+        PointCacheError: likewise of a cache.
+        ModelError: the targets are of another mesh than the model.
+    """
+    stick = subject.stick
+    with _open_target(subject, shot) as (frames, read_target):
+        pictures = _pictures(shot, frames)
+        solved = None if shot.solved is None else open_vertices(shot.solved)
+        if solved is not None:
+            _same_length(shot, solved.frames, "vertex store", frames)
+        for first in range(start, frames if stop is None else stop, BATCH):
+            last = min(first + BATCH, frames if stop is None else stop)
+            luma = pictures(first, last)
+            target = read_target(first, last)
+            result = (
+                subject.model.predict(luma)
+                if solved is None
+                else solved.read("positions", first, last)
+            )
+            distance = np.linalg.norm(result - target, axis=2) * stick.mm_per_unit
+            errors = per_frame_rmse_mm(
+                result, target, animated=stick.animated, mm_per_unit=stick.mm_per_unit
+            )
+            yield Clip(shot.shot, first, luma, target, result, distance.astype(np.float32), errors)
+
+
+def read_clip(subject: Subject, shot: EvaluatedShot, start: int, stop: int) -> Clip:
+    """Frames [start, stop) of a shot as one clip; for a few seconds, since all of it is in memory."""
+    parts = list(clips(subject, shot, start, stop))
+    joined = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("luma", "target", "result", "distance_mm", "rmse_mm")
+    }
+    return Clip(shot.shot, start, **joined)
+
+
+def frames_of(subject: Subject, shot: EvaluatedShot) -> int:
+    """How many frames the shot has; raises as `clips` does."""
+    with _open_target(subject, shot) as (frames, _):
+        return frames
+
+
+Read = Callable[[int, int], np.ndarray]
+
+
+@contextmanager
+def _open_target(subject: Subject, shot: EvaluatedShot) -> Iterator[tuple[int, Read]]:
+    """The number of frames, and what reads positions of [start, stop)."""
+    count = subject.model.vertex_count
+    if shot.cached:
+        path = Path(str(shot.target))
+        with open_point_cache(path, vertex_count=count, topology=subject.template) as cache:
+            yield cache.frame_count, cache.read
+        return
+    store = open_targets(shot.target)
+    vertices = store.shape("positions")[1]
+    if vertices != count:
+        raise ModelError(
+            f"{shot.shot} has {vertices} vertices, the model {count}",
+            remedy="choose a model of this actor's template, or train one",
+            file=str(shot.target),
+        )
+    yield store.frames, lambda start, stop: store.read("positions", start, stop)
+
+
+def _pictures(shot: EvaluatedShot, frames: int) -> Read:
+    """What reads the pictures of [start, stop), uint8 [frame, view, y, x]."""
+    if shot.solved is not None and not all(view.exists() for view in shot.views):
+        return lambda start, stop: np.zeros((stop - start, 0, 320, 240), np.uint8)
+    for view in shot.views:
+        _same_length(shot, open_frames(view).frames, "video", frames)
+    paths = ShotPaths(shot.shot, shot.views, shot.target)
+    return lambda start, stop: read_views(paths, start, stop)
+
+
+def _same_length(shot: EvaluatedShot, frames: int, name: str, target: int) -> None:
+    if frames != target:
+        raise StoreError(
+            f"{shot.shot}: {frames} frames in the {name}, {target} in the cache",
+            remedy="export the cache for exactly the frames of the video, and ingest again",
+            file=str(shot.target),
+        )

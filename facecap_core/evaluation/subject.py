@@ -1,0 +1,124 @@
+"""Subject: the model that is evaluated, with its actor's mesh and shots."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from facecap_core.errors import ModelError, StoreError
+from facecap_core.evaluation.yardstick import Yardstick, yardstick
+from facecap_core.learning.model import Model, load_model
+from facecap_core.productions.production import Production
+from facecap_core.regions import FaceRegions, actor_regions
+from facecap_core.stores.groups import open_vertices
+from facecap_core.stores.object_folder import ArrayFolder
+from facecap_core.template import Template, read_animated, read_template
+
+
+@dataclass(frozen=True)
+class EvaluatedShot:
+    """A shot, the pictures of it, what is evaluated, and what that is held against."""
+
+    shot: str
+    views: tuple[ArrayFolder, ...]  # a frame store a camera of the model
+    target: ArrayFolder  # a target store, or the path of a point cache
+    cached: bool = False  # whether the target is a point cache
+    solved: ArrayFolder | None = None  # the vertex store; None: the model solves the shot anew
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model of an actor; everything on a page about it is made from this."""
+
+    production: Production
+    actor: str
+    directory: Path
+    model: Model
+    template: Template
+    regions: FaceRegions
+    stick: Yardstick
+    categories: Mapping[str, str]
+
+    @property
+    def animated(self) -> np.ndarray:
+        """int64 [n]."""
+        return self.stick.animated
+
+    def shots(self, names: Iterable[str]) -> list[EvaluatedShot]:
+        """Shots of these names, as the model is trained on them, in the stores of frames and targets."""
+        store, config = self.production.paths, self.model.config
+        return [
+            EvaluatedShot(
+                name,
+                tuple(
+                    store.frames(name, camera, stabilised=config.stabilised_input)
+                    for camera in self.model.cameras
+                ),
+                store.targets(name, stabilised=config.targets == "stabilised"),
+            )
+            for name in names
+        ]
+
+    def names(self, split: str) -> list[str]:
+        """The shots that it was trained on ("train"), those held back ("validation"), or all "bulk" ones."""
+        if split == "bulk":
+            return [shot.name for shot in self.production.shots_of(self.actor, split="")]
+        part = "training" if split == "train" else split
+        return list(self.model.facts[part]["shots"])
+
+
+def open_subject(
+    production: Production, actor: str, model: str, device: str | None = None
+) -> Subject:
+    """Load a model, its actor's template, animated vertices and regions.
+
+    Raises:
+        ModelError: the model is missing or damaged, or its actor's template has changed since.
+        TemplateError: template, animated vertices or regions cannot be read.
+        ConfigError: there is no such device.
+    """
+    # Resolved once: a model that is replaced meanwhile does not get into half of the work.
+    directory = Path(os.path.realpath(production.paths.model(actor, model)))
+    loaded = load_model(directory, device)
+    settings = production.actors[actor]
+    template = read_template(settings.template)
+    if template.topology_sha256 != loaded.facts["topology_sha256"]:
+        raise ModelError(
+            "was trained on another template than the actor's present one",
+            remedy=f"put the old template back, or train {actor} again",
+            file=directory,
+        )
+    animated = (
+        read_animated(settings.animated, template.vertex_count)
+        if settings.animated
+        else np.arange(template.vertex_count)
+    )
+    regions = actor_regions(settings, template)
+    stick = yardstick(template.positions, animated, regions, production.mm_per_unit)
+    categories = {shot.name: shot.category for shot in production.shots.values()}
+    return Subject(production, actor, directory, loaded, template, regions, stick, categories)
+
+
+def solved_by(production: Production, actor: str, shots: Iterable[str]) -> str:
+    """The one model that solved these shots' vertex stores.
+
+    Raises:
+        StoreError: a shot is not solved. ModelError: several models did.
+    """
+    models: dict[str, str] = {}
+    for shot in shots:
+        path = production.paths.vertices(actor, shot)
+        models[str(open_vertices(path).attributes.get("model"))] = shot
+    if len(models) != 1:
+        listed = ", ".join(f"{shot} by {model}" for model, shot in list(models.items())[:4])
+        if not models:
+            raise StoreError("no shots to evaluate", remedy="name some with --shots or --split")
+        raise ModelError(
+            f"the shots were solved by several models: {listed}",
+            remedy=f"farm submit infer --actor {actor} solves what is stale",
+        )
+    return next(iter(models))
