@@ -145,9 +145,16 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, call):
     assert not (tmp_path / "killed" / "state" / "state.safetensors").exists()
 
 
-@pytest.mark.parametrize("kind", ["adam", "muon"])
-def test_cancelled_and_resumed_equals_uninterrupted(tmp_path, kind):
-    settings = config(optimizer={"kind": kind, "average": 0.9})
+@pytest.mark.parametrize(
+    "settings",
+    [
+        config(optimizer={"kind": "adam", "average": 0.9}),
+        config(optimizer={"kind": "muon", "average": 0.9}),
+        config(loss={"motion": 2.0, "by_motion": 0.5}, augmentation={"noise": 0.05}),
+    ],
+    ids=["adam", "muon", "pairs"],
+)
+def test_cancelled_and_resumed_equals_uninterrupted(tmp_path, settings):
     run(tmp_path / "whole", settings)
     with pytest.raises(Cancelled):
         run(tmp_path / "b", settings, progress_seconds=0, on_progress=lambda p: p.done < 100)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from facecap_core.errors import ConfigError
+from facecap_core.learning.affine_loss import affine_invariant_loss
 from facecap_core.learning.config import LossConfig
 from facecap_core.names import did_you_mean
 from facecap_core.regions import FaceRegions
@@ -40,8 +41,6 @@ class Objective:
         """
         config = self.config
         if config.kind == "affine-invariant":
-            from facecap_core.learning.affine_loss import affine_invariant_loss
-
             loss = affine_invariant_loss(predicted, target, self.weights)
         else:
             loss = self._mean_square(predicted - target)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from facecap_core.errors import ConfigError
 from facecap_core.learning.config import NetworkConfig
+from facecap_core.learning.fully_connected import FullyConnected
 from facecap_core.learning.network import Network
 from facecap_core.learning.several_views import SeveralViews
 
-AnyNetwork = Network | SeveralViews
+AnyNetwork = Network | SeveralViews | FullyConnected
 MOST_OPTIONAL_VIEWS = 4
 
 
@@ -23,8 +24,6 @@ def build_network(config: NetworkConfig, outputs: int, views: int) -> AnyNetwork
                 "the fully connected network takes one camera (Appendix B)",
                 remedy="name one with --camera, or leave out --network fully-connected",
             )
-        from facecap_core.learning.fully_connected import FullyConnected
-
         return FullyConnected(config, outputs)
     if views == 1:
         return Network(config, outputs)
@@ -38,6 +37,8 @@ def build_network(config: NetworkConfig, outputs: int, views: int) -> AnyNetwork
 
 def parts_of(network: AnyNetwork) -> dict[str, str]:
     """Its kind and section, for model.json."""
+    if isinstance(network, FullyConnected):
+        return {"kind": "fully-connected", "section": "B"}
     if isinstance(network, SeveralViews):
         return {"kind": "convolutional, several views", "section": "5.1"}
     return {"kind": "convolutional", "section": "3.1"}

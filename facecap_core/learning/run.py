@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from facecap_core.learning.augment import Draws, augment, draw
+from facecap_core.learning.augment import augment, draw
 from facecap_core.learning.basis import Basis, compute_basis
 from facecap_core.learning.checkpoint import Position, load_checkpoint
 from facecap_core.learning.config import TrainConfig
+from facecap_core.learning.fully_connected import FullyConnected
+from facecap_core.learning.image_basis import compute_image_basis
 from facecap_core.learning.losses import Objective, vertex_deviation
 from facecap_core.learning.model import autocast, whitened
 from facecap_core.learning.muon import Muon
@@ -56,9 +58,7 @@ class Run:
         self.network = build_network(config.network, training.positions.shape[1], training.views)
         basis = Basis(*(part.cpu() for part in vars(self.basis).values()))
         self.network.initialise(config.network, basis, config.seed)
-        if config.network.kind == "fully-connected":
-            from facecap_core.learning.image_basis import compute_image_basis
-
+        if isinstance(self.network, FullyConnected):
             self.network.set_inputs(
                 compute_image_basis(
                     training.luma[:, 0], self.whitening[0], config.network.image_components
@@ -134,7 +134,7 @@ class Run:
         for view in views:
             draws = draw(-(-len(indices) // each), config.augmentation, strength, generator)
             if each > 1:
-                draws = _repeated(draws, each, len(indices))
+                draws = draws.repeated(each, len(indices))
             luma, whitening = self.training.luma[indices, view], self.whitening[view]
             images.append(whitening(augment(luma, draws, whitening.mean)))
         return torch.stack(images, dim=1).contiguous(memory_format=torch.channels_last)
@@ -220,10 +220,3 @@ def _set_rates(optimizer: torch.optim.Optimizer, epoch: float, config: TrainConf
         else:
             group["lr"] = rate
             group["betas"] = (beta1(epoch, config.schedule), settings.beta2)
-
-
-def _repeated(draws: Draws, times: int, images: int) -> Draws:
-    """Draws for pictures of which each one and its successors are treated alike."""
-    return Draws(
-        **{name: value.repeat_interleave(times)[:images] for name, value in vars(draws).items()}
-    )

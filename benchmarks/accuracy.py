@@ -1,0 +1,276 @@
+"""What does each choice do to the error? Models trained side by side, one choice changed in each.
+
+    python -m benchmarks.accuracy PRODUCTION --out DIR [--preset cpu] [--epochs 8] [--rows base,noise]
+    python -m benchmarks.accuracy PRODUCTION --out DIR --table
+
+PRODUCTION is ingested (farm submit ingest). Every row takes the same number of steps on the same frames,
+on one thread; a row that is there already is not trained again. The table has errors on the
+validation shots, by region and in time, the mean shape, and ridge regression from image PCA to mesh PCA.
+With a GPU: --preset paper --epochs 200 --device cuda.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.accuracy_rows import ROWS, Row
+from benchmarks.ridge import Ridge
+from facecap_core.evaluation.shot_measures import ShotMeter
+from facecap_core.evaluation.summary import Summary, summarise
+from facecap_core.evaluation.yardstick import Yardstick, yardstick
+from facecap_core.learning.actor_training import train_actor
+from facecap_core.learning.config import TrainConfig, resolve
+from facecap_core.learning.model import Model, load_model
+from facecap_core.learning.trainingset import ShotPaths, load_examples, read_views
+from facecap_core.productions.production import Actor, Production, load_production
+from facecap_core.regions import actor_regions
+from facecap_core.stores.groups import open_targets
+from facecap_core.template import read_animated, read_template
+
+BATCH = 64
+SMALL = (
+    "network.input_size",
+    "network.channels",
+    "network.refine",
+)  # what the paper's recipe keeps
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all rows have in common."""
+
+    production: Production  # its store is that of the benchmark, with the production's arrays in it
+    actor: Actor
+    preset: str
+    epochs: float
+    device: str | None
+    out: Path
+
+    @property
+    def cameras(self) -> list[str]:
+        main = self.actor.main_camera
+        return [main, *(camera for camera in self.actor.cameras if camera != main)]
+
+    def shots(self, split: str, model: Model | None = None) -> list[ShotPaths]:
+        paths = self.production.paths
+        cameras = [self.actor.main_camera] if model is None else model.cameras
+        stabilised = model is not None and model.config.stabilised_input
+        return [
+            ShotPaths(
+                shot.name,
+                tuple(paths.frames(shot.name, camera, stabilised=stabilised) for camera in cameras),
+                paths.targets(shot.name),
+            )
+            for shot in self.production.shots_of(self.actor.name, split=split)
+        ]
+
+
+def begin(options: argparse.Namespace) -> Bench:
+    given = load_production(options.production)
+    store = options.out / "store"
+    store.mkdir(parents=True, exist_ok=True)
+    for folder in ("frames", "targets", "stabilised"):
+        if not (store / folder).is_symlink():
+            (store / folder).symlink_to(given.store / folder)
+    production = given.model_copy(update={"store": store})
+    actor = production.actors[options.actor or next(iter(production.actors))]
+    return Bench(production, actor, options.preset, options.epochs, options.device, options.out)
+
+
+def settings_of(row: Row, bench: Bench, frames: int, all_frames: int) -> TrainConfig:
+    """The row's configuration: as many steps as the others, whatever footage or batch it has."""
+    base = resolve(bench.preset)
+    preset = row.preset or bench.preset
+    settings = list(row.settings)
+    if row.preset and row.preset != bench.preset:  # its recipe, with the network of the other rows
+        for setting in SMALL:
+            value = base.model_dump(mode="json")["network"][setting.split(".")[1]]
+            settings.append(f"{setting}={json.dumps(value)}")
+    batch = resolve(preset, network=row.network).batch
+    epochs = bench.epochs * row.steps * all_frames / frames * batch / base.batch
+    if row.preset == "paper":
+        settings.append(f"schedule.rampdown_epochs={0.15 * epochs:g}")
+    settings += [f"schedule.epochs={epochs:g}", f"validate_every_epochs={max(epochs / 4, 1):g}"]
+    return resolve(preset, settings, network=row.network)
+
+
+def shortened(
+    production: Production, actor: str, minutes: float, frames: dict[str, int]
+) -> Production:
+    """The production with so many minutes of training footage: whole shots, drawn once for all lengths."""
+    names = [shot.name for shot in production.shots_of(actor, split="train")]
+    np.random.default_rng(2017).shuffle(names)
+    kept, total = set(), 0
+    for name in names:
+        if total < minutes * 60 * production.fps:
+            kept.add(name)
+            total += frames[name]
+    shots = {
+        name: shot
+        for name, shot in production.shots.items()
+        if shot.split != "train" or shot.actor != actor or name in kept
+    }
+    return production.model_copy(update={"shots": shots})
+
+
+def train_row(row: Row, bench: Bench) -> None:
+    """Train it unless it is there; note what it took."""
+    notes = bench.out / "rows" / f"{row.name}.json"
+    if notes.exists():
+        return
+    paths = bench.production.paths
+    frames = {
+        shot.name: open_targets(paths.targets(shot.name)).frames
+        for shot in bench.production.shots_of(bench.actor.name, split="train")
+    }
+    production = bench.production
+    if row.minutes is not None:
+        production = shortened(production, bench.actor.name, row.minutes, frames)
+    kept = sum(frames[s.name] for s in production.shots_of(bench.actor.name, split="train"))
+    config = settings_of(row, bench, kept, sum(frames.values()))
+    began, cpu = time.monotonic(), time.process_time()
+    train_actor(
+        production,
+        bench.actor.name,
+        config,
+        model=row.name,
+        cameras=bench.cameras[: row.views],
+        device=bench.device,
+        threads=1,
+    )
+    notes.parent.mkdir(exist_ok=True)
+    facts = {
+        "seconds": time.monotonic() - began,
+        "processor_seconds": time.process_time() - cpu,
+        "frames": kept,
+        "epochs": config.schedule.epochs,
+    }
+    notes.write_text(json.dumps(facts) + "\n")
+
+
+Solve = Callable[[ShotPaths, int, int], np.ndarray]
+
+
+def measured(solve: Solve, shots: list[ShotPaths], stick: Yardstick) -> Summary:
+    """The figures of a way to get meshes from pictures."""
+    found = []
+    for shot in shots:
+        targets, meter = open_targets(shot.targets), ShotMeter(shot.shot, stick)
+        for start in range(0, targets.frames, BATCH):
+            stop = min(start + BATCH, targets.frames)
+            meter.add(solve(shot, start, stop), targets.read("positions", start, stop))
+        found.append(meter.finish())
+    return summarise(found, stick)
+
+
+def table_rows(bench: Bench) -> Iterator[tuple[str, Summary, dict[str, float]]]:
+    template = read_template(bench.actor.template)
+    animated = (
+        read_animated(bench.actor.animated, template.vertex_count)
+        if bench.actor.animated
+        else np.arange(template.vertex_count)
+    )
+    stick = yardstick(
+        template.positions,
+        animated,
+        actor_regions(bench.actor, template),
+        bench.production.mm_per_unit,
+    )
+    shots = bench.shots("validation")
+    units = bench.production.units
+    examples = load_examples(bench.shots("train"), units=units, input_size=(60, 80))
+    ridge = Ridge.fit(examples, units)
+    yield "mean shape", measured(ridge.mean, shots, stick), {}
+    yield "ridge", measured(ridge.solve, shots, stick), {"processor_seconds": ridge.seconds}
+    del examples
+    for row in ROWS:
+        notes = bench.out / "rows" / f"{row.name}.json"
+        if not notes.exists():
+            continue
+        model = load_model(bench.production.paths.model(bench.actor.name, row.name), bench.device)
+        told = json.loads(notes.read_text())
+        for name, views in _view_sets(row, model):
+
+            def solve(shot: ShotPaths, start: int, stop: int) -> np.ndarray:
+                return model.predict(read_views(shot, start, stop)[:, views], views)  # noqa: B023
+
+            yield name, measured(solve, bench.shots("validation", model), stick), told
+
+
+def _view_sets(row: Row, model: Model) -> list[tuple[str, list[int]]]:
+    every = list(range(len(model.cameras)))
+    sets = [(row.name, every)]
+    if model.may_miss_views:
+        sets += [(f"{row.name}: {model.cameras[view]} only", [view]) for view in every]
+    return sets
+
+
+COLUMNS: dict[str, Callable[[Summary], float]] = {
+    "rmse": lambda s: s.rmse_mm,
+    "mean": lambda s: s.mean_frame_rmse_mm,
+    "95 %": lambda s: s.p95_mm,
+    "lips": lambda s: s.regions_mm.get("lips", float("nan")),
+    "lids": lambda s: s.regions_mm.get("lids", float("nan")),
+    "jaw": lambda s: s.regions_mm.get("jaw", float("nan")),
+    "brows": lambda s: s.regions_mm.get("brows", float("nan")),
+    "veloc.": lambda s: s.velocity_error_mm_per_frame,
+    "accel.": lambda s: s.acceleration_error_mm_per_frame2,
+    "stabil.": lambda s: s.stability,
+    "amplit.": lambda s: s.amplitude,
+    "lip gap": lambda s: s.lip_aperture_error_mm,
+    "lid gap": lambda s: s.lid_aperture_error_mm,
+    "jaw fwd": lambda s: s.jaw_forward_rmse_mm,
+}
+
+
+def print_table(bench: Bench) -> None:
+    print(
+        f"{bench.actor.name}, preset {bench.preset}, {bench.epochs:g} epochs, torch {torch.__version__}"
+    )
+    print("| row |" + "".join(f" {column} |" for column in COLUMNS) + " CPU min |")
+    print("|---|" + "---:|" * (len(COLUMNS) + 1))
+    results = {}
+    for name, summary, notes in table_rows(bench):
+        results[name] = {**summary.as_json(), **notes}
+        seconds = notes.get("processor_seconds")
+        took = f" {seconds / 60:.1f} |" if seconds is not None else " |"
+        figures = "".join(f" {get(summary):.3f} |" for get in COLUMNS.values())
+        print(f"| {name} |{figures}{took}", flush=True)
+    (bench.out / "table.json").write_text(json.dumps(results, indent=1) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("production", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--actor", help="else the first")
+    parser.add_argument("--preset", default="cpu")
+    parser.add_argument("--epochs", type=float, default=8)
+    parser.add_argument("--device")
+    parser.add_argument("--rows", help="names, with commas; else all")
+    parser.add_argument("--table", action="store_true", help="train nothing, print what is there")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    bench = begin(options)
+    wanted = options.rows.split(",") if options.rows else [row.name for row in ROWS]
+    for row in [] if options.table else [row for row in ROWS if row.name in wanted]:
+        if row.views > len(bench.cameras):
+            print(f"{row.name}: left out, there is one camera only", flush=True)
+            continue
+        train_row(row, bench)
+        print(f"{row.name}: trained", flush=True)
+    print_table(bench)
+
+
+if __name__ == "__main__":
+    main()

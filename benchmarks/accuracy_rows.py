@@ -1,0 +1,86 @@
+"""Accuracy rows: the models that benchmarks/accuracy.py trains side by side, one choice changed in each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model: settings on top of the preset of all rows. Every row takes the same number of steps."""
+
+    name: str
+    meaning: str
+    settings: tuple[str, ...] = ()
+    network: str = "convolutional"
+    preset: str | None = None  # else that of all rows
+    views: int = 1  # cameras, in the production's order, the main one first
+    needs: str = ""  # "landmarks": pictures stabilised at ingest; "stabilised targets"
+    minutes: float | None = None  # of training footage; None: all
+    steps: float = 1.0  # times those of the other rows
+
+
+ROWS = (
+    Row("base", "the preset as it is"),
+    Row("base-seed", "the same, another seed: how much chance is in a figure", ("seed=7",)),
+    # Section 3.1
+    Row("output-fixed", "output layer kept at the PCA basis", ("network.train_output=false",)),
+    Row("output-random", "output layer not started from PCA", ('network.output_start="random"',)),
+    Row("whitening-image", "each image whitened by itself", ('whitening="image"',)),
+    Row("whitening-none", "levels divided by 255", ('whitening="none"',)),
+    # Section 4.1
+    Row(
+        "geometry-none",
+        "no translation, rotation or zoom",
+        (
+            "augmentation.translation=0",
+            "augmentation.rotation_degrees=0",
+            "augmentation.zoom=0",
+        ),
+    ),
+    Row("noise", "and noise of up to 4 % of the range", ("augmentation.noise=0.04",)),
+    Row("gamma", "and a gamma of 1/1.3 to 1.3", ("augmentation.gamma=0.26",)),
+    Row("perspective", "and perspective of up to 10 %", ("augmentation.perspective=0.1",)),
+    # Appendix A
+    Row(
+        "affine",
+        "affine-invariant loss, output layer fixed",
+        ("network.train_output=false", 'loss.kind="affine-invariant"'),
+    ),
+    Row(
+        "targets-stabilised",
+        "targets stabilised by Appendix A.2",
+        ('targets="stabilised"',),
+        needs="stabilised targets",
+    ),
+    # Appendix B
+    Row("fully-connected", "Appendix B on pictures as they are", network="fully-connected"),
+    Row(
+        "fully-connected-stabilised",
+        "Appendix B on stabilised pictures",
+        ("stabilised_input=true",),
+        network="fully-connected",
+        needs="landmarks",
+    ),
+    # Section 5.1
+    Row("two-cameras", "a second camera", views=2),
+    Row(
+        "two-cameras-dropped",
+        "a second camera, either missing in a fifth of the steps",
+        ("network.view_dropout=0.2",),
+        views=2,
+    ),
+    # Section 5.3
+    Row("motion-1", "motion of frame pairs, weight 1", ("loss.motion=1",)),
+    Row("motion-4", "weight 4", ("loss.motion=4",)),
+    Row("regions", "lips and lids weigh 4 times", ('loss.regions={"lips": 4, "lids": 4}',)),
+    Row("by-motion", "vertices weigh by how far they move", ("loss.by_motion=0.5",)),
+    Row("lips", "distance between lips, weight 1", ("loss.lips=1",)),
+    Row("lids", "distance between lids, weight 1", ("loss.lids=1",)),
+    # Section 4.2 and presets
+    Row("recipe-paper", "Adam and schedule of Section 4.2, dropout 0.2", preset="paper"),
+    # Section 5.2: how many minutes to track
+    Row("minutes-0.5", "half a minute of footage", minutes=0.5),
+    Row("minutes-1", "one minute", minutes=1),
+    Row("minutes-2", "two minutes", minutes=2),
+)
