@@ -94,6 +94,10 @@ class PictureSizeError(FootageError):
     """The picture has another size than the footage the actor was trained on."""
 
 
+class LandmarksError(FacecapError, ValueError):
+    """Landmarks are absent, damaged, or not those of the footage, or cannot be found in it."""
+
+
 class PointCacheError(FacecapError, ValueError):
     """A point cache is damaged, or does not fit the template or the footage."""
 

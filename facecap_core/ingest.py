@@ -10,10 +10,12 @@ from pathlib import Path
 from facecap_core.errors import PointCacheError
 from facecap_core.fingerprints import fingerprint_footage
 from facecap_core.footage.footage import Footage
+from facecap_core.footage.input_stabilisation import Stabiliser, stabilise
+from facecap_core.footage.landmark_file import POINTS
 from facecap_core.pointcaches.reader import open_point_cache, split_mesh
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
-from facecap_core.stores.groups import FRAMES_PER_CHUNK, new_group, stored
+from facecap_core.stores.groups import FRAMES_PER_CHUNK, new_group, open_frames, stored
 from facecap_core.stores.object_folder import ArrayFolder
 from facecap_core.template import Template
 
@@ -26,6 +28,7 @@ class IngestResult:
     reused: bool
     seconds: float
     picture_size: tuple[int, int] = (0, 0)
+    without_face: int = 0  # pictures whose landmarks are a guess
 
 
 def ingest_frames(
@@ -78,6 +81,57 @@ def ingest_frames(
             }
         )
     return IngestResult(done, not group.won, time.monotonic() - started, picture_size)
+
+
+def ingest_stabilised(
+    frames: ArrayFolder,
+    *,
+    stabiliser: Stabiliser,
+    destination: ArrayFolder,
+    on_progress: OnProgress | None = None,
+) -> IngestResult:
+    """Stabilise a frame store's pictures by their landmarks into another, unless the same is there.
+
+    Beside the pictures it holds their `landmarks` float32 [frame, point, xy], in pixels of the original.
+
+    Raises:
+        LandmarksError: they are of a shot of another length. StoreError: it cannot be read or written.
+    """
+    started = time.monotonic()
+    source = open_frames(frames)
+    kept = ("footage_fingerprint", "crop", "fps")
+    identity = {name: source.attributes[name] for name in kept} | stabiliser.identity
+    found = stored(destination, identity)
+    if found is not None:
+        without_face = int(found["pictures_without_face"])
+        seconds = time.monotonic() - started
+        return IngestResult(int(found["frames"]), True, seconds, without_face=without_face)
+    stabiliser.check_frames(source.frames)
+    with new_group(destination, identity) as group:
+        luma = group.array(
+            "luma", row_shape=(320, 240), dtype="uint8", dimension_names=("frame", "y", "x")
+        )
+        pts = group.array("pts_seconds", row_shape=(), dtype="float64", dimension_names=("frame",))
+        points = group.array(
+            "landmarks",
+            row_shape=(POINTS, 2),
+            dtype="float32",
+            dimension_names=("frame", "point", "xy"),
+        )
+        pts.append(source.read("pts_seconds"))
+        done = 0
+        for batch in source.chunks("luma"):
+            found_points = stabiliser.landmarks(batch, done)
+            points.append(found_points.astype("float32"))
+            luma.append(stabilise(batch, found_points))
+            done += len(batch)
+            report(on_progress, Progress("stabilise", done, source.frames))
+        copied = {name: source.attributes[name] for name in ("footage", "picture_size")}
+        facts = stabiliser.landmarks.facts
+        group.set_attributes({**copied, **facts, "made": made()})
+    without_face = int(facts["pictures_without_face"])
+    seconds = time.monotonic() - started
+    return IngestResult(done, not group.won, seconds, without_face=without_face)
 
 
 def ingest_targets(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from facecap_core.errors import FootageMissing
-from facecap_core.ingest import ingest_frames, ingest_targets
+from facecap_core.footage.input_stabilisation import stabiliser
+from facecap_core.ingest import ingest_frames, ingest_stabilised, ingest_targets
 from facecap_core.productions.production import Production, Shot
 from facecap_core.progress import OnProgress
 from facecap_core.template import read_template
@@ -62,6 +63,22 @@ def _ingest(
             + (", in the store already" if result.reused else f" in {result.seconds:.1f} s")
         )
         frames, reused = result.frames, reused and result.reused
+        stabilise = stabiliser(actor.cameras[camera], shot.name)
+        if stabilise is not None:
+            log.line(f"{camera}: landmarks from {actor.cameras[camera].landmarks}")
+            stabilised = ingest_stabilised(
+                paths.frames(shot.name, camera),
+                stabiliser=stabilise,
+                destination=paths.frames(shot.name, camera, stabilised=True),
+                on_progress=on_progress,
+            )
+            reused = reused and stabilised.reused
+            log.line(
+                f"{camera}: stabilised"
+                + (" already" if stabilised.reused else f" in {stabilised.seconds:.1f} s")
+            )
+            if stabilised.without_face:
+                log.line(f"{camera}: no face found in {stabilised.without_face} pictures")
     if shot.cache is not None:
         log.line(f"cache: {shot.cache}")
         targets = ingest_targets(

@@ -43,8 +43,14 @@ def inputs_of(production: Production, request: Request, name: str) -> list[Path]
     shot = production.shots.get(name)
     if shot is None:
         return []
-    files = [shot.footage[camera] for camera in cameras_of(production, request, shot)]
-    if not isinstance(request, InferRequest) and shot.cache is not None:
+    cameras = cameras_of(production, request, shot)
+    files = [shot.footage[camera] for camera in cameras]
+    if isinstance(request, InferRequest):
+        return files
+    for camera in cameras:
+        landmarks = production.actors[shot.actor].cameras[camera].landmark_path(name)
+        files += [landmarks] if landmarks else []
+    if shot.cache is not None:
         files.append(Path(str(shot.cache).partition("#")[0]))
     return files
 
@@ -57,10 +63,11 @@ def stores_of(production: Production, request: Request, name: str) -> dict[str, 
     paths = production.paths
     if isinstance(request, InferRequest):
         return {"vertices": paths.vertices(shot.actor, name)}
-    stores: dict[str, ArrayFolder] = {
-        f"frames/{camera}": paths.frames(name, camera)
-        for camera in cameras_of(production, request, shot)
-    }
+    stores: dict[str, ArrayFolder] = {}
+    for camera in cameras_of(production, request, shot):
+        stores[f"frames/{camera}"] = paths.frames(name, camera)
+        if production.actors[shot.actor].cameras[camera].landmarks:
+            stores[f"stabilised/{camera}"] = paths.frames(name, camera, stabilised=True)
     if shot.cache is not None:
         stores["targets"] = paths.targets(name)
     return stores

@@ -13,7 +13,13 @@ from pydantic import BaseModel, ConfigDict
 
 from facecap_core.errors import Fault, ProductionError
 from facecap_core.names import did_you_mean, shown
-from facecap_core.productions.production_toml import CameraSettings, Settings, Units, read_settings
+from facecap_core.productions.production_toml import (
+    DLIB,
+    CameraSettings,
+    Settings,
+    Units,
+    read_settings,
+)
 from facecap_core.productions.shots_csv import Shot, read_shots
 from facecap_core.stores.object_folder import ObjectFolder
 from facecap_core.stores.paths import StorePaths
@@ -225,9 +231,18 @@ def _resolve(settings: Settings, shots: list[Shot], path: Path) -> Production:
                 template=folder / actor.template,
                 animated=folder / actor.animated if actor.animated else None,
                 regions=folder / actor.regions if actor.regions else None,
-                cameras=dict(actor.cameras),
+                cameras={
+                    camera: _in_folder(found, folder) for camera, found in actor.cameras.items()
+                },
             )
             for name, actor in settings.actors.items()
         },
         shots={shot.name: shot for shot in shots},
     )
+
+
+def _in_folder(camera: CameraSettings, folder: Path) -> CameraSettings:
+    """The camera with its landmarks' path made absolute."""
+    if camera.landmarks in (None, DLIB):
+        return camera
+    return camera.model_copy(update={"landmarks": str(folder / str(camera.landmarks))})

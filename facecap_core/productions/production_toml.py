@@ -36,7 +36,12 @@ _EXAMPLES = {
     "regions": 'regions = "actors/NAME/regions.json" (farm regions writes one), or leave it out',
     "cameras": "add a table [actors.NAME.cameras.center] with its crop",
     "crop": "crop = [x, y, width, height], whole source pixels, for example [120, 160, 960, 1280]",
+    "landmarks": 'landmarks = "dlib" or "landmarks/{shot}.npy", or leave it out',
 }
+
+DLIB = "dlib"
+LANDMARK_FILES = (".npy", ".csv")
+PREDICTOR_FILE = ".dat"
 
 _RATIO = re.compile(r"(\d{1,7})\s*/\s*(\d{1,7})", re.ASCII)
 _DECIMAL = re.compile(r"\d{1,7}(\.\d{1,9})?", re.ASCII)
@@ -110,10 +115,21 @@ def _arrays(value: str) -> str:
         raise PydanticCustomError("arrays", "{text}", {"text": text}) from None
 
 
+def _landmarks(value: str) -> str:
+    rest = value.replace("{shot}", "")
+    of_a_shot = value.lower().endswith(LANDMARK_FILES) and rest != value
+    of_all = value == DLIB or (value.lower().endswith(PREDICTOR_FILE) and rest == value)
+    if not (of_a_shot or of_all) or set(rest) & set("{}"):
+        text = f"{shown(value)} is neither dlib nor a file for each {{shot}}"
+        raise PydanticCustomError("landmarks", "{text}", {"text": text})
+    return _text(value)
+
+
 Name = Annotated[str, AfterValidator(_name)]
 CameraName = Annotated[str, AfterValidator(_camera_name)]
 Text = Annotated[str, Field(max_length=1000), AfterValidator(_text)]
 Arrays = Annotated[str, Field(max_length=1000), AfterValidator(_arrays)]
+LandmarksText = Annotated[str, Field(max_length=1000), AfterValidator(_landmarks)]
 Offset = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
 Length = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 
@@ -123,9 +139,20 @@ class _Table(BaseModel):
 
 
 class CameraSettings(_Table):
-    """A camera of an actor; `crop` is x, y, width, height in source pixels, after rotation."""
+    """A camera of an actor.
+
+    `crop` is x, y, width, height in source pixels, after rotation. `landmarks`, for stabilised pictures,
+    is "dlib", a predictor for dlib (.dat), or a file of points for each shot (.npy or .csv).
+    """
 
     crop: tuple[Offset, Offset, Length, Length]
+    landmarks: LandmarksText | None = None
+
+    def landmark_path(self, shot: str) -> Path | None:
+        """The file that `landmarks` names for a shot; None for "dlib", whose model is packaged."""
+        if self.landmarks in (None, DLIB):
+            return None
+        return Path(str(self.landmarks).replace("{shot}", shot))
 
 
 class ActorSettings(_Table):
@@ -264,7 +291,7 @@ def _explain(error: ErrorDetails, keys: list[str]) -> tuple[str, str]:
             return f"unknown key {dotted}", did_you_mean(last, valid)
         case "missing":
             return f"{dotted} is missing", remedy
-        case "name" | "text" | "fps" | "arrays":
+        case "name" | "text" | "fps" | "arrays" | "landmarks":
             return f"{dotted}: {error['msg']}", remedy
         case "too_short" if last in ("actors", "cameras"):
             return f"{dotted} is empty", remedy
