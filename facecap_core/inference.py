@@ -8,7 +8,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from facecap_core.errors import FootageMissing
+from facecap_core.errors import FootageMissing, ModelError
 from facecap_core.fingerprints import fingerprint_footage
+from facecap_core.footage.input_stabilisation import Stabiliser
 from facecap_core.learning.model import Model, load_model
 from facecap_core.pictures_ahead import (
     QUEUED_BATCHES,
@@ -55,6 +56,7 @@ def infer_shot(
     device: str | None = None,
     threads: int | None = None,
     decoder: Callable[[Decoding], Pictures] = decode,
+    stabilisers: Mapping[str, Stabiliser] | None = None,
     on_progress: OnProgress | None = None,
 ) -> InferResult:
     """Solve one shot, of any length in flat memory: decoding, network and writing overlap.
@@ -65,11 +67,13 @@ def infer_shot(
         provenance: further attributes, such as the shot's name.
         threads: of the CPU for the network; None leaves torch's setting.
         decoder: where the pictures come from; the same pictures give the same vertices.
+        stabilisers: of each camera, for models that were trained on stabilised pictures.
 
     Raises:
         FootageError: by its named kinds, `PictureSizeError` when the footage is framed otherwise than
             that of training, `FootageMissing` when a camera is missing that the model cannot do
-            without. ModelError: no usable model. StoreError: it cannot be written.
+            without. LandmarksError: they are of another shot. ModelError: no usable model, or one that needs
+            stabilisers. StoreError: it cannot be written.
     """
     started = time.monotonic()
     if threads is not None:
@@ -86,6 +90,9 @@ def infer_shot(
     }
     if len(model.cameras) > 1:
         identity["footage_fingerprints"] = fingerprints
+    still = _stabilisers(model, views, stabilisers or {})
+    if still:
+        identity["landmarks"] = {camera: one.identity for camera, one in still.items()}
     found = stored(destination, identity)
     if found is not None:
         return InferResult(int(found["frames"]), True, time.monotonic() - started)
@@ -114,10 +121,14 @@ def infer_shot(
         with _Stage(write) as writer, PicturesAhead(decoder, decodings) as pictures:
             while (luma := pictures.next(clock, on_progress, done)) is not None:
                 began = time.monotonic()
+                for view, one in enumerate(still.values()):
+                    luma[:, view] = one(luma[:, view], done)
                 writer.put(model.predict(luma, present))
                 clock.network_seconds += time.monotonic() - began
                 done, total = done + len(luma), pictures.total
                 report(on_progress, Progress("infer", done, total, figures=clock.figures()))
+        for one in still.values():
+            one.check_frames(done)
         group.set_attributes(
             {
                 **(provenance or {}),
@@ -150,6 +161,21 @@ def _views(model: Model, footage: Mapping[str, Path]) -> list[str]:
             remedy="fill in that camera's column, or name another model with --model",
         )
     return views
+
+
+def _stabilisers(
+    model: Model, views: Sequence[str], given: Mapping[str, Stabiliser]
+) -> dict[str, Stabiliser]:
+    """One for each camera of the shot; none for a model that takes the pictures as they are."""
+    if not model.config.stabilised_input:
+        return {}
+    missing = [camera for camera in views if camera not in given]
+    if missing:
+        raise ModelError(
+            f"was trained on stabilised pictures, and {missing[0]} has no landmarks",
+            remedy=f'set landmarks of camera {missing[0]} in production.toml, e.g. to "dlib"',
+        )
+    return {camera: given[camera] for camera in views}
 
 
 @functools.lru_cache(maxsize=2)

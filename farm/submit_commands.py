@@ -138,7 +138,7 @@ def train(
     farm submit train --actor ada --memory 24 --on-done 'notify-send "ada is trained"'
     """
     from facecap_core.learning.config import resolve
-    from jobs.planning import plan_train
+    from jobs.planning import can_be_stabilised, plan_train
 
     found = find_and_load(handing.production)
     if preset == "auto":
@@ -147,6 +147,8 @@ def train(
     overrides = list(settings or [])
     overrides += [] if epochs is None else [f"schedule.epochs={epochs:g}"]
     overrides += [] if seed is None else [f"seed={seed}"]
+    if network == "fully-connected" and can_be_stabilised(found, actor, camera or ()):
+        overrides.insert(0, "stabilised_input=true")
     config = resolve(preset, overrides, network=network)
     request = plan_train(found, actor=actor, config=config, cameras=camera or ())
     if network == "fully-connected" and not config.stabilised_input:

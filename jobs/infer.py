@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from facecap_core.productions.production import Production
+from collections.abc import Sequence
+
+from facecap_core.footage.input_stabilisation import Stabiliser, stabiliser
+from facecap_core.productions.production import Actor, Production
 from facecap_core.progress import OnProgress
 from jobs.ledger import Ledger
 from jobs.log import Log
@@ -36,6 +39,7 @@ def infer_shot(
             provenance={"shot": shot.name, "job": ledger.job},
             threads=lot.threads,
             decoder=far_decoder(lot) if lot.decode_apart else inference.decode,
+            stabilisers=_stabilisers(production.actors[shot.actor], name, list(footage)),
             on_progress=on_progress,
         )
         figures = {}
@@ -46,3 +50,8 @@ def infer_shot(
         return Outcome(result.frames, result.reused, figures, f"{result.frames} frames {how}")
 
     return carry_out(ledger, ledger.shot(name), lot, task)
+
+
+def _stabilisers(actor: Actor, shot: str, cameras: Sequence[str]) -> dict[str, Stabiliser]:
+    found = {camera: stabiliser(actor.cameras[camera], shot) for camera in cameras}
+    return {camera: one for camera, one in found.items() if one is not None}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from facecap_core.errors import FootageMissing
+from facecap_core.errors import FootageError, FootageMissing
 from facecap_core.footage.input_stabilisation import stabiliser
 from facecap_core.ingest import ingest_frames, ingest_stabilised, ingest_targets
 from facecap_core.productions.production import Production, Shot
@@ -47,7 +47,10 @@ def _ingest(
             file=production.shots_path,
             line=shot.line,
         )
-    frames, reused = 0, True
+    if isinstance(request, TrainRequest):
+        _check_cameras(production, request, shot, cameras)
+    lengths: dict[str, int] = {}
+    reused = True
     for camera in cameras:
         log.line(f"{camera}: {shot.footage[camera]}")
         result = ingest_frames(
@@ -62,7 +65,7 @@ def _ingest(
             f"{camera}: {result.frames} frames"
             + (", in the store already" if result.reused else f" in {result.seconds:.1f} s")
         )
-        frames, reused = result.frames, reused and result.reused
+        lengths[camera], reused = result.frames, reused and result.reused
         stabilise = stabiliser(actor.cameras[camera], shot.name)
         if stabilise is not None:
             log.line(f"{camera}: landmarks from {actor.cameras[camera].landmarks}")
@@ -79,6 +82,14 @@ def _ingest(
             )
             if stabilised.without_face:
                 log.line(f"{camera}: no face found in {stabilised.without_face} pictures")
+    frames = lengths[cameras[0]]
+    for camera, length in lengths.items():
+        if length != frames:
+            raise FootageError(
+                f"camera {camera} has {length} frames, camera {cameras[0]} has {frames}",
+                remedy="cut all cameras of the shot to the same frames",
+                file=shot.footage[camera],
+            )
     if shot.cache is not None:
         log.line(f"cache: {shot.cache}")
         targets = ingest_targets(
@@ -99,3 +110,17 @@ def _ingest(
             line=shot.line,
         )
     return Outcome(frames, reused, sentence=f"{frames} frames in the store")
+
+
+def _check_cameras(
+    production: Production, request: TrainRequest, shot: Shot, cameras: list[str]
+) -> None:
+    """A network of several cameras learns from shots that have them all."""
+    missing = [camera for camera in request.cameras if camera not in cameras]
+    if missing:
+        raise FootageMissing(
+            f"the shot has no footage of {' and '.join(missing)}",
+            remedy="fill in that column, clear the shot's split, or train without that camera",
+            file=production.shots_path,
+            line=shot.line,
+        )

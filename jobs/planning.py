@@ -71,10 +71,12 @@ def plan_train(
             f"{name} has no shots of split train",
             "set split to train for the tracked shots",
         )
+    cameras = _cameras(production, name, cameras)
+    _check_stabilised(production, name, config, cameras, training + validation)
     request = TrainRequest(
         settings=_settings(production, [name]),
         actor=name,
-        camera=one_or_several(_cameras(production, name, cameras)),
+        camera=one_or_several(cameras),
         training=tuple(training),
         validation=tuple(validation),
         config=config.model_dump(mode="json"),
@@ -154,6 +156,19 @@ def _actors(production: Production, shots: Sequence[str]) -> list[str]:
     return sorted({production.shots[shot].actor for shot in shots})
 
 
+def can_be_stabilised(
+    production: Production, actor: str | None, cameras: Sequence[str] = ()
+) -> bool:
+    """Whether the pictures that a training would see have landmarks by which to stabilise them.
+
+    Raises:
+        ProductionError: an unknown actor or camera.
+    """
+    name = _actor(production, actor)
+    known = production.actors[name].cameras
+    return all(known[camera].landmarks for camera in _cameras(production, name, cameras))
+
+
 def _cameras(production: Production, actor: str, cameras: Sequence[str]) -> Sequence[str]:
     known = production.actors[actor].cameras
     for camera in cameras:
@@ -164,6 +179,32 @@ def _cameras(production: Production, actor: str, cameras: Sequence[str]) -> Sequ
     if len(set(cameras)) < len(cameras):
         raise _error(production, "a camera is named twice", "name each camera once")
     return cameras or (production.actors[actor].main_camera,)
+
+
+def _check_stabilised(
+    production: Production,
+    actor: str,
+    config: TrainConfig,
+    cameras: Sequence[str],
+    shots: Sequence[str],
+) -> None:
+    """What the configuration wants stabilised has to be so, or to become so at ingest."""
+    for camera in cameras if config.stabilised_input else ():
+        if production.actors[actor].cameras[camera].landmarks is None:
+            raise _error(
+                production,
+                f"stabilised_input: camera {camera} of {actor} has no landmarks",
+                'give it landmarks = "dlib", or a file: landmarks = "landmarks/{shot}.npy"',
+            )
+    if config.targets == "stabilised":
+        paths = production.paths
+        missing = [s for s in shots if not paths.targets(s, stabilised=True).exists()]
+        if missing:
+            raise _error(
+                production,
+                f"targets=stabilised: {len(missing)} shots are not stabilised yet, {missing[0]} first",
+                f"farm stabilise --actor {actor} --apply",
+            )
 
 
 def _settings(production: Production, actors: Sequence[str]) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from facecap_core.learning.config import resolve
 from facecap_core.names import is_name
 from facecap_core.productions.production import load_production
 from jobs.ledger import Ledger
-from jobs.planning import plan_infer, plan_ingest, plan_train
+from jobs.planning import can_be_stabilised, plan_infer, plan_ingest, plan_train
 from jobs.request import InferRequest, IngestRequest, TrainRequest, job_id, parse_request
+from jobs.shots import cameras_of
 
 SETTINGS = {"fps": "30", "units": "cm", "actors": {"ada": {"crops": {"center": [0, 0, 3, 4]}}}}
 REQUESTS = [
@@ -188,3 +189,62 @@ def test_solving_can_be_planned_before_its_training_is_done(tmp_path):
     request = plan_infer(production, actor=None, shots=None, model=None, after=after)
     assert request.models == {"ada": train.model}
     assert request.cameras == {"ada": "center"}
+
+
+def two_cameras(production):
+    """The same production with a second camera; every shot but bulk_1 has footage of it."""
+    actor = production.actors["ada"]
+    center = actor.cameras["center"]
+    cameras = {"center": center, "left": center.model_copy(update={"landmarks": "dlib"})}
+    shots = {
+        name: shot.model_copy(
+            update={"footage": {**shot.footage, "left": shot.footage["center"]}}
+            if name != "bulk_1"
+            else {}
+        )
+        for name, shot in production.shots.items()
+    }
+    actors = {"ada": actor.model_copy(update={"cameras": cameras})}
+    return production.model_copy(update={"actors": actors, "shots": shots})
+
+
+def test_one_camera_is_asked_for_as_ever_and_several_in_their_order(production):
+    several = two_cameras(production)
+    one = plan_train(several, actor="ada", config=resolve("demo"))
+    assert one.model_dump(mode="json")["camera"] == "center", "as jobs of earlier versions have it"
+    assert one.cameras == ("center",)
+    both = plan_train(several, actor="ada", config=resolve("demo"), cameras=["left", "center"])
+    assert both.cameras == ("left", "center")
+    assert parse_request(both.canonical()) == both
+    assert both.model != one.model
+    with pytest.raises(ProductionError, match="did you mean 'left'"):
+        plan_train(several, actor="ada", config=resolve("demo"), cameras=["center", "lefft"])
+    with pytest.raises(ProductionError, match="twice"):
+        plan_train(several, actor="ada", config=resolve("demo"), cameras=["left", "left"])
+
+
+def test_a_model_of_several_cameras_is_given_all_that_a_shot_has(production):
+    several = two_cameras(production)
+    folder = production.store / "models" / "ada" / "two-1"
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {"cameras": ["center", "left"], "made": {"date": "2026-01-15T00:00:00"}}
+    (folder / "model.json").write_text(json.dumps(facts))
+    request = plan_infer(several, actor="ada", shots=None, model="two-1")
+    assert request.cameras == {"ada": ("center", "left")}
+    assert parse_request(request.canonical()) == request
+    assert cameras_of(several, request, several.shots["bulk_0"]) == ["center", "left"]
+    assert cameras_of(several, request, several.shots["bulk_1"]) == ["center"]
+
+
+def test_what_is_to_be_stabilised_must_be_possible(production):
+    several = two_cameras(production)
+    stabilised = resolve("demo", ["stabilised_input=true"])
+    with pytest.raises(ProductionError, match="camera center of ada has no landmarks"):
+        plan_train(several, actor="ada", config=stabilised)
+    assert plan_train(several, actor="ada", config=stabilised, cameras=["left"]).cameras == (
+        "left",
+    )
+    assert can_be_stabilised(several, "ada", ["left"])
+    assert not can_be_stabilised(several, "ada")
+    with pytest.raises(ProductionError, match="3 shots are not stabilised yet, train_0 first"):
+        plan_train(several, actor="ada", config=resolve("demo", ['targets="stabilised"']))

@@ -60,6 +60,15 @@ def config(epochs=3, **changes) -> TrainConfig:
     return TrainConfig.model_validate(values | changes)
 
 
+FULLY_CONNECTED = {
+    "kind": "fully-connected",
+    "input_size": (30, 40),
+    "image_components": 30,
+    "hidden": (48, 32),
+    "components": 4,
+}
+
+
 def run(folder, settings, **options):
     facts = {"actor": "square", "model": "m", "units": "cm", "cameras": ["center"]}
     return train(
@@ -103,6 +112,27 @@ def test_it_learns_and_says_how_well(tmp_path):
     predicted = model.predict(held_back.luma.numpy())
     error = np.square(predicted.reshape(50, -1) - held_back.positions.numpy()).mean()
     assert 10 * (3 * error) ** 0.5 == pytest.approx(validation["rmse_mm"], rel=1e-3)
+
+
+def test_the_fully_connected_network_learns_as_well_and_is_read_back(tmp_path):
+    still = {"translation": 0.0, "rotation_degrees": 0.0, "zoom": 0.0}
+    result = run(tmp_path, config(epochs=25, network=FULLY_CONNECTED, augmentation=still))
+    facts = json.loads((tmp_path / "model" / "model.json").read_text())
+    assert facts["architecture"]["kind"] == "fully-connected"
+    assert result.validation_rmse_mm < facts["validation"]["mean_shape_rmse_mm"] / 2
+    held_back = examples(50, 1)
+    predicted = load_model(tmp_path / "model", "cpu").predict(held_back.luma.numpy())
+    error = np.square(predicted.reshape(50, -1) - held_back.positions.numpy()).mean()
+    assert 10 * (3 * error) ** 0.5 == pytest.approx(result.validation_rmse_mm, rel=1e-3)
+
+
+@pytest.mark.parametrize("whitening", ["image", "none"])
+def test_other_whitenings_are_kept_with_the_model(tmp_path, whitening):
+    result = run(tmp_path, config(whitening=whitening))
+    held_back = examples(50, 1)
+    predicted = load_model(tmp_path / "model", "cpu").predict(held_back.luma.numpy())
+    error = np.square(predicted.reshape(50, -1) - held_back.positions.numpy()).mean()
+    assert 10 * (3 * error) ** 0.5 == pytest.approx(result.validation_rmse_mm, rel=1e-3)
 
 
 def test_a_seed_decides_the_run(tmp_path):
@@ -151,8 +181,9 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, call):
         config(optimizer={"kind": "adam", "average": 0.9}),
         config(optimizer={"kind": "muon", "average": 0.9}),
         config(loss={"motion": 2.0, "by_motion": 0.5}, augmentation={"noise": 0.05}),
+        config(network=FULLY_CONNECTED, optimizer={"kind": "muon"}),
     ],
-    ids=["adam", "muon", "pairs"],
+    ids=["adam", "muon", "pairs", "fully connected"],
 )
 def test_cancelled_and_resumed_equals_uninterrupted(tmp_path, settings):
     run(tmp_path / "whole", settings)

@@ -1,0 +1,98 @@
+"""Jobs of several cameras: from footage to vertices, as workers do them, without a cluster."""
+
+from __future__ import annotations
+
+import csv
+
+import made_jobs
+import pytest
+from tiny_production import make_production, write_video
+
+from facecap_core.learning.config import resolve
+from facecap_core.productions.production import load_production
+from facecap_core.stores.groups import open_vertices
+from jobs.ledger import Ledger
+from jobs.planning import plan_infer, plan_train
+from jobs.records import Lot
+from jobs.tasks import TaskCall, work
+
+SMALL = [
+    "schedule.epochs=1",
+    "network.channels=[8,8]",
+    "network.refine=[false,false]",
+    "network.components=3",
+]
+LEFT = "[actors.ada.cameras.left]\ncrop = [4, 4, 36, 48]\n"
+
+
+def two_cameras(folder, frames):
+    """A production in which the shots of `frames` (shot: frames of the left camera) have a second camera."""
+    make_production(folder, train=2, validation=1, bulk=2, frames=20)
+    with open(folder / "production.toml", "a") as file:
+        file.write(LEFT)
+    rows = list(csv.reader((folder / "shots.csv").open()))
+    for number, row in enumerate(rows):
+        name = row[0]
+        if number == 0:
+            row.append("left")
+        elif name in frames:
+            row.append(f"footage/{name}_left.mp4")
+            write_video(folder / row[-1], frames[name], seed=90 + number)
+        else:
+            row.append("")
+    with open(folder / "shots.csv", "w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return load_production(folder)
+
+
+def job(production, request):
+    ledger = Ledger.create(production.paths.jobs, request)
+    made_jobs.submit(ledger)
+    return ledger
+
+
+def done(ledger, name, stage):
+    """The shot's record after a worker had it."""
+    call = TaskCall(str(ledger.folder), ledger.submission().production, name, stage, Lot(threads=1))
+    return work(call)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_two_cameras_all_the_way(tmp_path, dropout):
+    shots = dict.fromkeys(("train_0", "train_1", "validation_0", "bulk_0"), 20)
+    production = two_cameras(tmp_path / "tiny", shots)
+    config = resolve("demo", [*SMALL, f"network.view_dropout={dropout}"])
+    training = plan_train(production, actor="ada", config=config, cameras=["center", "left"])
+    ledger = job(production, training)
+    for name in training.shots:
+        assert done(ledger, name, "ingest")["state"] == "solved"
+        assert production.paths.frames(name, "left").exists()
+    made_jobs.work(ledger, None, "train")
+    solving = plan_infer(production, actor="ada", shots=None, model=None)
+    assert solving.cameras == {"ada": ("center", "left")}
+    ledger = job(production, solving)
+    assert done(ledger, "bulk_0", "infer")["state"] == "solved"
+    attributes = open_vertices(production.paths.vertices("ada", "bulk_0")).attributes
+    assert attributes["cameras"] == ["center", "left"]
+    alone = done(ledger, "bulk_1", "infer")
+    if dropout:
+        assert alone["state"] == "solved"
+    else:
+        assert alone["state"] == "failed"
+        assert "no footage of left" in alone["cause"]["message"]
+        assert not production.paths.vertices("ada", "bulk_1").exists()
+
+
+def test_training_names_the_shots_that_lack_a_camera_or_differ_in_length(tmp_path):
+    production = two_cameras(tmp_path / "tiny", {"train_0": 20, "train_1": 19})
+    request = plan_train(
+        production, actor="ada", config=resolve("demo", SMALL), cameras=["center", "left"]
+    )
+    ledger = job(production, request)
+    assert done(ledger, "train_0", "ingest")["state"] == "solved"
+    shorter = done(ledger, "train_1", "ingest")
+    assert shorter["state"] == "failed"
+    assert "camera left has 19 frames, camera center has 20" in shorter["cause"]["message"]
+    lacking = done(ledger, "validation_0", "ingest")
+    assert lacking["state"] == "failed"
+    assert "no footage of left" in lacking["cause"]["message"]
