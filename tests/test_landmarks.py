@@ -9,9 +9,19 @@ import pytest
 from made_face import moved, upright_points
 from tiny_production import make_production
 
+from facecap_core.checks.production_check import check_production
 from facecap_core.errors import LandmarksError, ProductionError
 from facecap_core.footage.landmark_file import FileLandmarks
 from facecap_core.productions.production import load_production
+from facecap_core.stores.groups import open_frames
+from jobs.ingest import ingest_shot
+from jobs.ledger import Ledger
+from jobs.planning import plan_ingest
+from jobs.preflight import missing_shots
+from jobs.records import Lot
+from jobs.request import job_id
+from jobs.shots import inputs_of
+from jobs.verification import verify_job
 
 
 def test_points_from_files_are_those_in_them(tmp_path):
@@ -168,3 +178,65 @@ def test_what_cannot_be_landmarks(tmp_path, value):
     fault = caught.value.faults[0]
     assert (fault.line, "landmarks" in fault.message) == (9, True)
     assert "{shot}.npy" in fault.remedy
+
+
+def points_of(folder, shots, frames):
+    (folder / "points").mkdir()
+    for shot in shots:
+        np.save(folder / "points" / f"{shot}.npy", np.stack([upright_points()] * frames))
+
+
+def test_the_check_finds_missing_and_unfit_files(tmp_path):
+    folder = make_production(tmp_path / "p", bulk=3, frames=5)
+    with_landmarks(folder, '"points/{shot}.npy"')
+    points_of(folder, ["bulk_0"], 5)
+    np.save(folder / "points/bulk_2.npy", np.stack([upright_points()] * 4))
+    found = check_production(load_production(folder)).faults
+    assert [(Path(fault.file).name, fault.line) for fault in found] == [
+        ("shots.csv", 3),
+        ("shots.csv", 4),
+    ]
+    assert "no such file (points/bulk_1.npy)" in found[0].message
+    assert "4 frames, the footage has 5" in found[1].message
+    assert all(fault.remedy for fault in found)
+
+
+def test_the_check_finds_a_missing_predictor_once(tmp_path):
+    folder = with_landmarks(make_production(tmp_path / "p", bulk=2, frames=2), '"studio.dat"')
+    (fault,) = check_production(load_production(folder)).faults
+    assert (Path(fault.file).name, fault.line) == ("production.toml", 9)
+    assert "camera center: landmarks" in fault.message
+
+
+def test_ingest_makes_the_stabilised_store_which_verification_reads(tmp_path):
+    folder = make_production(tmp_path / "p", train=1, frames=5)
+    with_landmarks(folder, '"points/{shot}.npy"')
+    points_of(folder, ["train_0"], 5)
+    production = load_production(folder)
+    request = plan_ingest(production, actor="ada", shots=None, camera=None)
+    assert folder / "points/train_0.npy" in inputs_of(production, request, "train_0")
+    ledger = Ledger.create(production.store / "jobs", request)
+    assert ingest_shot(ledger, production, request, "train_0", Lot(threads=1)).state == "solved"
+    store = production.paths.frames("train_0", "center", stabilised=True)
+    assert open_frames(store).shape("landmarks") == (5, 68, 2)
+    assert missing_shots(production, request, ledger) == []
+    assert [shot.damages for shot in verify_job(production, ledger)] == [[]]
+    chunk = store.resolve() / "luma/c/0/0/0"
+    chunk.write_bytes(chunk.read_bytes()[:-1])
+    (damaged,) = verify_job(production, ledger)
+    assert {damage.store for damage in damaged.damages} == {"stabilised/center"}
+    store.unlink()
+    assert missing_shots(production, request, ledger) == ["train_0"]
+    np.save(folder / "points/train_0.npy", np.stack([upright_points()] * 5) + 1)
+    again = plan_ingest(production, actor="ada", shots=None, camera=None)
+    assert job_id(again) != job_id(request)
+
+
+def test_a_shot_without_its_landmarks_fails_by_name(tmp_path):
+    folder = make_production(tmp_path / "p", train=1, frames=5)
+    production = load_production(with_landmarks(folder, '"points/{shot}.csv"'))
+    request = plan_ingest(production, actor="ada", shots=None, camera=None)
+    ledger = Ledger.create(production.store / "jobs", request)
+    record = ingest_shot(ledger, production, request, "train_0", Lot(threads=1))
+    assert (record.state, record.cause.type) == ("failed", "LandmarksError")
+    assert "points/train_0.csv" in record.cause.message

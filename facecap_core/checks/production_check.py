@@ -15,10 +15,11 @@ from facecap_core.checks.footage_check import FootageFacts
 from facecap_core.checks.shot_check import ShotReport, check_shot, place_in_list
 from facecap_core.errors import Cancelled, FacecapError, Fault, ProductionError
 from facecap_core.fingerprints import fingerprint_footage
+from facecap_core.footage.landmarks import landmarks_of
 from facecap_core.names import did_you_mean
 from facecap_core.productions.composition import Composition, composition_warnings
 from facecap_core.productions.production import Actor, Production, Shot
-from facecap_core.productions.production_toml import line_of
+from facecap_core.productions.production_toml import LANDMARK_FILES, line_of
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.template import Template, read_animated, read_template
 
@@ -73,6 +74,7 @@ def check_production(
         found.name: _read_meshes(found, production, settings_text, faults) for found in cast
     }
     for found in cast:
+        faults += _predictor_faults(found, production, settings_text)
         warnings += _crop_warnings(found, production, settings_text)
     checked = _check_shots(chosen, production, templates, on_progress)
     _compare_picture_sizes(checked, production)
@@ -124,6 +126,19 @@ def _read_meshes(
         message = f"actor {actor.name}: {key}: {fault.message} ({fault.file}{inside})"
         faults.append(Fault(message, fault.remedy, str(production.settings_path), line))
     return template
+
+
+def _predictor_faults(actor: Actor, production: Production, settings_text: str) -> Iterator[Fault]:
+    """Of dlib and what it needs; files of landmarks are looked at with their shots."""
+    for camera, settings in actor.cameras.items():
+        if settings.landmarks is None or settings.landmarks.lower().endswith(LANDMARK_FILES):
+            continue
+        try:
+            landmarks_of(settings, "")
+        except FacecapError as error:
+            line = line_of(settings_text, ["actors", actor.name, "cameras", camera, "landmarks"])
+            message = f"actor {actor.name}, camera {camera}: landmarks: {error.fault.message}"
+            yield Fault(message, error.fault.remedy, str(production.settings_path), line)
 
 
 def _crop_warnings(actor: Actor, production: Production, settings_text: str) -> Iterator[Fault]:

@@ -9,8 +9,10 @@ from pathlib import Path
 from facecap_core.checks.cache_check import CacheFacts, check_cache
 from facecap_core.checks.footage_check import FootageFacts, check_footage
 from facecap_core.errors import Cancelled, FacecapError, Fault
+from facecap_core.footage.landmark_file import FileLandmarks
 from facecap_core.names import nearest
 from facecap_core.productions.production import Production, Shot
+from facecap_core.productions.production_toml import LANDMARK_FILES
 from facecap_core.template import Template
 
 GoOn = Callable[[], None]
@@ -43,6 +45,7 @@ def check_shot(
     """
     look = _Look(shot, production, taken)
     look.footage()
+    look.landmarks()
     go_on()
     if shot.cache is not None and template is not None:
         look.cache(shot.cache, template, go_on)
@@ -85,6 +88,20 @@ class _Look:
             if frames is not None and facts.frames not in (None, frames):
                 message = f"camera {camera} has {facts.frames} frames, camera {main} has {frames}"
                 self.fault(Fault(message, "cut them to the same frames", str(facts.path)))
+
+    def landmarks(self) -> None:
+        """Files of points, which are the shot's own."""
+        shot, actor = self.report.shot, self.production.actors[self.report.shot.actor]
+        for camera, facts in self.report.footage.items():
+            path = actor.cameras[camera].landmark_path(shot.name)
+            if path is None or path.suffix.lower() not in LANDMARK_FILES:
+                continue
+            try:
+                points = FileLandmarks(path)
+                if facts.frames is not None:
+                    points.check_frames(facts.frames)
+            except FacecapError as error:
+                self.fault(self.with_neighbour(error.fault, path))
 
     def cache(self, path: Path, template: Template, go_on: GoOn) -> None:
         production = self.production
