@@ -34,6 +34,28 @@ class Farm:
         return done.stdout if code != 2 else done.stdout + done.stderr
 
 
+@pytest.fixture
+def main(monkeypatch, capfd, tmp_path):
+    """`farm` in this process: runs it in a folder; returns exit code, stdout, stderr."""
+    from farm import app
+
+    for name in ("RAY_ADDRESS", "FARM_PRODUCTION", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("FARM_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    def call(folder, *arguments):
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", ["farm", *arguments])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            app.main()
+        out, err = capfd.readouterr()
+        return ended.value.code or 0, out, err
+
+    return call
+
+
 @pytest.fixture(scope="session")
 def farm(tmp_path_factory):
     """`farm` with a local head that is started on first use and ended with the session."""

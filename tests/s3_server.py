@@ -5,10 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import contextmanager
+from datetime import timedelta
 from urllib.request import Request, urlopen
 
+import pytest
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
+
+from facecap_core.stores import objects
 
 BUCKET = "shots"
 
@@ -84,10 +88,19 @@ class S3Server:
 
 
 @contextmanager
-def s3_server():
-    """A server with one empty bucket."""
+def server_in_use():
+    """A server with one empty bucket, which this process and those that it starts use as S3."""
     server = S3Server()
     try:
-        yield server
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in server.environment().items():
+                patch.setenv(name, value)
+            # A network that never comes back is given up early here.
+            patch.setattr(
+                objects, "_RETRIES", {"max_retries": 1, "retry_timeout": timedelta(seconds=5)}
+            )
+            objects._client.cache_clear()
+            yield server
     finally:
+        objects._client.cache_clear()
         server.stop()

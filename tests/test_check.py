@@ -2,148 +2,45 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
-import typer
+from checked_production import (
+    FRAMES,
+    LINES,
+    SHOTS,
+    SIDE,
+    SIZE,
+    checked,
+    edit,
+    make_sound,
+    motion,
+    rest,
+    truncate,
+    write_video,
+)
 from numpy.typing import NDArray
-from typer.testing import CliRunner
 
-from facecap_core.checks.production_check import CheckReport, check_production
-from facecap_core.errors import Cancelled, Fault, ProductionError
+from facecap_core.checks.production_check import check_production
+from facecap_core.errors import Cancelled, ProductionError
 from facecap_core.pointcaches.mdd import write_mdd
 from facecap_core.pointcaches.pc2 import write_pc2
 from facecap_core.productions.production import Production, load_production
-from farm.check_command import check
-from farm.init_command import init
-
-FRAMES = 12
-SIDE = 6  # vertices of the template along each side
-SIZE = (240, 320)
-
-SETTINGS = """\
-name  = "small"
-fps   = "30"
-units = "cm"
-[actors.ada]
-template = "template.obj"
-animated = "animated.txt"
-[actors.ada.cameras.center]
-crop = [0, 0, 240, 320]
-[actors.ada.cameras.left]
-crop = [0, 0, 240, 320]
-[actors.bob]
-template = "template.obj"
-[actors.bob.cameras.center]
-crop = [0, 0, 240, 320]
-"""
-
-SHOTS = """\
-shot,actor,category,split,cache,center,left
-rom,ada,rom,train,rom.pc2,rom.mp4,rom_left.mp4
-pangram,ada,pangrams,train,pangram.pc2,pangram.mp4,
-scene,ada,in-character,validation,scene.mdd,scene.mp4,
-line,ada,,,,line.mp4,
-stills,bob,,,,stills/stills.%04d.png,
-"""
-LINES = {"rom": 2, "pangram": 3, "scene": 4, "line": 5, "stills": 6}
 
 
-def rest() -> NDArray[np.float32]:
-    """A curved sheet of about a face's size: float32 [vertex, xyz], cm."""
-    across, up = np.meshgrid(np.linspace(-6, 6, SIDE), np.linspace(-8, 8, SIDE))
-    return np.stack([across, up, -0.05 * across**2], axis=-1).reshape(-1, 3).astype(np.float32)
-
-
-def motion(frames: int = FRAMES, seed: int = 0) -> NDArray[np.float32]:
-    """The sheet with its lower half moving: float32 [frame, vertex, xyz]."""
-    random = np.random.default_rng(seed)
-    positions = np.repeat(rest()[None], frames, axis=0)
-    positions[:, : SIDE * SIDE // 2] += random.normal(0, 0.3, (frames, 1, 3)).astype(np.float32)
-    return positions
-
-
-def write_video(
-    path: Path,
-    *,
-    frames: int = FRAMES,
-    size: tuple[int, int] = SIZE,
-    fps: int = 30,
-    seed: int = 0,
-    dropped: int | None = None,
-) -> None:
-    random = np.random.default_rng(seed)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=fps)
-        stream.width, stream.height = size
-        stream.pix_fmt = "yuv420p"
-        for index in range(frames):
-            tile = random.integers(0, 255, (size[1] // 8, size[0] // 8, 3), np.uint8)
-            picture = tile.repeat(8, axis=0).repeat(8, axis=1)
-            frame = av.VideoFrame.from_ndarray(picture, "rgb24")
-            frame.time_base = Fraction(1, fps)
-            frame.pts = index + (dropped is not None and index >= dropped)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-
-
-def write_stills(folder: Path) -> None:
-    folder.mkdir()
-    for number in range(1, 4):
-        context = av.VideoCodecContext.create("png", "w")
-        context.width, context.height, context.pix_fmt = *SIZE, "rgb24"
-        context.time_base = Fraction(1, 30)
-        picture = np.full((SIZE[1], SIZE[0], 3), 40 * number, np.uint8)
-        (packet,) = context.encode(av.VideoFrame.from_ndarray(picture, "rgb24"))
-        (folder / f"stills.{number:04d}.png").write_bytes(bytes(packet))
-
-
-def write_template(path: Path) -> None:
-    lines = [f"v {x:.6f} {y:.6f} {z:.6f}" for x, y, z in rest().tolist()]
-    for row in range(SIDE - 1):
-        for column in range(SIDE - 1):
-            corner = row * SIDE + column + 1
-            lines.append(f"f {corner} {corner + 1} {corner + SIDE + 1} {corner + SIDE}")
-    path.write_text("\n".join(lines) + "\n")
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A production without a fault."""
-    folder = tmp_path_factory.mktemp("sound")
-    (folder / "production.toml").write_text(SETTINGS)
-    (folder / "shots.csv").write_text(SHOTS)
-    write_template(folder / "template.obj")
-    (folder / "animated.txt").write_text("0\n1\n2\n")
-    for seed, name in enumerate(("rom", "rom_left", "pangram", "scene", "line")):
-        write_video(folder / f"{name}.mp4", seed=seed)
-    write_stills(folder / "stills")
-    write_pc2(folder / "rom.pc2", motion(seed=1))
-    write_pc2(folder / "pangram.pc2", motion(seed=2))
-    write_mdd(folder / "scene.mdd", motion(seed=3), fps=Fraction(30))
-    return folder
+    return make_sound(tmp_path_factory.mktemp("sound"))
 
 
 @pytest.fixture
 def folder(sound: Path, tmp_path: Path) -> Path:
     """A copy of it, to be broken."""
     return Path(shutil.copytree(sound, tmp_path / "production"))
-
-
-def checked(folder: Path) -> CheckReport:
-    return check_production(load_production(folder))
-
-
-def edit(folder: Path, name: str, old: str, new: str) -> None:
-    text = (folder / name).read_text()
-    assert old in text
-    (folder / name).write_text(text.replace(old, new, 1))
 
 
 def test_a_sound_production_has_no_fault(sound: Path) -> None:
@@ -176,11 +73,6 @@ def test_minutes_are_counted_by_split_and_category(sound: Path) -> None:
     assert ada.total_minutes("train") == pytest.approx(2 * minutes)
     assert ada.total_shots("train") == 2
     assert bob.total_minutes("bulk") == pytest.approx(3 / 30 / 60)
-
-
-def truncate(path: Path) -> None:
-    data = path.read_bytes()
-    path.write_bytes(data[: len(data) * 2 // 3])
 
 
 def with_nan() -> NDArray[np.float32]:
@@ -311,69 +203,6 @@ def test_the_store_must_be_a_folder(folder: Path) -> None:
     ]
 
 
-def new_warnings(folder: Path, sound: Path) -> list[Fault]:
-    known = {warning.message for warning in checked(sound).warnings}
-    report = checked(folder)
-    assert report.faults == []
-    return [warning for warning in report.warnings if warning.message not in known]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda positions: positions * 10, "10 times the template's size"),
-        (lambda positions: positions / 2.54, "0.394 times"),
-        (lambda positions: positions[:, ::-1], "unlike the template"),
-        (lambda positions: positions[..., [0, 2, 1]], "unlike the template"),
-        (
-            lambda positions: positions + np.linspace(0, 1.5, FRAMES)[:, None, None],
-            "steadiest vertices",
-        ),
-    ],
-    ids=["mm as cm", "in as cm", "other order", "other axes", "not stabilised"],
-)
-def test_caches_that_look_wrong_are_warned_of(
-    folder: Path,
-    sound: Path,
-    change: Callable[[NDArray[np.float32]], NDArray[np.float32]],
-    message: str,
-) -> None:
-    write_pc2(folder / "rom.pc2", np.ascontiguousarray(change(motion()), np.float32))
-    (warning,) = new_warnings(folder, sound)
-    assert message in warning.message
-    assert warning.line == LINES["rom"]
-
-
-def test_a_validation_shot_that_is_trained_on_is_warned_of(folder: Path, sound: Path) -> None:
-    shutil.copy(folder / "rom.mp4", folder / "scene.mp4")
-    shutil.copy(folder / "pangram.pc2", folder / "rom.pc2")
-    video, cache = sorted(new_warnings(folder, sound), key=lambda found: "cache" in found.message)
-    assert "its video is that of rom too" in video.message
-    assert "flatters" in video.message
-    assert "its cache is that of rom too" in cache.message
-    assert (video.line, cache.line) == (LINES["scene"], LINES["pangram"])
-
-
-@pytest.mark.parametrize(
-    ("file", "old", "new", "line", "message"),
-    [
-        ("shots.csv", "ada,rom,train", "ada,,train", 2, "no category"),
-        ("shots.csv", "pangrams", "rom", None, "no footage of pangrams"),
-        ("shots.csv", "in-character,validation,scene.mdd", ",,", None, "no validation shot"),
-        ("shots.csv", "\nline,", "\nROM,", 5, "differ in case only"),
-        ("shots.csv", "stills,bob", "stills,ada", None, "actor bob has no shots"),
-        ("production.toml", "320]", "300]", 8, "squeezed to 3:4"),
-        ("production.toml", "240, 320]", "120, 160]", 8, "enlarged to 240 x 320"),
-    ],
-)
-def test_what_is_unwise_is_warned_of(
-    folder: Path, sound: Path, file: str, old: str, new: str, line: int | None, message: str
-) -> None:
-    edit(folder, file, old, new)
-    warnings = [found for found in new_warnings(folder, sound) if message in found.message]
-    assert [(warning.line, Path(warning.file).name) for warning in warnings] == [(line, file)]
-
-
 def test_the_check_can_be_narrowed_and_ended(sound: Path) -> None:
     production: Production = load_production(sound)
     report = check_production(production, actor="bob")
@@ -388,89 +217,3 @@ def test_the_check_can_be_narrowed_and_ended(sound: Path) -> None:
     assert done == [(count, 5) for count in range(6)]
     with pytest.raises(Cancelled):
         check_production(production, on_progress=lambda now: now.done < 2)
-
-
-app = typer.Typer()
-app.command()(init)
-app.command()(check)
-
-
-def run(*arguments: str) -> tuple[int, str, BaseException | None]:
-    result = CliRunner().invoke(app, list(arguments))
-    return result.exit_code, result.stdout, result.exception
-
-
-def test_farm_check_prints_tables_and_places(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(folder)
-    code, text, _ = run("check")
-    assert code == 0
-    assert "No faults" in text
-    assert "pangrams" in text
-    truncate(folder / "line.mp4")
-    code, text, _ = run("check")
-    assert code == 100
-    assert "1 fault:\n  shots.csv:5: line: " in text
-    monkeypatch.chdir(folder.parent)
-    monkeypatch.setenv("FARM_PRODUCTION", str(folder))
-    assert run("check", "--actor", "bob")[0] == 0
-    assert run("check", "--production", str(folder / "stills"))[0] == 1, "a ProductionError"
-
-
-def test_farm_check_json_is_one_object_whatever_is_wrong(folder: Path) -> None:
-    code, text, _ = run("check", "--json", "--production", str(folder))
-    found = json.loads(text)
-    assert (code, found["schema_version"], found["ok"], found["faults"]) == (0, 1, True, [])
-    assert found["production"]["fps"] == "30"
-    assert found["shots"][0]["footage"]["left"]["picture_size"] == list(SIZE)
-    assert found["shots"][0]["cache"]["vertices"] == SIDE * SIDE
-    assert found["composition"][0]["shots"]["train"] == {"rom": 1, "pangrams": 1}
-    edit(folder, "production.toml", "units", "unit")
-    edit(folder, "shots.csv", "rom,train", "ron,train")
-    code, text, _ = run("check", "--json", "--production", str(folder))
-    found = json.loads(text)
-    assert (code, found["ok"], found["production"]) == (100, False, None)
-    assert [fault["line"] for fault in found["faults"]] == [3, 2]
-
-
-def test_faulty_rows_do_not_keep_the_others_from_being_checked(folder: Path) -> None:
-    edit(folder, "shots.csv", "rom,ada,rom", "rom,ada,ron")
-    truncate(folder / "line.mp4")
-    code, text, _ = run("check", "--json", "--production", str(folder))
-    assert code == 100
-    assert [fault["line"] for fault in json.loads(text)["faults"]] == [2, 5]
-
-
-def test_farm_init_writes_a_production_that_loads(tmp_path: Path) -> None:
-    folder = tmp_path / "shows" / "Café 7"
-    code, text, _ = run("init", str(folder), "--fps", "23.976", "--units", "mm")
-    assert code == 0
-    assert "farm check" in text
-    production = load_production(folder)
-    assert (production.name, production.units) == ("Café 7", "mm")
-    assert production.fps == Fraction(24000, 1001)
-    assert production.shots == {}
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "actors", "caches", "footage", "production.toml", "shots.csv",
-    ]  # fmt: skip
-    uncommented = (folder / "shots.csv").read_text().replace("# hero", "hero")
-    (folder / "shots.csv").write_text(uncommented)
-    assert [shot.split for shot in load_production(folder).shots.values()] == [
-        "train", "train", "validation", "",
-    ]  # fmt: skip
-
-
-def test_farm_init_overwrites_nothing(folder: Path) -> None:
-    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-    code, _, error = run("init", str(folder))
-    assert code != 0
-    assert isinstance(error, ProductionError)
-    assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
-
-
-def test_farm_init_makes_nothing_of_bad_options(tmp_path: Path) -> None:
-    _, _, error = run(
-        "init", str(tmp_path / "new"), "--fps", "fast", "--units", "km", "--name", " "
-    )
-    assert isinstance(error, ProductionError)
-    assert len(error.faults) == 3
-    assert not (tmp_path / "new").exists()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from s3_server import BUCKET, s3_server
+from s3_server import BUCKET, server_in_use
 from tiny_production import SETTINGS, make_production
 
 from facecap_core.checks.production_check import check_production
@@ -47,12 +47,8 @@ CONFIG = {
 
 @pytest.fixture(scope="module")
 def server():
-    with s3_server() as server, pytest.MonkeyPatch.context() as patch:
-        for name, value in server.environment().items():
-            patch.setenv(name, value)
-        objects._client.cache_clear()
+    with server_in_use() as server:
         yield server
-    objects._client.cache_clear()
 
 
 def with_arrays(folder, arrays):

@@ -1,4 +1,4 @@
-"""Stores in a bucket: whole or absent, one winner of many, damage found, errors with their remedy."""
+"""Stores in a bucket: whole or absent, one winner of many, nothing left over."""
 
 from __future__ import annotations
 
@@ -9,22 +9,20 @@ import subprocess
 import sys
 import threading
 import uuid
-from datetime import timedelta
 
 import numpy as np
 import pytest
-from s3_server import BUCKET, s3_server
+from object_groups import FRAMES, value_of, versions, write
+from s3_server import BUCKET, server_in_use
 
 from facecap_core.errors import StoreError
-from facecap_core.stores import object_versions, objects, owners
+from facecap_core.stores import object_versions, owners
 from facecap_core.stores.groups import GroupReader, new_group, stored
 from facecap_core.stores.manifests import Damage, size_of, verify
 from facecap_core.stores.object_folder import ObjectFolder, absent
-from facecap_core.stores.object_manifests import manifest_key, published, version_key
+from facecap_core.stores.object_manifests import published, version_key
 from facecap_core.stores.object_versions import remove_objects
 from facecap_core.stores.objects import Bucket
-
-FRAMES = 150  # three chunks
 
 WRITER = """\
 import os, sys
@@ -53,51 +51,14 @@ print("won" if group.won else "stepped back", flush=True)
 
 @pytest.fixture(scope="module")
 def server():
-    with s3_server() as server, pytest.MonkeyPatch.context() as patch:
-        for name, value in server.environment().items():
-            patch.setenv(name, value)
-        # A network that never comes back is given up early here.
-        patch.setattr(
-            objects, "_RETRIES", {"max_retries": 1, "retry_timeout": timedelta(seconds=5)}
-        )
-        objects._client.cache_clear()
+    with server_in_use() as server:
         yield server
-    objects._client.cache_clear()
 
 
 @pytest.fixture
 def folder(server):
     yield ObjectFolder.parse(f"s3://{BUCKET}/farm/{uuid.uuid4().hex}/ada/shot.zarr")
     server.mend()
-
-
-def write(folder, value, frames=FRAMES):
-    with new_group(folder, {"value": str(value)}) as group:
-        array = group.array(
-            "positions", row_shape=(4, 3), dtype="float32", dimension_names=("f", "v", "x")
-        )
-        array.append(np.full((frames, 4, 3), value, np.float32))
-    return group.won
-
-
-def value_of(folder):
-    """What the visible group holds throughout; None where there is none."""
-    if not folder.exists():
-        return None
-    rows = GroupReader(folder).read("positions")
-    assert rows.shape == (FRAMES, 4, 3)
-    (value,) = set(rows.flat)
-    return value
-
-
-def versions(folder):
-    base = version_key(folder)
-    found = Bucket(BUCKET).list(base)
-    return {listed.key.removeprefix(base).partition("/")[0] for listed in found}
-
-
-def chunk_key(folder):
-    return version_key(folder, published(folder).manifest.version) + "positions/c/1/0/0"
 
 
 def start(folder, value, step):
@@ -311,82 +272,11 @@ def test_what_another_machine_left_is_kept_for_a_day(folder, monkeypatch):
     assert "elsewhere-1.0" not in versions(folder)
 
 
-@pytest.mark.parametrize("what", ["altered", "truncated", "missing"])
-def test_damage_is_named_and_rebuilt(folder, what):
-    write(folder, 1)
-    bucket, key = Bucket(BUCKET), chunk_key(folder)
-    content = bytearray(bucket.get(key)[0])
-    if what == "altered":
-        content[len(content) // 2] ^= 4
-        bucket.put(key, bytes(content))
-    elif what == "truncated":
-        bucket.put(key, bytes(content[: len(content) // 2]))
-    else:
-        bucket.delete([key])
-    for contents in (True, False):
-        assert verify(folder, contents=contents) == [Damage("positions/c/1/0/0", what, (64, 127))]
-    assert stored(folder, {"value": "1"}) is None
-    with pytest.raises(StoreError) as caught:
-        GroupReader(folder).read("positions")
-    assert not caught.value.transient
-    assert write(folder, 1)
-    assert verify(folder) == []
-    assert value_of(folder) == 1
-
-
-def test_a_damaged_manifest_is_found_and_replaced(folder):
-    write(folder, 1)
-    Bucket(BUCKET).put(manifest_key(folder), b"{}")
-    assert verify(folder) == [Damage("manifest", "altered")]
-    with pytest.raises(StoreError, match=r"manifest\.json cannot be read"):
-        GroupReader(folder)
-    assert write(folder, 1)
-    assert value_of(folder) == 1
-
-
 def test_what_is_removed_is_gone(folder):
     write(folder, 1)
     remove_objects(folder)
     assert not folder.exists()
     assert versions(folder) == set()
-
-
-@pytest.mark.parametrize("method", ["PUT", "GET"])
-@pytest.mark.parametrize(
-    ("verdict", "message", "transient"),
-    [("refuse", "does not answer", True), ("deny", "access is denied", False)],
-)
-def test_a_failing_store_is_no_absent_shot(folder, server, method, verdict, message, transient):
-    write(folder, 1)
-    server.fail(lambda asked, _: verdict if asked == method else None)
-    with pytest.raises(StoreError, match=message) as caught:
-        if method == "PUT":
-            write(folder, 2)
-        else:
-            GroupReader(folder).read("positions")
-    assert caught.value.transient == transient
-    assert caught.value.fault.remedy
-    assert caught.value.fault.file.startswith(f"s3://{BUCKET}/")
-    server.mend()
-    assert value_of(folder) == 1
-
-
-def test_a_bucket_that_is_not_there_is_named(server):
-    with pytest.raises(StoreError, match="there is no bucket nowhere") as caught:
-        write(ObjectFolder.parse("s3://nowhere/x.zarr"), 1)
-    assert not caught.value.transient
-    with pytest.raises(StoreError, match="there is no bucket nowhere"):
-        objects.check_bucket("nowhere", "farm")
-    objects.check_bucket(BUCKET, "farm")
-
-
-def test_a_server_that_is_not_there_is_transient(monkeypatch, server):
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # nobody listens there
-    objects._client.cache_clear()
-    with pytest.raises(StoreError, match="does not answer") as caught:
-        stored(ObjectFolder.parse(f"s3://{BUCKET}/x.zarr"), {})
-    assert caught.value.transient
-    objects._client.cache_clear()
 
 
 def test_a_folder_is_joined_and_sent_like_a_path():

@@ -1,0 +1,89 @@
+"""Check's warnings: what can be solved, and looks unwise or wrong."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checked_production import FRAMES, LINES, checked, edit, make_sound, motion
+from numpy.typing import NDArray
+
+from facecap_core.errors import Fault
+from facecap_core.pointcaches.pc2 import write_pc2
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_sound(tmp_path_factory.mktemp("sound"))
+
+
+@pytest.fixture
+def folder(sound: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be broken."""
+    return Path(shutil.copytree(sound, tmp_path / "production"))
+
+
+def new_warnings(folder: Path, sound: Path) -> list[Fault]:
+    known = {warning.message for warning in checked(sound).warnings}
+    report = checked(folder)
+    assert report.faults == []
+    return [warning for warning in report.warnings if warning.message not in known]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda positions: positions * 10, "10 times the template's size"),
+        (lambda positions: positions / 2.54, "0.394 times"),
+        (lambda positions: positions[:, ::-1], "unlike the template"),
+        (lambda positions: positions[..., [0, 2, 1]], "unlike the template"),
+        (
+            lambda positions: positions + np.linspace(0, 1.5, FRAMES)[:, None, None],
+            "steadiest vertices",
+        ),
+    ],
+    ids=["mm as cm", "in as cm", "other order", "other axes", "not stabilised"],
+)
+def test_caches_that_look_wrong_are_warned_of(
+    folder: Path,
+    sound: Path,
+    change: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    message: str,
+) -> None:
+    write_pc2(folder / "rom.pc2", np.ascontiguousarray(change(motion()), np.float32))
+    (warning,) = new_warnings(folder, sound)
+    assert message in warning.message
+    assert warning.line == LINES["rom"]
+
+
+def test_a_validation_shot_that_is_trained_on_is_warned_of(folder: Path, sound: Path) -> None:
+    shutil.copy(folder / "rom.mp4", folder / "scene.mp4")
+    shutil.copy(folder / "pangram.pc2", folder / "rom.pc2")
+    video, cache = sorted(new_warnings(folder, sound), key=lambda found: "cache" in found.message)
+    assert "its video is that of rom too" in video.message
+    assert "flatters" in video.message
+    assert "its cache is that of rom too" in cache.message
+    assert (video.line, cache.line) == (LINES["scene"], LINES["pangram"])
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "line", "message"),
+    [
+        ("shots.csv", "ada,rom,train", "ada,,train", 2, "no category"),
+        ("shots.csv", "pangrams", "rom", None, "no footage of pangrams"),
+        ("shots.csv", "in-character,validation,scene.mdd", ",,", None, "no validation shot"),
+        ("shots.csv", "\nline,", "\nROM,", 5, "differ in case only"),
+        ("shots.csv", "stills,bob", "stills,ada", None, "actor bob has no shots"),
+        ("production.toml", "320]", "300]", 8, "squeezed to 3:4"),
+        ("production.toml", "240, 320]", "120, 160]", 8, "enlarged to 240 x 320"),
+    ],
+)
+def test_what_is_unwise_is_warned_of(
+    folder: Path, sound: Path, file: str, old: str, new: str, line: int | None, message: str
+) -> None:
+    edit(folder, file, old, new)
+    warnings = [found for found in new_warnings(folder, sound) if message in found.message]
+    assert [(warning.line, Path(warning.file).name) for warning in warnings] == [(line, file)]

@@ -1,0 +1,125 @@
+"""Job commands: jobs cancelled, waited for, looked at, their shots left out, all from the ledger."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+from made_jobs import make_job, submit
+from tiny_production import make_production
+
+from facecap_core.learning.config import resolve
+from facecap_core.productions.production import load_production
+from jobs.ledger import Ledger
+from jobs.planning import plan_ingest, plan_train
+from jobs.records import options
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return make_production(tmp_path / "tiny", train=2, frames=2)
+
+
+def test_cancelling_an_interrupted_job_needs_no_cluster(main, folder):
+    ledger = make_job(folder, "interrupted")
+    code, out, _ = main(folder, "cancel", ledger.job)
+    assert code == 0
+    assert "1 shots stay solved" in out
+    assert ledger.status().state == "cancelled"
+    code, out, _ = main(folder, "cancel", ledger.job)
+    assert (code, "already" in out) == (0, True)
+
+
+def test_shots_are_left_out_by_name_or_glob_and_taken_back(main, folder):
+    ledger = make_job(folder, "failed")
+    code, out, _ = main(folder, "skip", ledger.job[:8], "train_*")
+    assert code == 0
+    assert f"{ledger.job} leaves out train_1" in out
+    assert "stay so: train_0" in out
+    code, out, _ = main(folder, "status")
+    assert (code, "1 solved, 1 skipped" in out) == (0, True)
+    assert "train_1  skipped" in out
+    code, out, _ = main(folder, "skip", ledger.job, "train_1", "--undo", "--json")
+    found = json.loads(out)
+    assert (found["shots"], found["undo"], found["counts"]["skipped"]) == (["train_1"], True, 0)
+    assert not ledger.skip_requested("train_1")
+
+
+@pytest.mark.parametrize("shot", ["train_7", "../../x", "bulk_*"])
+def test_what_is_no_shot_of_the_job_cannot_be_left_out(main, folder, shot):
+    ledger = make_job(folder, "failed")
+    code, out, err = main(folder, "skip", ledger.job, "train_1", shot)
+    assert (code, out) == (102, "")
+    assert f"has no shot {shot!r}" in err
+    assert "did you mean" in err or "use one of: train_0, train_1" in err
+    assert not ledger.skip_requested("train_1")
+
+
+def test_a_job_can_wait_for_another_but_not_for_itself(main, folder):
+    first = make_job(folder, "running")
+    (folder / "list.txt").write_text("train_0\n")
+    arguments = ["submit", "ingest", "--shots", "list.txt", "--dry-run", "--json"]
+    code, out, _ = main(folder, *arguments, "--after", "ingest-ada")
+    assert code == 0
+    request = plan_ingest(load_production(folder), actor=None, shots=["train_0"], camera=None)
+    second = Ledger.create(first.folder.parent, request)
+    assert json.loads(out)["job"] == second.job
+    submit(first, options=options(after=second.job))
+    code, out, err = main(folder, *arguments, "--after", first.job)
+    assert (code, out) == (2, "")
+    assert f"{second.job} waits for {first.job} waits for {second.job}" in err
+    code, _, err = main(folder, *arguments, "--after", second.job)
+    assert (code, "does not wait for it" in err) == (2, True)
+
+
+def test_shots_can_be_solved_with_the_model_of_a_training_that_still_runs(main, folder):
+    production = load_production(folder)
+    config = resolve("demo", [])
+    training = plan_train(production, actor="ada", config=config, camera=None)
+    ledger = Ledger.create(production.paths.jobs, training)
+    submit(ledger)
+    (folder / "list.txt").write_text("train_0\n")
+    arguments = ["submit", "infer", "--shots", "list.txt", "--dry-run", "--json"]
+    code, _, err = main(folder, *arguments)
+    assert (code, "has no model yet" in err) == (2, True)
+    code, out, _ = main(folder, *arguments, "--after", "train-ada")
+    assert code == 0
+    assert json.loads(out)["request"]["models"] == {"ada": training.model}
+
+
+def test_an_unknown_model_is_refused_with_what_there_is(main, folder):
+    (folder / "list.txt").write_text("train_0\n")
+    for model in ("cpu-1f3a9c20", "demo-00000000"):
+        path = load_production(folder).paths.model("ada", model) / "model.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"model": model, "cameras": ["center"]}))
+    arguments = ["submit", "infer", "--shots", "list.txt", "--model"]
+    code, out, err = main(folder, *arguments, "x")
+    assert (code, out) == (2, "")
+    assert "ada has no model 'x'; it has demo-00000000, cpu-1f3a9c20" in err
+    code, _, err = main(folder, *arguments, "cpu-1f3a9c21")
+    assert (code, "did you mean 'cpu-1f3a9c20'?" in err) == (2, True)
+
+
+def test_the_table_of_jobs_knows_the_time_left(main, folder):
+    ledger = make_job(folder, "running")
+    assert ledger.status().seconds_left is not None
+    _, out, _ = main(folder, "list")
+    assert "left" in out.splitlines()[0].split()
+    _, out, _ = main(folder, "status")
+    assert "about " in out
+
+
+def test_following_logs_ends_with_the_job(main, folder):
+    ledger = make_job(folder, "running")
+    ledger.driver_log_path.write_text("begun\n")
+
+    def end():
+        with ledger.driver_log_path.open("a") as log:
+            log.write("ended\n")
+        make_job(folder, "done")
+
+    threading.Timer(1.0, end).start()
+    code, out, _ = main(folder, "logs", "-f")
+    assert (code, out) == (0, "begun\nended\n")
