@@ -10,10 +10,13 @@ from facecap_core.errors import FacecapError, ProductionError
 from farm import change_commands, head_commands, job_commands, submit_commands
 from farm.check_command import check
 from farm.demo_command import demo
+from farm.evaluate_command import evaluate
 from farm.exit_codes import INTERNAL, of_error
 from farm.init_command import init
 from farm.models_command import models
+from farm.regions_command import regions
 from farm.report_command import report
+from farm.stabilise_command import stabilise
 from farm.verify_command import verify
 
 app = typer.Typer(
@@ -43,6 +46,7 @@ found, 103 cancelled.
 app.command()(demo)
 app.command()(init)
 app.command()(check)
+app.command()(stabilise)
 app.add_typer(submit_commands.app, name="submit")
 app.command("list")(job_commands.list_jobs)
 app.command()(job_commands.status)
@@ -53,7 +57,9 @@ app.command()(change_commands.retry)
 app.command()(change_commands.skip)
 app.command()(verify)
 app.command()(models)
+app.command()(evaluate)
 app.command()(report)
+app.command()(regions)
 app.command()(head_commands.up)
 app.command()(head_commands.down)
 app.command()(head_commands.dashboard)

@@ -12,6 +12,7 @@ from tiny_production import VERTICES
 from facecap_core.errors import StoreError, TrainingError
 from facecap_core.learning.target_stabilisation import (
     MOST_FRAMES,
+    apart_mm,
     check_stabilised,
     most_like_rest,
     nearest_affine,
@@ -169,7 +170,6 @@ def test_what_it_says_of_a_transform(tmp_path):
     assert found.shear == pytest.approx(0.0, abs=1e-5)
     assert found.translation_mm == pytest.approx(1.5, abs=1e-3)
     assert found.after_mm < 1e-3 < 1 < found.moved_mm
-    assert not found.stable
     stretched = np.diag([1.0, 1.0, 1.05])
     points = unstable(rest, 8, matrix=stretched, shift=0 * shift)
     found = stabilise(store(tmp_path / "b.zarr", points), template(rest), mm_per_unit=10.0)
@@ -177,11 +177,25 @@ def test_what_it_says_of_a_transform(tmp_path):
     assert found.rotation_degrees == pytest.approx(0.0, abs=1e-3)
 
 
+def test_shots_are_apart_by_what_they_do_not_share(tmp_path):
+    rest = rest_pose()
+    shared, own = np.array([2.0, 1.0, 0.0]), np.array([0.0, 0.03, 0.04])
+    found = [
+        stabilise(
+            store(tmp_path / f"{number}.zarr", unstable(rest, 4, matrix=np.eye(3), shift=shift)),
+            template(rest),
+            mm_per_unit=10.0,
+        )
+        for number, shift in enumerate((shared, shared + 2 * own, shared + own))
+    ]
+    apart = apart_mm(found, template(rest), mm_per_unit=10.0)
+    assert apart == pytest.approx([0.5, 0.5, 0.0], abs=1e-3)
+
+
 def test_stable_targets_stay_where_they_are(tmp_path):
     rest = rest_pose(400)
     points = unstable(rest, 60, noise=0.05, matrix=np.eye(3), shift=np.zeros(3))
     found = stabilise(store(tmp_path / "a.zarr", points), template(rest), mm_per_unit=10.0)
-    assert found.stable
     assert found.moved_mm < 0.1
     assert np.abs(found.apply(points[:3]) - points[:3]).max() < 0.03
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,7 +22,9 @@ METHOD = "affine-l1-1"
 MOST_FRAMES = (
     128  # of the best half; neighbours are alike: within 0.01 mm of all of them, on real motion
 )
-STABLE_MM = 2.0  # perfectly stabilised shots are moved by 0.4 to 1.6 mm, by what their faces do
+STABLE_MM = (
+    0.5  # so far apart the method takes shots that are stable, by what the faces do: 0.3 to 0.45
+)
 STEP_MM = 1e-5  # where a further step is shorter, the best transform is found
 MOST_STEPS = 1000
 SMOOTH = 1e-7  # of the face's radius: nearer points weigh no more, or one would hold all
@@ -50,15 +52,14 @@ class ShotStabilisation:
     scale: float
     shear: float
 
-    @property
-    def stable(self) -> bool:
-        """Whether it moves no more than what is perfectly stabilised: better left alone (Appendix A.3)."""
-        return self.moved_mm < STABLE_MM
-
     def apply(self, positions: np.ndarray) -> np.ndarray:
         """Stabilised positions, float32, of positions [frame, vertex, xyz] in the production's units."""
+        return self.moved(positions).astype(np.float32)
+
+    def moved(self, positions: np.ndarray) -> np.ndarray:
+        """As `apply`, in float64."""
         matrix = np.array(self.transform)
-        return (positions.astype(np.float64) @ matrix[:, :3].T + matrix[:, 3]).astype(np.float32)
+        return positions.astype(np.float64) @ matrix[:, :3].T + matrix[:, 3]
 
 
 def stabilise(
@@ -125,6 +126,20 @@ def write_stabilised(
             }
         )
     return group.won
+
+
+def apart_mm(
+    stabilisations: Sequence[ShotStabilisation], template: Template, *, mm_per_unit: float
+) -> list[float]:
+    """How far each of an actor's shots is from the others, in mm: what troubles training.
+
+    Of the template's vertices under the shot's transform, the mean distance to where the transforms of
+    all shots take them on average. What all shots have in common does not count. A mean below
+    `STABLE_MM` is no sign of instability, and stabilising would only add to it (Appendix A.3).
+    """
+    moved = np.array([one.moved(template.positions) for one in stabilisations])
+    distances = np.linalg.norm(moved - moved.mean(axis=0), axis=2).mean(axis=1)
+    return [float(distance) for distance in mm_per_unit * distances]
 
 
 def stabilised_identity(original: Mapping[str, Any], template: Template) -> dict[str, Any]:
