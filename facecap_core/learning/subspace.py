@@ -38,7 +38,7 @@ def find_subspace(
 
     The data stay as stored, on their device; a block of rows at a time becomes floating point. Few rows
     go through their own Gram matrix in float64, which is exact; many through a randomised range finder
-    with power iterations (Halko et al. 2011, Algorithm 4.4) from a fixed start: the same data give the
+    with power iterations (Halko et al. 2011, Section 4.5) from a fixed start: the same data give the
     same directions. Memory is about three times that of the directions.
     """
     blocks = _Blocks(data.split(ROWS_AT_ONCE), prepare)
@@ -118,8 +118,6 @@ def _by_power_iterations(
                 total += float(block.square().sum(dtype=torch.float64))
         if iteration == ITERATIONS:
             break
-        # Without this, float32 would square the ratio of deviations and lose the small ones.
-        along = torch.linalg.qr(along)[0]
         basis.zero_()
         for i in range(len(blocks)):
             block = blocks.quick(i)
