@@ -59,7 +59,8 @@ def stabilise(
 
     For targets whose head stabilisation differs from shot to shot. One affine transform a shot brings
     the half of its frames that are most like the template nearest to it (Appendix A.2 of the paper).
-    Without --apply nothing is written. Targets that are stable already only get worse.
+    Without --apply nothing is written. Targets that are stable already only get worse. Training takes
+    the stabilised ones with --set targets=stabilised.
 
     Examples:
 
@@ -67,7 +68,7 @@ def stabilise(
 
     farm stabilise --shots first-day.txt --json
 
-    farm stabilise --actor ada --apply && farm submit train --actor ada --set targets=stabilised
+    farm stabilise --actor ada --apply
     """
     found = find_and_load(production)
     found.paths.check_arrays()

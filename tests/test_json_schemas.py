@@ -203,6 +203,8 @@ def _for_real(printed, base):
     printed.run("list", folder, "list")
     _newer_model(production)
     printed.run("status", folder, "status")
+    printed.run("stabilise", folder, "stabilise")
+    printed.run("stabilise", folder, "stabilise", "--apply")
     for kind in ("ingest", "train", "infer"):
         preset = ["--preset", "cpu"] if kind == "train" else []
         printed.run("submit_dry_run", folder, "submit", kind, *preset, "--dry-run")
