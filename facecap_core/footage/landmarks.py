@@ -3,6 +3,9 @@
 The order is that of the 300-W data set: 0-16 jaw, 17-26 brows, 27-35 nose, 36-41 the eye on the left of the
 picture, 42-47 the eye on the right, 48-67 mouth. Points are x to the right and y down in pixels of the
 240x320 picture after the crop; 0, 0 is the centre of the top left pixel.
+
+The packaged model was trained on the 300-W data set, whose licence excludes commercial use (so its authors say in
+the README of github.com/davisking/dlib-models). A studio names a predictor of its own, or files.
 """
 
 from __future__ import annotations
