@@ -19,6 +19,7 @@ from farm.option_groups import (
     OnDoneOption,
     OneJob,
     Running,
+    WaitOption,
     grouped,
 )
 
@@ -65,7 +66,7 @@ def retry(
     job: JobArgument = None,
     *,
     running: Running,
-    wait: Annotated[bool, typer.Option("--wait", help="Stay until the job ends.")] = False,
+    wait: WaitOption = False,
     on_done: OnDoneOption = None,
     production: ProductionOption = None,
     address: AddressOption = None,

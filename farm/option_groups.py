@@ -44,6 +44,7 @@ OneJob = Annotated[
         metavar="JOB", help="A job's name, or the beginning of one.", autocompletion=complete_job
     ),
 ]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Stay until the job ends.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -106,9 +107,9 @@ class Handing:
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be done, and submit nothing.")
     ] = False
-    wait: Annotated[bool, typer.Option("--wait", help="Stay until the job ends.")] = False
+    wait: WaitOption = False
     on_done: OnDoneOption = None
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False
+    as_json: JsonOption = False
     address: AddressOption = None
     production: ProductionOption = None
 
