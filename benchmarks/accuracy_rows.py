@@ -64,6 +64,7 @@ ROWS = (
     ),
     # Section 5.1
     Row("two-cameras", "a second camera", views=2),
+    Row("two-cameras-seed", "the same, another seed", ("seed=7",), views=2),
     Row(
         "two-cameras-dropped",
         "a second camera, either missing in a fifth of the steps",
@@ -71,7 +72,8 @@ ROWS = (
         views=2,
     ),
     # Section 5.3
-    Row("motion-1", "motion of frame pairs, weight 1", ("loss.motion=1",)),
+    Row("motion-0.3", "motion of frame pairs, weight 0.3", ("loss.motion=0.3",)),
+    Row("motion-1", "weight 1", ("loss.motion=1",)),
     Row("motion-4", "weight 4", ("loss.motion=4",)),
     Row("regions", "lips and lids weigh 4 times", ('loss.regions={"lips": 4, "lids": 4}',)),
     Row("by-motion", "vertices weigh by how far they move", ("loss.by_motion=0.5",)),
