@@ -155,7 +155,8 @@ class Terminal:
         while self.process.poll() is None:
             assert time.monotonic() < deadline, self.text
             self._read(0.2)
-        self._read(0.2)
+        while self._read(0.2):  # a terminal hands out a few thousand letters at a time
+            pass
         return self.process.returncode
 
     def close(self):
@@ -165,11 +166,15 @@ class Terminal:
         os.close(self._ours)
 
     def _read(self, seconds):
+        """Whether there was something."""
+        found = b""
         if select.select([self._ours], [], [], seconds)[0]:
             with contextlib.suppress(OSError):  # its end is closed
-                self._bytes += os.read(self._ours, 65536)
+                found = os.read(self._ours, 65536)
+            self._bytes += found
             # A letter of several bytes may be read in two pieces.
             self.text = re.sub(r"\x1b\[[0-9;]*m", "", self._bytes.decode(errors="replace"))
+        return bool(found)
 
 
 @pytest.fixture
