@@ -1,4 +1,4 @@
-"""Shared by tests: a Ray head of the session's own, and `farm` as a user runs it."""
+"""Shared by tests: a Ray head of the session's own, `farm` as a user runs it, stores to be broken."""
 
 from __future__ import annotations
 
@@ -54,6 +54,30 @@ def main(monkeypatch, capfd, tmp_path):
         return ended.value.code or 0, out, err
 
     return call
+
+
+@pytest.fixture(scope="session")
+def inputs(tmp_path_factory):
+    """What the writers of `crashing` read; nobody changes it."""
+    from crashing import make_inputs
+
+    return make_inputs(tmp_path_factory.mktemp("inputs"))
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory, inputs):
+    """A store with an old version of all that they write, to be copied."""
+    from crashing import make_store
+
+    return make_store(tmp_path_factory.mktemp("filled") / "store", inputs)
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory):
+    """One with nothing of it yet."""
+    from crashing import make_store
+
+    return make_store(tmp_path_factory.mktemp("bare") / "store", None)
 
 
 @pytest.fixture(scope="session")

@@ -17,14 +17,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import torch
-from tiny_production import write_cache, write_video
+from tiny_model import CROP, save_tiny_model
+from tiny_production import TEMPLATE, write_cache, write_video
 
 from facecap_core import failpoints
 from facecap_core.inference import infer_shot
 from facecap_core.ingest import ingest_frames, ingest_targets
-from facecap_core.learning.config import TrainConfig
 from facecap_core.learning.model import save_model
-from facecap_core.learning.network import Network
 from facecap_core.stores.groups import GroupReader
 from facecap_core.stores.manifests import verify
 from facecap_core.stores.versions import STALE_SECONDS
@@ -36,7 +35,6 @@ from jobs.worker import Outcome, carry_out
 
 FRAMES = 66  # two chunks
 FPS = Fraction(30)
-CROP = (0, 0, 48, 64)
 VERSIONS = ("old", "new")
 
 # Its processes are forked from one that has imported what takes long: a trial costs milliseconds.
@@ -76,36 +74,8 @@ def make_inputs(folder: Path) -> Path:
     for seed, version in enumerate(VERSIONS):
         write_video(folder / f"{version}.mp4", FRAMES, seed=seed)
         write_cache(folder / f"{version}.pc2", FRAMES, seed)
-    (folder / "template.obj").write_text("v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nf 1 2 3 4\n")
-    config = TrainConfig.model_validate(
-        {
-            "preset": "test",
-            "batch": 4,
-            "network": {
-                "input_size": (30, 40),
-                "channels": (8, 8),
-                "refine": (False, False),
-                "components": 3,
-            },
-            "schedule": {"epochs": 1},
-        }
-    )
-    torch.manual_seed(0)
-    weights = Network(config.network, 12).state_dict()
-    facts = {
-        "actor": "ada",
-        "model": "m",
-        "units": "cm",
-        "fps": "30",
-        "cameras": ["center"],
-        "crop": {"center": list(CROP)},
-        "picture_size": {"center": [48, 64]},
-        "topology_sha256": read_template(folder / "template.obj").topology_sha256,
-        "vertex_count": 4,
-        "config": config.model_dump(mode="json"),
-        "whitening": {"mean": 120.0, "deviation": 40.0},
-    }
-    save_model(folder / "model", weights, facts, [])
+    (folder / "template.obj").write_text(TEMPLATE)
+    save_tiny_model(folder / "model", read_template(folder / "template.obj"))
     return folder
 
 

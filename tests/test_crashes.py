@@ -25,8 +25,6 @@ from crashing import (
     grow_old,
     in_process,
     left_over,
-    make_inputs,
-    make_store,
     processes,
     seen,
     steps_of,
@@ -39,21 +37,6 @@ from facecap_core.failpoints import STEPS
 from facecap_core.stores.groups import GroupReader, new_group
 from facecap_core.stores.manifests import verify
 from jobs.ledger import Ledger
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory):
-    return make_inputs(tmp_path_factory.mktemp("inputs"))
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory, inputs):
-    return make_store(tmp_path_factory.mktemp("filled") / "store", inputs)
-
-
-@pytest.fixture(scope="module")
-def bare(tmp_path_factory, inputs):
-    return make_store(tmp_path_factory.mktemp("bare") / "store", None)
 
 
 @pytest.mark.parametrize("name", [*WORKS, "shot"])

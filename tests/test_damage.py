@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from crashing import FOLDERS, FRAMES, REUSING, WORKS, make_inputs, seen, version_of, whole
+from crashing import FOLDERS, FRAMES, REUSING, WORKS, seen, version_of, whole
 
 from facecap_core.files import files_in
 from facecap_core.stores.groups import FRAMES_PER_CHUNK, stored
@@ -38,11 +38,6 @@ FILES = {
 }
 """Every file of what each writer makes, and the frames in it."""
 EVERY = [(name, part) for name, parts in FILES.items() for part in parts]
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory):
-    return make_inputs(tmp_path_factory.mktemp("inputs"))
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,6 @@ from crashing import (
     armed,
     copy,
     left_over,
-    make_inputs,
-    make_store,
     seen,
     version_of,
     whole,
@@ -36,21 +34,6 @@ FAULTS = {
     errno.ESTALE: ("is mounted", True),
 }
 """What a user reads, and whether it may go away by itself."""
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory):
-    return make_inputs(tmp_path_factory.mktemp("inputs"))
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory, inputs):
-    return make_store(tmp_path_factory.mktemp("filled") / "store", inputs)
-
-
-@pytest.fixture(scope="module")
-def bare(tmp_path_factory):
-    return make_store(tmp_path_factory.mktemp("bare") / "store", None)
 
 
 def failing(number, step):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from s3_server import BUCKET, server_in_use
+from tiny_model import tiny_config
 from tiny_production import SETTINGS, make_production
 
 from facecap_core.checks.production_check import check_production
@@ -16,7 +17,6 @@ from facecap_core.errors import ProductionError, StoreError
 from facecap_core.inference import infer_shot
 from facecap_core.ingest import ingest_frames, ingest_targets
 from facecap_core.learning.actor_training import train_actor
-from facecap_core.learning.config import TrainConfig
 from facecap_core.productions.production import load_production
 from facecap_core.scoring import score_shot
 from facecap_core.stores import objects
@@ -31,18 +31,6 @@ from jobs.planning import plan_ingest
 from jobs.preflight import missing_shots, preflight
 from jobs.records import Options
 from jobs.verification import verify_job
-
-CONFIG = {
-    "preset": "test",
-    "batch": 4,
-    "network": {
-        "input_size": (60, 80),
-        "channels": (8, 8),
-        "refine": (False, False),
-        "components": 3,
-    },
-    "schedule": {"epochs": 1},
-}
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +127,7 @@ def whole_way(folder):
                 fps=Fraction(30),
                 destination=paths.targets(shot.name),
             )
-    config = TrainConfig.model_validate(CONFIG)
-    train_actor(production, "ada", config, model="m", device="cpu", threads=1)
+    train_actor(production, "ada", tiny_config(), model="m", device="cpu", threads=1)
     infer_shot(
         paths.model("ada", "m"),
         production.shots["bulk_0"].footage,

@@ -11,7 +11,6 @@ from crashing import (
     WORKS,
     armed,
     left_over,
-    make_inputs,
     processes,
     seen,
     version_of,
@@ -19,11 +18,6 @@ from crashing import (
 )
 
 RACERS = 4
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory):
-    return make_inputs(tmp_path_factory.mktemp("inputs"))
 
 
 def race(do, inputs, store, start, results):

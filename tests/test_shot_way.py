@@ -9,7 +9,8 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-import torch
+from tiny_model import CROP, save_tiny_model
+from tiny_production import TEMPLATE, write_video
 
 from facecap_core.errors import (
     Cancelled,
@@ -20,86 +21,32 @@ from facecap_core.errors import (
 )
 from facecap_core.inference import infer_shot
 from facecap_core.ingest import ingest_frames, ingest_targets
-from facecap_core.learning.config import TrainConfig
 from facecap_core.learning.model import load_model
-from facecap_core.learning.training import train
-from facecap_core.learning.trainingset import Examples, ShotPaths, load_examples
+from facecap_core.learning.trainingset import ShotPaths, load_examples
 from facecap_core.pointcaches.pc2 import write_pc2
 from facecap_core.stores.groups import open_frames, open_targets, open_vertices
 from facecap_core.template import read_template
 
 FPS = Fraction(30)
-CROP = (0, 0, 48, 64)
 FRAMES = 150
-
-
-def make_video(path, frames=FRAMES, size=(48, 64), seed=0):
-    rng = np.random.default_rng(seed)
-    base = rng.integers(40, 200, (size[1], size[0], 3), dtype=np.uint8)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=30)
-        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-        for i in range(frames):
-            picture = np.roll(base, i % 40, axis=1)
-            for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
-                container.mux(packet)
-        for packet in stream.encode():
-            container.mux(packet)
-    return path
 
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory):
-    return make_video(tmp_path_factory.mktemp("footage") / "shot.mp4")
+    return write_video(tmp_path_factory.mktemp("footage") / "shot.mp4", FRAMES)
 
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
     path = tmp_path_factory.mktemp("actor") / "template.obj"
-    path.write_text("v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nf 1 2 3 4\n")
+    path.write_text(TEMPLATE)
     return read_template(path)
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory, template):
-    """A network that has seen a little noise: its weights do not matter here, its files do."""
-    folder = tmp_path_factory.mktemp("store")
-    luma = torch.randint(0, 256, (8, 80, 60), dtype=torch.uint8, generator=torch.manual_seed(0))
-    settings = TrainConfig.model_validate(
-        {
-            "preset": "test",
-            "batch": 4,
-            "network": {
-                "input_size": (60, 80),
-                "channels": (8, 8),
-                "refine": (False, False),
-                "components": 3,
-            },
-            "schedule": {"epochs": 1},
-        }
-    )
-    facts = {
-        "actor": "a",
-        "model": "m1",
-        "units": "m",
-        "fps": "30",
-        "cameras": ["center"],
-        "crop": {"center": list(CROP)},
-        "picture_size": {"center": [48, 64]},
-        "topology_sha256": template.topology_sha256,
-    }
-    train(
-        Examples(luma[:, None], torch.randn(8, 12, generator=torch.manual_seed(1)), (("s", 8),)),
-        None,
-        settings,
-        animated=np.arange(4),
-        facts=facts,
-        model_directory=folder / "m1",
-        state_directory=folder / "state",
-        device="cpu",
-        threads=1,
-    )
-    return folder / "m1"
+    folder = tmp_path_factory.mktemp("store") / "m1"
+    return save_tiny_model(folder, template, actor="a", model="m1", units="m")
 
 
 def test_frames_and_targets_are_stored_as_the_contract_says(tmp_path, video, template):
@@ -130,13 +77,13 @@ def test_frames_and_targets_are_stored_as_the_contract_says(tmp_path, video, tem
 
 
 def test_the_same_input_is_not_decoded_twice_and_changed_input_is(tmp_path):
-    video, store = make_video(tmp_path / "a.mp4", frames=20), tmp_path / "s.zarr"
+    video, store = write_video(tmp_path / "a.mp4", frames=20), tmp_path / "s.zarr"
     ingest_frames(video, crop=CROP, fps=FPS, destination=store)
     made = os.path.realpath(store)
     assert ingest_frames(video, crop=CROP, fps=FPS, destination=store).reused
     assert os.path.realpath(store) == made
     assert not ingest_frames(video, crop=(2, 0, 46, 64), fps=FPS, destination=store).reused
-    make_video(tmp_path / "a.mp4", frames=21, seed=1)
+    write_video(tmp_path / "a.mp4", frames=21, seed=1)
     assert ingest_frames(video, crop=(2, 0, 46, 64), fps=FPS, destination=store).frames == 21
 
 
@@ -199,7 +146,7 @@ def test_two_runs_give_the_same_bytes(tmp_path, video, model):
 
 
 def test_footage_framed_otherwise_is_refused(tmp_path, model):
-    wide = make_video(tmp_path / "wide.mp4", frames=5, size=(96, 64))
+    wide = write_video(tmp_path / "wide.mp4", frames=5, size=(96, 64))
     with pytest.raises(PictureSizeError):
         infer_shot(model, {"center": wide}, fps=FPS, destination=tmp_path / "v.zarr", device="cpu")
     assert not (tmp_path / "v.zarr").exists()

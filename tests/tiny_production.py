@@ -22,6 +22,7 @@ template = "template.obj"
 [actors.ada.cameras.center]
 crop = [0, 0, 48, 64]
 """
+TEMPLATE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nf 1 2 3 4\n"
 COLUMNS = ("shot", "actor", "category", "split", "cache", "center")
 
 
@@ -57,7 +58,7 @@ def make_production(
     """A production with shots train_0, ..., validation_0, ..., bulk_0, ...; returns its folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "production.toml").write_text(SETTINGS)
-    (folder / "template.obj").write_text("v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nf 1 2 3 4\n")
+    (folder / "template.obj").write_text(TEMPLATE)
     rows = []
     seed = 0
     for kind, count in (("train", train), ("validation", validation), ("bulk", bulk)):
