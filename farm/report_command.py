@@ -13,18 +13,18 @@ from farm.context import ProductionOption, find_and_load
 from farm.option_groups import JsonOption
 
 if TYPE_CHECKING:
-    from facecap_core.productions.production import Production
-    from jobs.models import ModelSummary
+    from facecap_core.reports.report import ReportResult
+    from facecap_core.reports.side_by_side import ComparisonResult
 
 SCHEMA_VERSION = 1
 
 
 def report(
-    model: Annotated[
-        str | None,
+    models: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="MODEL",
-            help="A model, or the beginning of its name.",
+            metavar="[MODEL] [MODEL]",
+            help="A model, or the beginning of its name; two, to see them side by side.",
             show_default=False,
             autocompletion=complete_model,
         ),
@@ -45,7 +45,7 @@ def report(
             "--out",
             "-o",
             metavar="FILE",
-            help="Else reports/ACTOR-MODEL.html of the production.",
+            help="Else reports/ACTOR-MODEL.html of the production, or ACTOR-MODEL-MODEL.html.",
             show_default=False,
         ),
     ] = None,
@@ -69,7 +69,7 @@ def report(
 
     The newest model, unless one is named. Its validation shots are solved anew for it, which needs
     their frames and targets in the store; nothing else of the farm is started. The page is one file
-    that needs no network, and prints.
+    that needs no network, and prints. Two models are measured on the validation shots that both have.
 
     Examples:
 
@@ -78,73 +78,78 @@ def report(
     farm report --actor ada --open
 
     farm report 20261122-1530-paper --out ada.html --clip 10
+
+    farm report 20261122-1530-paper 20261123-0910-fast
     """
     from facecap_core.reports.report import write_report
+    from facecap_core.reports.side_by_side import write_comparison
     from farm.bar import bar
+    from farm.model_choice import choose_of_any, choose_two
 
     found = find_and_load(production)
-    chosen = _choose(found, actor, model)
-    page = out or found.folder / "reports" / f"{chosen.actor}-{chosen.model}.html"
+    names = models or []
+    result: ReportResult | ComparisonResult
     with bar() as on_progress:
-        result = write_report(
-            found,
-            chosen.actor,
-            chosen.model,
-            page.absolute(),
-            clip_seconds=clip_seconds,
-            device=device,
-            on_progress=on_progress,
-        )
-    if as_json:
-        error, mean_shape = result.validation_rmse_mm, result.mean_shape_rmse_mm
-        facts = {
-            "schema_version": SCHEMA_VERSION,
-            "actor": result.actor,
-            "model": result.model,
-            "report": str(result.path),
-            "size_bytes": result.size_bytes,
-            "validation_frames": result.frames,
-            "validation_rmse_mm": error if error == error else None,
-            "mean_shape_rmse_mm": mean_shape if mean_shape == mean_shape else None,
-            "seconds": round(result.seconds, 2),
-        }
-        typer.echo(json.dumps(facts))
-    else:
-        if result.frames:
-            typer.echo(
-                f"{result.actor} {result.model}: validation RMSE {result.validation_rmse_mm:.3f} mm, "
-                f"mean shape {result.mean_shape_rmse_mm:.3f} mm, over {result.frames} frames"
+        if len(names) > 1:
+            first, second = choose_two(found, actor, names)
+            page = (
+                out or found.folder / "reports" / f"{first.actor}-{first.model}-{second.model}.html"
             )
-        typer.echo(f"{result.path}  ({result.size_bytes / 1e6:.1f} MB)")
+            result = write_comparison(
+                found,
+                first.actor,
+                (first.model, second.model),
+                page.absolute(),
+                device=device,
+                on_progress=on_progress,
+            )
+        else:
+            chosen = choose_of_any(found, actor, names[0] if names else None)
+            page = out or found.folder / "reports" / f"{chosen.actor}-{chosen.model}.html"
+            result = write_report(
+                found,
+                chosen.actor,
+                chosen.model,
+                page.absolute(),
+                clip_seconds=clip_seconds,
+                device=device,
+                on_progress=on_progress,
+            )
+    _say(result, as_json)
     if open_page:
         typer.launch(result.path.as_uri())
 
 
-def _choose(production: Production, actor: str | None, model: str | None) -> ModelSummary:
-    """The named model of the named actor; of any actor, and the newest, where they are not named."""
-    from facecap_core.errors import Fault, ModelError, ProductionError
-    from facecap_core.names import did_you_mean
-    from jobs.models import choose_model, list_models
+def _say(result: ReportResult | ComparisonResult, as_json: bool) -> None:
+    from facecap_core.reports.report import ReportResult
 
-    if actor is not None and actor not in production.actors:
-        remedy = did_you_mean(actor, production.actors)
-        raise ProductionError([Fault(f"no actor is called {actor!r}", remedy)])
-    if actor is not None:
-        return choose_model(production.store, actor, model)
-    models = list_models(production.store, production.actors)
-    matching = [m for m in models if model is None or m.model.startswith(model)]
-    if not matching:
-        if model is None:
-            first = next(iter(production.actors), "ACTOR")
-            raise ModelError("there is no model yet", remedy=f"farm submit train --actor {first}")
-        raise ModelError(
-            f"there is no model {model!r}", remedy=did_you_mean(model, [m.model for m in models])
+    if isinstance(result, ReportResult):
+        model, error, other = result.model, result.validation_rmse_mm, result.mean_shape_rmse_mm
+        told = {
+            "model": model,
+            "mean_shape_rmse_mm": other if other == other else None,
+        }
+        beside = f"mean shape {other:.3f} mm"
+    else:
+        (model, against), (error, other) = result.models, result.rmse_mm
+        told = {"model": model, "against": against, "against_rmse_mm": other}
+        beside = f"{against} {other:.3f} mm"
+    if as_json:
+        facts = {
+            "schema_version": SCHEMA_VERSION,
+            "actor": result.actor,
+            **told,
+            "report": str(result.path),
+            "size_bytes": result.size_bytes,
+            "validation_frames": result.frames,
+            "validation_rmse_mm": error if error == error else None,
+            "seconds": round(result.seconds, 2),
+        }
+        typer.echo(json.dumps(facts))
+        return
+    if result.frames:
+        typer.echo(
+            f"{result.actor} {model}: validation RMSE {error:.3f} mm, {beside}, "
+            f"over {result.frames} frames"
         )
-    # A name that several actors have, or the beginning of several, needs the actor or the rest.
-    exact = [m for m in matching if m.model == model] or matching
-    if model is not None and len(exact) > 1:
-        listed = ", ".join(f"{m.model} of {m.actor}" for m in exact[:6])
-        raise ModelError(
-            f"{model!r} could be {listed}", remedy="name it whole, and its actor: --actor"
-        )
-    return exact[0]
+    typer.echo(f"{result.path}  ({result.size_bytes / 1e6:.1f} MB)")

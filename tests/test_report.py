@@ -7,107 +7,36 @@ import io
 import json
 import re
 import shutil
+from collections import Counter
 from fractions import Fraction
 from html.parser import HTMLParser
 
 import av
 import numpy as np
 import pytest
+from tracked_production import ANIMATED, NAME, make_tracked, train_model, write_shot
 from typer.testing import CliRunner
 
 from facecap_core.errors import Cancelled, ModelError, StoreError
-from facecap_core.learning.actor_training import train_actor
-from facecap_core.learning.config import parse, resolve
 from facecap_core.learning.model import load_model
 from facecap_core.productions.production import load_production
+from facecap_core.reports.marks import Mark
+from facecap_core.reports.model_tables import composition_rows
 from facecap_core.reports.report import write_report
-from facecap_core.reports.report_tables import composition_rows, duration, timecode
-from facecap_core.reports.validation import Mark
-from facecap_core.stores.groups import new_group, open_frames, open_targets
+from facecap_core.reports.wording import duration
+from facecap_core.stores.groups import open_frames, open_targets
 from facecap_core.stores.paths import StorePaths
+from facecap_core.timecode import timecode
 from farm.app import app
 
-NAME = "<script>alert('&')</script>"
-SETTINGS = f"""
-name = "{NAME}"
-fps = "30"
-units = "mm"
-store = "store"
-[actors.ada]
-template = "template.obj"
-animated = "animated.txt"
-[actors.ada.cameras.center]
-crop = [0, 0, 240, 320]
-"""
-SHOTS = {
-    "learn_a": ("rom", "train", 40),
-    "learn_b": ("pangrams", "train", 30),
-    "held_a": ("in-character", "validation", 70),  # more than a batch
-    "held_b": ("", "validation", 45),
-}
-PHASES = {"learn_a": 0.0, "learn_b": 1.0, "held_a": 0.4, "held_b": 2.0}
-ACROSS, DOWN = 9, 12
 VOID = {"meta", "link", "img", "br", "hr", "input"}
-
-
-def rest_positions():
-    x, y = np.meshgrid(np.linspace(-60, 60, ACROSS), np.linspace(90, -90, DOWN))
-    return np.stack([x, y, 60 - (x / 12) ** 2 - (y / 18) ** 2], 2).reshape(-1, 3)  # [vertex, xyz]
-
-
-def write_obj(path):
-    lines = [f"v {x:.4f} {y:.4f} {z:.4f}" for x, y, z in rest_positions()]
-    for row in range(DOWN - 1):
-        for column in range(ACROSS - 1):
-            corner = row * ACROSS + column + 1
-            lines.append(f"f {corner} {corner + ACROSS} {corner + ACROSS + 1} {corner + 1}")
-    path.write_text("\n".join(lines) + "\n")
-
-
-def write_shot(paths, shot, frames, phase, *, fingerprint="as filmed"):
-    """A bright spot, and a mesh whose lower half follows it."""
-    time = np.arange(frames) / 9.0
-    across, down = np.sin(time + phase), np.sin(1.7 * time + 2 * phase)
-    x = np.arange(240) - (120 + 60 * across[:, None])
-    y = np.arange(320) - (160 + 80 * down[:, None])
-    luma = 40 + 180 * np.exp(-(x[:, None, :] ** 2 + y[:, :, None] ** 2) / 1500)
-    rest = rest_positions()
-    pull = np.clip(-rest[:, 1] / 90, 0, 1)[:, None] * np.array([8.0, 15.0, 2.0])
-    motion = np.stack([across, down, across * down], 1)[:, None, :]
-    with new_group(paths.frames(shot, "center")) as group:
-        group.array(
-            "luma", row_shape=(320, 240), dtype="uint8", dimension_names=("frame", "y", "x")
-        ).append(luma.astype(np.uint8))
-        group.set_attributes({"footage_fingerprint": fingerprint, "picture_size": [240, 320]})
-    with new_group(paths.targets(shot)) as group:
-        group.array(
-            "positions",
-            row_shape=rest.shape,
-            dtype="float32",
-            dimension_names=("frame", "vertex", "xyz"),
-        ).append((rest + motion * pull).astype(np.float32))
-        group.set_attributes({"cache_fingerprint": "as tracked"})
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
     """A production folder with a model `m1` that was really trained, for a second or two."""
-    folder = tmp_path_factory.mktemp("report") / "production"
-    folder.mkdir()
-    (folder / "production.toml").write_text(SETTINGS)
-    write_obj(folder / "template.obj")
-    (folder / "animated.txt").write_text(
-        "".join(f"{i}\n" for i in range(ACROSS * 6, ACROSS * DOWN))
-    )
-    rows = [f"{shot},ada,{kind},{split},c.pc2,v.mp4" for shot, (kind, split, _) in SHOTS.items()]
-    (folder / "shots.csv").write_text("\n".join(["shot,actor,category,split,cache,center", *rows]))
-    production = load_production(folder)
-    paths = StorePaths(production.store)
-    for shot, (_, _, frames) in SHOTS.items():
-        write_shot(paths, shot, frames, PHASES[shot])
-    settings = resolve("demo", ["schedule.epochs=6", "network.components=8"]).model_dump()
-    settings["network"] |= {"channels": (8, 16, 24), "refine": (False, False, False)}
-    train_actor(production, "ada", parse(settings), model="m1", threads=1)
+    folder = make_tracked(tmp_path_factory.mktemp("report") / "production")
+    train_model(folder, "m1")
     return folder
 
 
@@ -175,7 +104,11 @@ def test_the_page_is_one_file_that_loads_nothing(page):
 
 def test_every_picture_has_words(page):
     pictures = [a for tag, a in Elements(page[0]).found if tag == "img"]
-    assert len(pictures) == 6 * 4 + 12 + 1
+    rows = Counter(re.findall(r'<div class="what figure(\d)">', page[0]))
+    assert rows["4"] == 6
+    assert rows["5"] >= 1
+    assert rows["7"] == 3
+    assert len(pictures) == rows.total() * 4 + 12 + 2
     assert all(a["alt"] and int(a["width"]) and int(a["height"]) for a in pictures)
     video = next(a for tag, a in Elements(page[0]).found if tag == "video")
     assert {"autoplay", "loop", "muted", "playsinline", "controls", "aria-label"} <= set(video)
@@ -207,24 +140,23 @@ def test_figures_are_those_of_the_model(trained, page):
             f'<td class="n">{known["frames"]}</td><td class="n">{known["rmse_mm"]:.2f}</td>' in row
         )
     assert 'class="warn"' not in text
-    assert {(now.what, now.done) for now in told} >= {("validate", 115), ("draw", 15)}
+    assert {(now.what, now.done) for now in told} >= {("evaluate", 115), ("draw", 15)}
 
 
 def test_marked_frames_are_the_best_and_the_worst(trained, page):
     production = load_production(trained)
     paths = StorePaths(production.store)
     model = load_model(paths.model("ada", "m1"), "cpu")
-    animated = np.arange(ACROSS * 6, ACROSS * DOWN)
     errors = {}
     for shot in ("held_a", "held_b"):
         result = model.predict(open_frames(paths.frames(shot, "center")).read("luma"))
         apart = result.astype(np.float64) - open_targets(paths.targets(shot)).read("positions")
-        squares = (apart[:, animated] ** 2).sum(2).mean(1)
+        squares = (apart[:, ANIMATED] ** 2).sum(2).mean(1)
         errors |= {(shot, frame): error**0.5 for frame, error in enumerate(squares)}
     found = [
-        Mark(kind, shot, int(frame), float(error))
+        Mark(4, kind, shot, int(frame), float(error))
         for kind, error, shot, frame in re.findall(
-            r'class="dot"></span>(\w+)</b><span class="mm">([\d.]+) mm</span><br>(\w+)<br>frame (\d+)',
+            r'figure4"><b><span class="dot"></span>(\w+)</b><span class="mm">([\d.]+) mm</span><br>(\w+)<br>frame (\d+)',
             page[0],
         )
     ]
@@ -359,3 +291,25 @@ def test_composition_counts_every_training_shot_once():
     assert by_name["no category"] == (1, 1800, 1.0)
     assert by_name["in-character"] == (0, 0, 0.0)
     assert by_name["all"] == (4, 8100, 4.5)
+
+
+def table_of(page, heading):
+    """The rows of the table after a heading, without its marks."""
+    table = re.search(rf"{heading}.*?<tbody>(.*?)</tbody>", page, re.DOTALL).group(1)
+    return [
+        [re.sub("<[^>]*>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", row)]
+        for row in re.findall(r"<tr.*?</tr>", table, re.DOTALL)
+    ]
+
+
+def test_measures_stand_beside_those_of_the_mean_shape(page):
+    text, result, _ = page
+    rows = {name: values for name, *values in table_of(text, "<h2>Measures")}
+    assert float(rows["RMSE"][0]) == pytest.approx(result.validation_rmse_mm, abs=6e-4)
+    assert float(rows["RMSE"][1]) == pytest.approx(result.mean_shape_rmse_mm, rel=1e-3)
+    assert rows["amplitude of motion"][1] == "0.000"  # the mean shape does not move
+    shots = table_of(text, "<h3>By region")
+    assert [row[0] for row in shots] == ["held_a", "held_b", "all"]
+    assert "Figure 7" in text
+    assert text.count("(The paper's Figure 8.)") == 1
+    assert "Figure 9" not in text  # there is no fully connected model

@@ -31,15 +31,21 @@ def measure_rows(summary: Summary) -> list[MeasureRow]:
             MeasureRow(f"regions_mm.{name}", f"RMSE, {name}", "mm", value)
             for name, value in summary.regions_mm.items()
         ),
-        MeasureRow("jaw_forward_rmse_mm", "jaw along the face", "mm", summary.jaw_forward_rmse_mm),
         MeasureRow(
-            "lip_aperture_error_mm", "opening of the lips", "mm", summary.lip_aperture_error_mm
+            "jaw_forward_rmse_mm", "jaw along the face, error", "mm", summary.jaw_forward_rmse_mm
         ),
-        MeasureRow("lip_aperture_bias_mm", "… too wide by", "mm", summary.lip_aperture_bias_mm),
         MeasureRow(
-            "lid_aperture_error_mm", "opening of the lids", "mm", summary.lid_aperture_error_mm
+            "lip_aperture_error_mm", "lips apart, error", "mm", summary.lip_aperture_error_mm
         ),
-        MeasureRow("lid_aperture_bias_mm", "… too wide by", "mm", summary.lid_aperture_bias_mm),
+        MeasureRow(
+            "lip_aperture_bias_mm", "lips too far apart by", "mm", summary.lip_aperture_bias_mm
+        ),
+        MeasureRow(
+            "lid_aperture_error_mm", "lids apart, error", "mm", summary.lid_aperture_error_mm
+        ),
+        MeasureRow(
+            "lid_aperture_bias_mm", "lids too far apart by", "mm", summary.lid_aperture_bias_mm
+        ),
         MeasureRow(
             "velocity_error_mm_per_frame",
             "velocity error",
@@ -52,7 +58,9 @@ def measure_rows(summary: Summary) -> list[MeasureRow]:
             "mm/frame²",
             summary.acceleration_error_mm_per_frame2,
         ),
-        MeasureRow("stability", "acceleration in parts of the target's", "", summary.stability, 1),
+        MeasureRow(
+            "stability", "stability: acceleration to the target's", "", summary.stability, 1
+        ),
         MeasureRow(
             "still_jitter_mm_per_frame2",
             "jitter at the stillest moments",
@@ -61,14 +69,14 @@ def measure_rows(summary: Summary) -> list[MeasureRow]:
         ),
         MeasureRow(
             "still_jitter_target_mm_per_frame2",
-            "… the target's own",
+            "… of the target itself",
             "mm/frame²",
             summary.still_jitter_target_mm_per_frame2,
             None,
         ),
         MeasureRow("amplitude", "amplitude of motion", "", summary.amplitude, 1),
         *(
-            MeasureRow(f"region_amplitudes.{name}", f"… {name}", "", value, 1)
+            MeasureRow(f"region_amplitudes.{name}", f"… of {name}", "", value, 1)
             for name, value in summary.region_amplitudes.items()
         ),
     ]

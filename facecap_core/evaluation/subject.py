@@ -9,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from facecap_core.errors import ModelError, StoreError
+from facecap_core.errors import ModelError
 from facecap_core.evaluation.yardstick import Yardstick, yardstick
 from facecap_core.learning.model import Model, load_model
 from facecap_core.productions.production import Production
 from facecap_core.regions import FaceRegions, actor_regions
-from facecap_core.stores.groups import open_vertices
 from facecap_core.stores.object_folder import ArrayFolder
 from facecap_core.template import Template, read_animated, read_template
 
@@ -101,24 +100,3 @@ def open_subject(
     stick = yardstick(template.positions, animated, regions, production.mm_per_unit)
     categories = {shot.name: shot.category for shot in production.shots.values()}
     return Subject(production, actor, directory, loaded, template, regions, stick, categories)
-
-
-def solved_by(production: Production, actor: str, shots: Iterable[str]) -> str:
-    """The one model that solved these shots' vertex stores.
-
-    Raises:
-        StoreError: a shot is not solved. ModelError: several models did.
-    """
-    models: dict[str, str] = {}
-    for shot in shots:
-        path = production.paths.vertices(actor, shot)
-        models[str(open_vertices(path).attributes.get("model"))] = shot
-    if len(models) != 1:
-        listed = ", ".join(f"{shot} by {model}" for model, shot in list(models.items())[:4])
-        if not models:
-            raise StoreError("no shots to evaluate", remedy="name some with --shots or --split")
-        raise ModelError(
-            f"the shots were solved by several models: {listed}",
-            remedy=f"farm submit infer --actor {actor} solves what is stale",
-        )
-    return next(iter(models))

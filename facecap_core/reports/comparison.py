@@ -13,9 +13,9 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from facecap_core.evaluation.clips import Clip
 from facecap_core.rasteriser import Camera, Light, Lighting, Rasteriser
 from facecap_core.reports.figures import error_colours
-from facecap_core.reports.validation import Clip
 
 BACKGROUND = (0.925, 0.933, 0.941)
 # Nearly all light comes from everywhere, so that a colour means the same millimetres wherever it is.
@@ -72,19 +72,20 @@ class MeshPictures:
 
 
 def moving_face(clip: Clip, pictures: MeshPictures) -> Iterator[np.ndarray]:
-    """The frames of the moving face, uint8 [y, x, rgb]: input, target, result, difference.
+    """The frames of the moving face, uint8 [y, x, rgb]: each view, target, result, difference.
 
     Above them runs the error of the clip, with the moment that is shown; sides are even, as video needs.
     """
     width, height = pictures.size
     still = _surround(clip, pictures)
     glyphs = _glyphs()
-    curve_left, curve_width = int(width * 0.6), int(width * 3.35)
-    frames = len(clip.luma)
+    columns = still.shape[1]
+    curve_left, curve_width = int(width * 0.6), columns - int(width * 0.65)
+    frames = len(clip)
     for index in range(frames):
         picture = still.copy()
         panels = (
-            _as_rgb(clip.luma[index], pictures.size),
+            *(_as_rgb(view, pictures.size) for view in clip.luma[index]),
             pictures.clay(clip.target[index]),
             pictures.clay(clip.result[index]),
             pictures.difference(clip.result[index], clip.distance_mm[index]),
@@ -98,10 +99,10 @@ def moving_face(clip: Clip, pictures: MeshPictures) -> Iterator[np.ndarray]:
         yield picture
 
 
-def film_size(pictures: MeshPictures) -> tuple[int, int]:
+def film_size(clip: Clip, pictures: MeshPictures) -> tuple[int, int]:
     """Width and height of the pictures of `moving_face`."""
     width, height = pictures.size
-    return width * 4, height + _HEAD
+    return width * (clip.luma.shape[1] + 3), height + _HEAD
 
 
 def encode_h264(pictures: Iterator[np.ndarray], *, fps: Fraction, quality: int = 24) -> bytes:
@@ -124,26 +125,38 @@ def encode_h264(pictures: Iterator[np.ndarray], *, fps: Fraction, quality: int =
 
 def _surround(clip: Clip, pictures: MeshPictures) -> np.ndarray:
     """All that stands still: the names above the panels, and the curve below them."""
-    columns, rows = film_size(pictures)
+    columns, rows = film_size(clip, pictures)
+    width = pictures.size[0]
     with mpl.rc_context({"font.family": "sans-serif", "font.size": 10.0}):
         figure = Figure(figsize=(columns / 100, rows / 100), dpi=100, facecolor="white")
         canvas = FigureCanvasAgg(figure)
         names = (
-            "input",
+            *("input" for _ in range(clip.luma.shape[1])),
             "target",
             "result",
             f"difference, 0 to {pictures.highest_mm:g} mm",
         )
         for column, name in enumerate(names):
             figure.text(
-                (column + 0.5) / 4, 1 - (_HEAD - _NAMES / 2) / rows, name, ha="center", va="center"
+                (column + 0.5) / len(names),
+                1 - (_HEAD - _NAMES / 2) / rows,
+                name,
+                ha="center",
+                va="center",
             )
         for line, label, unit in ((20, "frame", ""), (44, "RMSE", "mm")):
             y = 1 - line / rows
             figure.text(10 / columns, y, label, va="center", color="#555555")
             figure.text((60 + 6 * _PITCH) / columns, y, unit, va="center", color="#555555")
         axes = figure.add_axes(
-            (0.15, 1 - (_CURVE - 4) / rows, 3.35 / 4, (_CURVE - 12) / rows), xticks=[], yticks=[]
+            (
+                int(width * 0.6) / columns,
+                1 - (_CURVE - 4) / rows,
+                1 - 0.65 * width / columns,
+                (_CURVE - 12) / rows,
+            ),
+            xticks=[],
+            yticks=[],
         )
         for spine in axes.spines.values():
             spine.set_visible(False)

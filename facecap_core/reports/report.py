@@ -2,47 +2,34 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jinja2
-import numpy as np
 import torch
 
-from facecap_core.errors import ModelError
-from facecap_core.files import write_text_atomically
-from facecap_core.learning.model import Model, load_model
-from facecap_core.learning.trainingset import ShotPaths
+from facecap_core.evaluation.clips import Clip, read_clip
+from facecap_core.evaluation.evaluation import Evaluation, evaluate, mean_of_training
+from facecap_core.evaluation.subject import EvaluatedShot, Subject, open_subject
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
-from facecap_core.provenance import made
+from facecap_core.reports import error_tables, model_tables
 from facecap_core.reports import report_pictures as pictures
-from facecap_core.reports import report_tables as tables
-from facecap_core.reports.figures import (
-    EpochRow,
-    colour_bar,
-    convergence,
-    error_over_time,
-    scale_top_mm,
-)
-from facecap_core.reports.validation import (
-    Clip,
-    Validation,
+from facecap_core.reports.convergence_figures import convergence_figures
+from facecap_core.reports.figures import colour_bar, scale_top_mm
+from facecap_core.reports.frame_charts import error_over_time, openings_over_time
+from facecap_core.reports.marks import (
+    jaw_frames,
     liveliest,
-    measure,
-    read_clip,
     telling_frames,
+    worst_by_region,
 )
+from facecap_core.reports.page import one_thread, write_page
+from facecap_core.reports.wording import date
 from facecap_core.stores.groups import open_frames, open_targets
-from facecap_core.template import Template, read_animated, read_template
 
 
 @dataclass(frozen=True)
@@ -86,196 +73,144 @@ def write_report(
     started = time.monotonic()
     if threads is not None:
         torch.set_num_threads(threads)
-    work = _Work.begin(production, actor, model, device)
-    facts, shots = work.model.facts, work.shots("validation")
-    validation = None
+    subject = open_subject(production, actor, model, device)
+    shots = subject.shots(subject.names("validation"))
+    found = None
     if shots:
-        validation = measure(
-            work.model,
-            list(shots.values()),
-            animated=work.animated,
-            mm_per_unit=production.mm_per_unit,
-            on_progress=on_progress,
-        )
-    page = {
-        **_tables(work, validation),
-        **_convergence(work.directory, facts),
-        "errors": validation and _errors(work, validation, shots, clip_seconds, on_progress),
-        "inputs": None,
-    }
-    for shot in work.shots("training").values():
-        # The frames of training shots may be gone from the store: the model does not need them any more.
-        if shot.frames.exists():
-            page["inputs"] = pictures.augmented_inputs(work.model, shot)
-            break
-    text = _environment().get_template("report.html").render(page)
-    write_text_atomically(destination, text)
+        mean = mean_of_training(subject, on_progress)
+        found = evaluate(subject, shots, mean_shape=mean, on_progress=on_progress)
+    size = write_findings(
+        subject, shots, found, destination, clip_seconds=clip_seconds, on_progress=on_progress
+    )
+    known = float(subject.model.facts["validation"].get("mean_shape_rmse_mm", "nan"))
     return ReportResult(
         path=Path(destination),
         actor=actor,
         model=model,
-        validation_rmse_mm=validation.rmse_mm if validation else float("nan"),
-        mean_shape_rmse_mm=float(facts["validation"].get("mean_shape_rmse_mm", "nan")),
-        frames=validation.frames if validation else 0,
-        size_bytes=len(text.encode()),
+        validation_rmse_mm=found.all.rmse_mm if found else float("nan"),
+        mean_shape_rmse_mm=known,
+        frames=found.frames if found else 0,
+        size_bytes=size,
         seconds=time.monotonic() - started,
     )
 
 
-@dataclass(frozen=True)
-class _Work:
-    """What everything on the page is made from."""
-
-    production: Production
-    actor: str
-    directory: Path
-    model: Model
-    template: Template
-    animated: np.ndarray  # int64 [n]
-    categories: Mapping[str, str]
-
-    @classmethod
-    def begin(cls, production: Production, actor: str, name: str, device: str | None) -> _Work:
-        # Resolved once: a model that is replaced meanwhile does not get into half of the page.
-        directory = Path(os.path.realpath(production.paths.model(actor, name)))
-        model = load_model(directory, device)
-        settings = production.actors[actor]
-        template = read_template(settings.template)
-        if template.topology_sha256 != model.facts["topology_sha256"]:
-            raise ModelError(
-                "was trained on another template than the actor's present one",
-                remedy=f"put the old template back, or train {actor} again",
-                file=directory,
-            )
-        animated = (
-            read_animated(settings.animated, template.vertex_count)
-            if settings.animated
-            else np.arange(template.vertex_count)
-        )
-        categories = {shot.name: shot.category for shot in production.shots.values()}
-        return cls(production, actor, directory, model, template, animated, categories)
-
-    def shots(self, part: str) -> dict[str, ShotPaths]:
-        """The shots that model.json names in `training` or `validation`."""
-        store, camera = self.production.paths, self.model.camera
-        return {
-            shot: ShotPaths(shot, store.frames(shot, camera), store.targets(shot))
-            for shot in self.model.facts[part]["shots"]
-        }
-
-
-def _tables(work: _Work, validation: Validation | None) -> dict[str, Any]:
-    """All of the page that is known without drawing."""
-    facts = work.model.facts
-    composition = tables.composition_rows(facts, work.categories, Fraction(facts["fps"]))
-    current = {
-        name: {
-            "footage": open_frames(shot.frames).attributes.get("footage_fingerprint", ""),
-            "cache": open_targets(shot.targets).attributes.get("cache_fingerprint", ""),
-        }
-        for name, shot in work.shots("validation").items()
+def write_findings(
+    subject: Subject,
+    shots: Sequence[EvaluatedShot],
+    found: Evaluation | None,
+    destination: Path,
+    *,
+    split: str = "validation",
+    clip_seconds: float = 4.0,
+    on_progress: OnProgress | None = None,
+) -> int:
+    """Write the page of what was found on `shots`, and return its size in bytes; raises as `write_report`."""
+    by_name = {shot.shot: shot for shot in shots}
+    page = {
+        **_tables(subject, by_name, found, split),
+        "convergence": convergence_figures(subject),
+        "errors": found and _errors(subject, found, by_name, clip_seconds, split, on_progress),
+        "inputs": None,
     }
-    now: dict[str, Any] = made()
+    for shot in subject.shots(subject.names("train")):
+        # The frames of training shots may be gone from the store: the model does not need them any more.
+        if shot.views[0].exists():
+            page["inputs"] = pictures.augmented_inputs(subject.model, shot)
+            break
+    return write_page(destination, "report.html", page)
+
+
+def _tables(
+    subject: Subject, shots: Mapping[str, EvaluatedShot], found: Evaluation | None, split: str
+) -> dict[str, Any]:
+    """All of the page that is known without drawing."""
+    facts = subject.model.facts
+    composition = model_tables.composition_rows(facts, subject.categories, Fraction(facts["fps"]))
+    current = {
+        name: _fingerprints(subject, shot)
+        for name, shot in shots.items()
+        if shot.solved is None and not shot.cached
+    }
     return {
-        "production": work.production.name,
-        "actor": work.actor,
+        "production": subject.production.name,
+        "actor": subject.actor,
         "model": facts["model"],
         "preset": facts["preset"],
-        "trained": tables.date(str(facts["made"].get("date", ""))),
-        "cards": tables.cards(facts, validation, composition[-1]["minutes"]),
-        "warnings": tables.warnings(facts, validation, current),
+        "trained": date(str(facts["made"].get("date", ""))),
+        "split": split,
+        "cards": model_tables.cards(facts, found, composition[-1]["minutes"], split=split),
+        "warnings": error_tables.warnings(facts, found, current, split=split),
         "composition": composition,
-        "provenance": tables.provenance_rows(
-            facts, template=str(work.template.path), camera=work.model.camera
-        ),
-        "fingerprints": tables.fingerprint_rows(facts),
-        "settings": tables.settings_rows(facts["config"]),
-        "written": tables.date(str(now["date"])),
-        "version": now["versions"].get("facecap-farm", ""),
+        "provenance": model_tables.provenance_rows(facts, template=str(subject.template.path)),
+        "fingerprints": model_tables.fingerprint_rows(facts),
+        "settings": model_tables.settings_rows(facts["config"]),
     }
+
+
+def _fingerprints(subject: Subject, shot: EvaluatedShot) -> dict[str, str]:
+    """What the shot in the store was ingested from, named as in model.json."""
+    told: dict[str, str] = {}
+    for camera, view in zip(subject.model.cameras, shot.views, strict=True):
+        name = f"footage of {camera}" if told else "footage"
+        told[name] = str(open_frames(view).attributes.get("footage_fingerprint", ""))
+    return {**told, "cache": str(open_targets(shot.target).attributes.get("cache_fingerprint", ""))}
 
 
 def _errors(
-    work: _Work,
-    validation: Validation,
-    shots: Mapping[str, ShotPaths],
+    subject: Subject,
+    found: Evaluation,
+    shots: Mapping[str, EvaluatedShot],
     clip_seconds: float,
+    split: str,
     on_progress: OnProgress | None,
 ) -> dict[str, Any]:
-    """All of the page that shows errors of validation frames."""
-    fps, mm_per_unit = work.production.fps, work.production.mm_per_unit
+    """All of the page that shows errors of frames."""
+    fps = subject.production.fps
 
     def clip(shot: str, start: int, stop: int) -> Clip:
-        return read_clip(
-            work.model, shots[shot], start, stop, animated=work.animated, mm_per_unit=mm_per_unit
-        )
+        return read_clip(subject, shots[shot], start, stop)
 
-    marks = telling_frames(validation.shots, apart=max(1, round(fps)))
-    stills = [clip(mark.shot, mark.frame, mark.frame + 1) for mark in marks]
-    top_mm = scale_top_mm(validation.rmse_mm)
-    lively = clip(*liveliest(validation.shots, max(2, round(clip_seconds * fps))))
-    view = pictures.View(work.template, validation.bounds, work.model.device)
-    with _one_thread():
+    second = max(1, round(fps))
+    chosen = telling_frames(found.shots, apart=second)
+    several = len(found.all.regions_mm) > 1
+    marks = {
+        "figure4": chosen,
+        "figure5": worst_by_region(found.shots, apart=second, but=chosen) if several else [],
+        "figure7": jaw_frames(found.shots, apart=second),
+    }
+    top_mm = scale_top_mm(found.all.rmse_mm)
+    motion = {shot.shot: shot.target_velocity_mm for shot in found.shots}
+    lively = clip(*liveliest(motion, max(2, round(clip_seconds * fps))))
+    view = pictures.View(subject.template, found.bounds, subject.model.device)
+    with one_thread():
         drawn = {
-            "marked": pictures.marked_frames(view, top_mm, marks, stills, fps),
-            "mean_map": pictures.mean_map(view, validation),
-            "film": pictures.film(view, top_mm, lively, fps, on_progress),
+            figure: pictures.frame_rows(
+                view, top_mm, chosen, [clip(m.shot, m.frame, m.frame + 1) for m in chosen], fps
+            )
+            for figure, chosen in marks.items()
         }
+        maps = pictures.mean_maps(view, found.sums)
+        film = pictures.film(view, top_mm, lively, fps, on_progress)
+    views = lively.luma.shape[1]
+    heads = ["input"] if views == 1 else list(subject.model.cameras[:views])
     return {
         **drawn,
-        "frames": validation.frames,
-        "animated": len(work.animated),
-        "rmse_mm": validation.rmse_mm,
-        "baselines": tables.baselines(work.model.facts, validation),
-        "shots": tables.shot_rows(validation, work.categories),
-        "chart": error_over_time(validation.shots, marks, all_mm=validation.rmse_mm),
+        "maps": maps,
+        "film": film,
+        "frames": found.frames,
+        "animated": len(subject.animated),
+        "rmse_mm": found.all.rmse_mm,
+        "baselines": error_tables.baselines(subject.model.facts, found, split=split),
+        "shots": error_tables.shot_rows(found, subject.categories),
+        "regions": list(found.all.regions_mm),
+        "origin": subject.regions.origin,
+        "measures": error_tables.measure_lines(found.all, found.mean_shape),
+        "with_mean_shape": found.mean_shape is not None,
+        "chart": error_over_time(
+            found.shots, [m for some in marks.values() for m in some], all_mm=found.all.rmse_mm
+        ),
+        "openings": openings_over_time(found.shots),
         "bar": colour_bar(top_mm, name="difference"),
+        "heads": [*heads, "target", "result", "difference"],
     }
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Drawing is many small steps, which several threads only hold up, on a busy machine sixfold."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _convergence(directory: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
-    path = directory / "metrics.jsonl"
-    try:
-        lines = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-        rows = [
-            EpochRow(
-                float(line["epoch"]), line["training_loss_cm2"], line.get("validation_loss_cm2")
-            )
-            for line in lines
-        ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"is damaged: {error}", remedy="train again", file=path) from error
-    if not rows:
-        return {"convergence": None}
-    known = facts["validation"]
-    chart = convergence(
-        rows,
-        mean_shape_mm=known.get("mean_shape_rmse_mm"),
-        pca_floor_mm=known.get("pca_floor_rmse_mm"),
-        animated_share=facts["animated_count"] / facts["vertex_count"],
-    )
-    return {"convergence": {"chart": chart, "epochs": f"{rows[-1].epoch:g}"}}
-
-
-def _environment() -> jinja2.Environment:
-    page = resources.files("facecap_core.reports").joinpath("report.html").read_text("utf-8")
-    environment = jinja2.Environment(
-        loader=jinja2.DictLoader({"report.html": page}),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["mm"] = tables.mm
-    return environment

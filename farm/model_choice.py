@@ -1,0 +1,59 @@
+"""Model choice: the model that a command means by what was typed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from facecap_core.productions.production import Production
+    from jobs.models import ModelSummary
+
+
+def choose_of_any(production: Production, actor: str | None, model: str | None) -> ModelSummary:
+    """The named model of the named actor; of any actor, and the newest, where they are not named."""
+    from facecap_core.errors import Fault, ModelError, ProductionError
+    from facecap_core.names import did_you_mean
+    from jobs.models import choose_model, list_models
+
+    if actor is not None and actor not in production.actors:
+        remedy = did_you_mean(actor, production.actors)
+        raise ProductionError([Fault(f"no actor is called {actor!r}", remedy)])
+    if actor is not None:
+        return choose_model(production.store, actor, model)
+    models = list_models(production.store, production.actors)
+    matching = [m for m in models if model is None or m.model.startswith(model)]
+    if not matching:
+        if model is None:
+            first = next(iter(production.actors), "ACTOR")
+            raise ModelError("there is no model yet", remedy=f"farm submit train --actor {first}")
+        raise ModelError(
+            f"there is no model {model!r}", remedy=did_you_mean(model, [m.model for m in models])
+        )
+    # A name that several actors have, or the beginning of several, needs the actor or the rest.
+    exact = [m for m in matching if m.model == model] or matching
+    if model is not None and len(exact) > 1:
+        listed = ", ".join(f"{m.model} of {m.actor}" for m in exact[:6])
+        raise ModelError(
+            f"{model!r} could be {listed}", remedy="name it whole, and its actor: --actor"
+        )
+    return exact[0]
+
+
+def choose_two(
+    production: Production, actor: str | None, names: Sequence[str]
+) -> tuple[ModelSummary, ModelSummary]:
+    """Two models of one actor.
+
+    Raises:
+        ModelError: there is no such model, there are more, or they are one, or of two actors.
+    """
+    from facecap_core.errors import ModelError
+
+    if len(names) > 2:
+        raise ModelError(f"{len(names)} models are named", remedy="name one, or two to compare")
+    first = choose_of_any(production, actor, names[0])
+    second = choose_of_any(production, actor or first.actor, names[1])
+    if first.model == second.model:
+        raise ModelError(f"{first.model} is named twice", remedy="name two models to compare")
+    return first, second
