@@ -120,6 +120,7 @@ def test_the_same_images_give_the_same_basis(route, request):
     if route == "range finder":
         request.getfixturevalue("never_exact")
     luma = pictures(600)
+    torch.manual_seed(4)
     one = compute_image_basis(luma, WHITENING, 20)
     torch.manual_seed(5)  # torch's own state has no say
     other = compute_image_basis(luma.clone(), WHITENING, 20)
