@@ -76,7 +76,7 @@ def test_a_job_can_wait_for_another_but_not_for_itself(main, folder):
 def test_shots_can_be_solved_with_the_model_of_a_training_that_still_runs(main, folder):
     production = load_production(folder)
     config = resolve("demo", [])
-    training = plan_train(production, actor="ada", config=config, camera=None)
+    training = plan_train(production, actor="ada", config=config)
     ledger = Ledger.create(production.paths.jobs, training)
     submit(ledger)
     (folder / "list.txt").write_text("train_0\n")
