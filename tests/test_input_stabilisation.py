@@ -227,11 +227,12 @@ def test_it_is_made_again_only_when_the_landmarks_or_the_frames_change(tmp_path,
     assert [again(), again()] == [False, True]
 
 
-def test_landmarks_of_another_length_leave_nothing_behind(tmp_path, shot):
+@pytest.mark.parametrize("frames_of_file", [80, 100])
+def test_landmarks_of_another_length_leave_nothing_behind(tmp_path, shot, frames_of_file):
     frames, pattern, points = shot
-    np.save(tmp_path / "shot.npy", points[:80])
+    np.save(tmp_path / "shot.npy", np.resize(points, (frames_of_file, 68, 2)))
     destination = tmp_path / "stabilised.zarr"
-    with pytest.raises(LandmarksError, match="80 frames, the footage has 90"):
+    with pytest.raises(LandmarksError, match=f"{frames_of_file} frames, the footage has 90"):
         ingest_stabilised(
             frames, stabiliser=stabiliser(camera(pattern), "shot"), destination=destination
         )
