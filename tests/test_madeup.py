@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import tomllib
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from facecap_core.madeup.actor import MadeUpActor, head_rotations
 from facecap_core.madeup.expressions import CONTROLS, INDEX, controls
 from facecap_core.madeup.identity import Identity
 from facecap_core.madeup.mask import build_mask
-from facecap_core.madeup.motion import CATEGORIES, PANGRAMS, perform
+from facecap_core.madeup.motion import CATEGORIES, EXTREMES, PANGRAMS, perform
 from facecap_core.madeup.production import (
     PlannedShot,
     make_production,
@@ -27,7 +28,15 @@ from facecap_core.madeup.production import (
     shot_plan,
 )
 from facecap_core.madeup.sculpt import EYE_RADIUS_CM, eye_centres
-from facecap_core.madeup.shoot import CROP, PICTURE_SIZE, Studio, encode, imaging, seen_at
+from facecap_core.madeup.shoot import (
+    CROP,
+    PICTURE_SIZE,
+    VIEWS,
+    Studio,
+    encode,
+    imaging,
+    seen_at,
+)
 from facecap_core.pointcaches.reader import open_point_cache
 from facecap_core.productions.production import load_production
 from facecap_core.rasteriser import Camera, Rasteriser
@@ -212,8 +221,9 @@ def test_motion_is_seeded_smooth_and_within_range() -> None:
         perform("opera", 10, (1,))
 
 
-def test_mask_stays_in_the_crop(actor: MadeUpActor) -> None:
-    x, y, width, height = CROP
+@pytest.mark.parametrize("camera", list(VIEWS))
+def test_mask_stays_in_the_crop(actor: MadeUpActor, camera: str) -> None:
+    x, y, width, height = VIEWS[camera].crop
     for shot in shot_plan():
         motion = perform(shot.category, shot.frames, (shot.seed, shot.number))
         _, drawn = actor.scene(
@@ -221,7 +231,8 @@ def test_mask_stays_in_the_crop(actor: MadeUpActor) -> None:
             motion.head_rotation_degrees[::5],
             motion.head_translation_cm[::5],
         )
-        seen = seen_at(drawn[:, : len(actor.template)].astype(np.float64))
+        mask = drawn[:, : len(actor.template)].astype(np.float64)
+        seen = seen_at(mask, VIEWS[camera].camera)
         low, high = seen.min(axis=(0, 1)), seen.max(axis=(0, 1))
         assert (low > [x, y]).all(), shot.name
         assert (high < [x + width, y + height]).all(), shot.name
@@ -249,6 +260,41 @@ def test_the_picture_has_a_dark_mouth_white_teeth_and_eyes(actor: MadeUpActor) -
     look = picture()[row - 20 : row + 20, column - 45 : column + 45]
     assert look.min() < 0.15  # the pupil
     assert look.max() > 0.75  # the white, or the light in it
+
+
+def test_the_second_camera_stands_sixty_degrees_to_the_actors_left() -> None:
+    camera = VIEWS["left"].camera
+    x, y, z = np.subtract(camera.position, camera.target)
+    assert (x > 0, y) == (True, 0)
+    assert np.degrees(np.arctan2(x, z)) == pytest.approx(60, abs=0.1)
+
+
+def test_a_jaw_pushed_forward_shows_from_the_side_only(actor: MadeUpActor) -> None:
+    moved = actor.face.pose(controls(jaw_forward=1.0))[0].astype(np.float64)
+    chin = np.abs(actor.template - [0, -7.2, 9.0]).sum(axis=1).argmin()
+    ways = {}
+    for name, view in VIEWS.items():
+        seen = seen_at(np.stack([actor.template[chin], moved[chin]]), view.camera)
+        ways[name] = np.linalg.norm(seen[1] - seen[0])
+    assert ways["left"] > 8 > 5 * ways["center"]
+    assert any(pose.get("jaw_forward") == 1.0 for pose in EXTREMES)
+
+
+def test_from_the_side_nothing_is_seen_through_the_mouth() -> None:
+    camera = VIEWS["left"].camera
+    holes = []
+    for someone in (person(2017), MadeUpActor(2017, inside=True)):
+        _, drawn = someone.scene(controls(jaw_open=1.0), np.zeros((1, 3)), np.zeros((1, 3)))
+        sight = Rasteriser(someone.faces, size=PICTURE_SIZE).see(torch.from_numpy(drawn[0]), camera)
+        covered = np.zeros(PICTURE_SIZE[::-1], bool)
+        covered.reshape(-1)[sight.pixels.numpy()] = True
+        mouth = someone.mask.mouth
+        rims = seen_at(drawn[0, [*mouth.upper, *mouth.lower]].astype(np.float64), camera)
+        (left, top), (right, bottom) = rims.min(axis=0).astype(int), rims.max(axis=0).astype(int)
+        face = covered[top:bottom, left:right]
+        holes.append(int((~face & np.maximum.accumulate(face, axis=1)).sum()))
+    assert holes[0] > 200
+    assert holes[1] == 0
 
 
 def test_encoding_gives_every_picture_in_the_right_colours(tmp_path: Path) -> None:
@@ -315,6 +361,36 @@ def test_a_small_production_is_whole_and_repeatable(tmp_path: Path) -> None:
         with av.open(str(folder / shot.footage)) as container:
             pictures = [frame.width for frame in container.decode(video=0)]
         assert pictures == [PICTURE_SIZE[0]] * shot.frames
+
+
+def test_a_second_camera_films_the_same_and_changes_nothing_of_the_first(tmp_path: Path) -> None:
+    shot = two_shots()[1]
+    for name, cameras in (("one", ("center",)), ("two", ("center", "left"))):
+        make_production_files(tmp_path / name, [shot], cameras=cameras)
+        make_shot(tmp_path / name, shot, cameras)
+    for path in (shot.footage, shot.cache, "actors/nell/template.obj", "bulk.txt"):
+        assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes()
+    assert not (tmp_path / "one" / shot.footage_of("left")).exists()
+    production = load_production(tmp_path / "two")
+    assert {name: c.crop for name, c in production.actors["nell"].cameras.items()} == {
+        name: view.crop for name, view in VIEWS.items()
+    }
+    luma = {}
+    for name, footage in production.shots[shot.name].footage.items():
+        assert footage == tmp_path / "two" / shot.footage_of(name)
+        with av.open(str(footage)) as container:
+            luma[name] = np.stack([f.to_ndarray()[:720] for f in container.decode(video=0)])
+    assert luma["left"].shape == luma["center"].shape == (shot.frames, 720, 540)
+    assert np.abs(luma["left"].astype(int) - luma["center"]).mean() > 15
+
+
+def test_each_camera_has_noise_of_its_own(actor: MadeUpActor) -> None:
+    _, drawn = actor.scene(controls(), np.zeros((1, 3)), np.zeros((1, 3)))
+    light = imaging(1, (1, 1))
+    views = [VIEWS["center"], replace(VIEWS["center"], sensor=VIEWS["left"].sensor)]
+    one, other = (next(Studio(actor, view=v).pictures(drawn, light, (1, 1))) for v in views)
+    apart = one.astype(float) - other
+    assert 0.5 < apart[:720].std() < 4
 
 
 def test_plan_has_the_four_categories_and_scales() -> None:

@@ -12,12 +12,17 @@ from facecap_core.madeup.parts import Part, build_parts, eye_rotations
 from facecap_core.madeup.sculpt import eye_centres
 
 HEAD_PIVOT_CM = np.array([0.0, -6.0, -1.0])
+INNER_SKIN = (0.24, 0.09, 0.08)
 
 
 class MadeUpActor:
-    """Mask and parts of one identity, drawn as one mesh."""
+    """Mask and parts of one identity, drawn as one mesh.
 
-    def __init__(self, seed: int) -> None:
+    `inside` adds the inner side of the skin, which a camera sees from the side between lips and past
+    an eyeball, and one from the front does not.
+    """
+
+    def __init__(self, seed: int, *, inside: bool = False) -> None:
         self.identity = Identity.drawn(seed)
         self.mask = build_mask()
         self.face = Face(self.mask, self.identity)
@@ -43,6 +48,20 @@ class MadeUpActor:
         self.uvs = np.full((len(self.colours), 2), WHITE_UV, np.float32)
         self.uvs[: len(self.template)] = texture_uvs(self.mask)
         self._centres = eye_centres()
+        self._inside = inside
+        if inside:
+            self._add_inside()
+
+    def _add_inside(self) -> None:
+        first, count = len(self.colours), len(self.template)
+        self.faces = np.concatenate([self.faces, self.mask.triangles()[:, ::-1] + first])
+        self.colours = np.concatenate(
+            [self.colours, np.broadcast_to(INNER_SKIN, (count, 3))], dtype=np.float32
+        )
+        self.gloss = np.concatenate([self.gloss, np.zeros(count)], dtype=np.float32)
+        self.uvs = np.concatenate(
+            [self.uvs, np.broadcast_to(WHITE_UV, (count, 2))], dtype=np.float32
+        )
 
     def animated(self, *, least_cm: float = 0.1) -> np.ndarray:
         """Indices of the vertices that some control moves by at least `least_cm`: int64 [n]."""
@@ -76,6 +95,9 @@ class MadeUpActor:
                     jaw_transform(points, part.jaw, values)
             drawn.append(points)
             follow.append(part.head)
+        if self._inside:
+            drawn.append(drawn[0])
+            follow.append(follow[0])
         points = np.concatenate(drawn, axis=1)
         turn = head_rotations(rotation_degrees)
         moved = (points - HEAD_PIVOT_CM) @ turn.transpose(0, 2, 1) + HEAD_PIVOT_CM

@@ -6,6 +6,7 @@ Bulk shots have no cache in `shots.csv`; their truth is written under `truth/`, 
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,11 +17,12 @@ import numpy as np
 from facecap_core.files import write_text_atomically
 from facecap_core.madeup.actor import MadeUpActor
 from facecap_core.madeup.motion import CATEGORIES, FPS, perform
-from facecap_core.madeup.shoot import CROP, Studio
+from facecap_core.madeup.shoot import VIEWS, Studio
 from facecap_core.pointcaches.pc2 import write_pc2
 from facecap_core.progress import OnProgress, Progress, report
 
 ACTOR = "nell"
+CENTER = "center"
 SEED = 2017
 FEWEST_FRAMES = 4
 
@@ -45,8 +47,12 @@ class PlannedShot:
 
     @property
     def footage(self) -> str:
-        """Path within the production."""
-        return f"footage/{self.name}.mp4"
+        """Path within the production, of the center camera's."""
+        return self.footage_of(CENTER)
+
+    def footage_of(self, camera: str) -> str:
+        """Path within the production of a camera's footage."""
+        return f"footage/{self.name}{'' if camera == CENTER else f'_{camera}'}.mp4"
 
     @property
     def cache(self) -> str:
@@ -67,23 +73,30 @@ def shot_plan(seed: int = SEED, *, scale: float = 1.0, actor: str = ACTOR) -> li
     return plan
 
 
-def make_shot(folder: Path, shot: PlannedShot) -> PlannedShot:
+def make_shot(folder: Path, shot: PlannedShot, cameras: Sequence[str] = (CENTER,)) -> PlannedShot:
     """Write footage and true positions of one shot."""
     seed = (shot.seed, shot.number)
     performance = perform(shot.category, shot.frames, seed)
     cache = folder / shot.cache
     cache.parent.mkdir(parents=True, exist_ok=True)
-    targets = _studio(shot.seed).shoot(performance, seed, folder / shot.footage)
+    for camera in cameras:
+        footage = folder / shot.footage_of(camera)
+        targets = _studio(shot.seed, camera).shoot(performance, seed, footage)
     write_pc2(cache, targets, start_frame=0.0)
     return shot
 
 
 def make_production_files(
-    folder: Path, plan: list[PlannedShot], *, seed: int = SEED, actor: str = ACTOR
+    folder: Path,
+    plan: list[PlannedShot],
+    *,
+    seed: int = SEED,
+    actor: str = ACTOR,
+    cameras: Sequence[str] = (CENTER,),
 ) -> None:
     """Write what is not footage: production.toml, shots.csv, and the actor's template and list of
     animated vertices."""
-    body = _studio(seed).actor
+    body = _studio(seed, CENTER).actor
     home = folder / "actors" / actor
     home.mkdir(parents=True, exist_ok=True)
     write_text_atomically(home / "template.obj", template_obj(body, actor))
@@ -99,14 +112,16 @@ def make_production_files(
         f"[actors.{actor}]",
         f'template = "actors/{actor}/template.obj"',
         f'animated = "actors/{actor}/animated.txt"',
-        f"[actors.{actor}.cameras.center]",
-        f"crop = [{', '.join(str(number) for number in CROP)}]",
     ]
+    for camera in cameras:
+        crop = ", ".join(str(number) for number in VIEWS[camera].crop)
+        toml += [f"[actors.{actor}.cameras.{camera}]", f"crop = [{crop}]"]
     write_text_atomically(folder / "production.toml", "\n".join(toml) + "\n")
-    rows = ["shot,actor,category,split,cache,center"]
+    rows = [",".join(["shot,actor,category,split,cache", *cameras])]
     for shot in plan:
         cache = shot.cache if shot.split else ""
-        rows.append(f"{shot.name},{actor},{shot.category},{shot.split},{cache},{shot.footage}")
+        footage = [shot.footage_of(camera) for camera in cameras]
+        rows.append(",".join([shot.name, actor, shot.category, shot.split, cache, *footage]))
     write_text_atomically(folder / "shots.csv", "\n".join(rows) + "\n")
     bulk = [shot.name for shot in plan if not shot.split]
     write_text_atomically(folder / "bulk.txt", "\n".join(["# shots to solve", *bulk]) + "\n")
@@ -118,28 +133,32 @@ def make_production(
     seed: int = SEED,
     scale: float = 1.0,
     actor: str = ACTOR,
+    cameras: Sequence[str] = (CENTER,),
     workers: int = 1,
     on_progress: OnProgress | None = None,
 ) -> list[PlannedShot]:
     """Write the whole production; with `workers` above 1, shots are made in that many processes.
 
+    Each of the `cameras`, of those in `shoot.VIEWS`, films every shot; what one of them sees does not
+    depend on the others.
+
     Raises `Cancelled` when `on_progress` answers False; shots that are done stay.
     """
     plan = shot_plan(seed, scale=scale, actor=actor)
-    make_production_files(folder, plan, seed=seed, actor=actor)
+    make_production_files(folder, plan, seed=seed, actor=actor, cameras=cameras)
     total = sum(shot.frames for shot in plan)
     done = 0
     report(on_progress, Progress("footage", 0, total))
     if workers <= 1:
         for shot in plan:
-            done += make_shot(folder, shot).frames
+            done += make_shot(folder, shot, cameras).frames
             report(on_progress, Progress("footage", done, total))
         return plan
     context = multiprocessing.get_context("spawn")  # a fork would copy torch's threads half alive
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_alone) as pool:
         longest_first = sorted(plan, key=lambda shot: -shot.frames)
         waiting: set[Future[PlannedShot]] = {
-            pool.submit(make_shot, folder, shot) for shot in longest_first
+            pool.submit(make_shot, folder, shot, cameras) for shot in longest_first
         }
         try:
             while waiting:
@@ -163,8 +182,8 @@ def template_obj(actor: MadeUpActor, name: str) -> str:
 
 
 @lru_cache(maxsize=2)
-def _studio(seed: int) -> Studio:
-    return Studio(MadeUpActor(seed))
+def _studio(seed: int, camera: str) -> Studio:
+    return Studio(MadeUpActor(seed, inside=camera != CENTER), view=VIEWS[camera])
 
 
 def _alone() -> None:

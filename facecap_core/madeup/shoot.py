@@ -25,6 +25,8 @@ from facecap_core.rasteriser import Camera, Light, Lighting, Rasteriser
 PICTURE_SIZE = (540, 720)  # width, height
 CROP = (30, 40, 480, 640)  # x, y, width, height: the whole mask with room for the head's motion
 CAMERA = Camera((0.0, -0.9, 106.5), (0.0, -0.9, 6.5), vertical_fov_degrees=14.8, near=10.0)
+# 60 degrees to the actor's left, as far away; the mask is deeper than wide, so it sees a little more.
+LEFT_CAMERA = Camera((88.4, -0.9, 53.3), (1.8, -0.9, 3.3), vertical_fov_degrees=16.5, near=10.0)
 STUDIO = Lighting(
     lights=(
         Light((-0.55, 0.60, 0.75), (0.60, 0.57, 0.53)),
@@ -59,12 +61,31 @@ def imaging(frames: int, seed: tuple[int, int]) -> Imaging:
     return Imaging(flicker, float(generator.uniform(-0.03, 0.03)), contrast)
 
 
-class Studio:
-    """An actor before the camera; keeps meshes and buffers from shot to shot."""
+@dataclass(frozen=True)
+class View:
+    """A camera of the studio: where it stands, what of its picture is the face, the seed of its noise."""
 
-    def __init__(self, actor: MadeUpActor, *, size: tuple[int, int] = PICTURE_SIZE) -> None:
+    camera: Camera
+    crop: tuple[int, int, int, int]
+    sensor: tuple[int, ...]
+
+
+VIEWS = {"center": View(CAMERA, CROP, (7,)), "left": View(LEFT_CAMERA, CROP, (7, 1))}
+
+
+class Studio:
+    """An actor before one camera; keeps meshes and buffers from shot to shot."""
+
+    def __init__(
+        self,
+        actor: MadeUpActor,
+        *,
+        size: tuple[int, int] = PICTURE_SIZE,
+        view: View = VIEWS["center"],
+    ) -> None:
         self.actor = actor
         self.size = size
+        self.view = view
         self._rasteriser = Rasteriser(
             actor.faces, size=size, lighting=STUDIO, uvs=actor.uvs, texture=actor.texture
         )
@@ -76,7 +97,7 @@ class Studio:
         """What the camera sees of a mesh [vertex, xyz], before grading: float32 [rgb, y, x] in 0..1."""
         return self._rasteriser.render_planes(
             drawn,
-            camera=CAMERA,
+            camera=self.view.camera,
             colours=self._colours,
             gloss=self._gloss,
             background=self._background,
@@ -86,7 +107,7 @@ class Studio:
         self, drawn: np.ndarray, performance_imaging: Imaging, seed: tuple[int, int]
     ) -> Iterator[np.ndarray]:
         """Graded, noisy pictures as an encoder takes them: uint8 planar YUV 4:2:0 [y * 3 / 2, x]."""
-        camera = _Sensor(self.size, seed)
+        camera = _Sensor(self.size, (*seed, *self.view.sensor))
         for number, mesh in enumerate(drawn):
             yield camera.expose(
                 self.picture(mesh),
@@ -109,9 +130,9 @@ class Studio:
 class _Sensor:
     """Lens blur, grading, BT.709 limited range and noise."""
 
-    def __init__(self, size: tuple[int, int], seed: tuple[int, int]) -> None:
+    def __init__(self, size: tuple[int, int], seed: tuple[int, ...]) -> None:
         self.width, self.height = size
-        self._generator = np.random.default_rng([*seed, 7])
+        self._generator = np.random.default_rng(seed)
         # Noise is cut from one long reel at random places: as random to the eye, and much faster.
         reel = self._generator.standard_normal(2 * self.width * self.height + 99991, np.float32)
         self._reels = [torch.from_numpy(reel * np.float32(level)) for level in NOISE_LEVELS]
@@ -191,10 +212,10 @@ def encode(path: Path, pictures: Iterator[np.ndarray], size: tuple[int, int]) ->
         temporary.unlink(missing_ok=True)
 
 
-def seen_at(points: np.ndarray) -> np.ndarray:
-    """Where the camera sees points [..., xyz]: x, y in pixels of the picture, float64 [..., 2]."""
+def seen_at(points: np.ndarray, camera: Camera = CAMERA) -> np.ndarray:
+    """Where a camera sees points [..., xyz]: x, y in pixels of the picture, float64 [..., 2]."""
     width, height = PICTURE_SIZE
-    seen = (points - np.asarray(CAMERA.position)) @ CAMERA.axes().T
-    focal = height / 2 / math.tan(math.radians(CAMERA.vertical_fov_degrees) / 2)
+    seen = (points - np.asarray(camera.position)) @ camera.axes().T
+    focal = height / 2 / math.tan(math.radians(camera.vertical_fov_degrees) / 2)
     x = width / 2 + focal * seen[..., 0] / -seen[..., 2]
     return np.stack([x, height / 2 - focal * seen[..., 1] / -seen[..., 2]], axis=-1)
