@@ -56,7 +56,7 @@ def infer_shot(
     device: str | None = None,
     threads: int | None = None,
     decoder: Callable[[Decoding], Pictures] = decode,
-    stabilisers: Mapping[str, Stabiliser] | None = None,
+    stabiliser_of: Callable[[str], Stabiliser | None] = lambda camera: None,
     on_progress: OnProgress | None = None,
 ) -> InferResult:
     """Solve one shot, of any length in flat memory: decoding, network and writing overlap.
@@ -67,7 +67,7 @@ def infer_shot(
         provenance: further attributes, such as the shot's name.
         threads: of the CPU for the network; None leaves torch's setting.
         decoder: where the pictures come from; the same pictures give the same vertices.
-        stabilisers: of each camera, for models that were trained on stabilised pictures.
+        stabiliser_of: a camera's, asked for where the model was trained on stabilised pictures.
 
     Raises:
         FootageError: by its named kinds, `PictureSizeError` when the footage is framed otherwise than
@@ -90,7 +90,7 @@ def infer_shot(
     }
     if len(model.cameras) > 1:
         identity["footage_fingerprints"] = fingerprints
-    still = _stabilisers(model, views, stabilisers or {})
+    still = _stabilisers(model, views, stabiliser_of)
     if still:
         identity["landmarks"] = {camera: one.identity for camera, one in still.items()}
     found = stored(destination, identity)
@@ -164,18 +164,21 @@ def _views(model: Model, footage: Mapping[str, Path]) -> list[str]:
 
 
 def _stabilisers(
-    model: Model, views: Sequence[str], given: Mapping[str, Stabiliser]
+    model: Model, views: Sequence[str], stabiliser_of: Callable[[str], Stabiliser | None]
 ) -> dict[str, Stabiliser]:
     """One for each camera of the shot; none for a model that takes the pictures as they are."""
     if not model.config.stabilised_input:
         return {}
-    missing = [camera for camera in views if camera not in given]
-    if missing:
-        raise ModelError(
-            f"was trained on stabilised pictures, and {missing[0]} has no landmarks",
-            remedy=f'set landmarks of camera {missing[0]} in production.toml, e.g. to "dlib"',
-        )
-    return {camera: given[camera] for camera in views}
+    found = {}
+    for camera in views:
+        stabiliser = stabiliser_of(camera)
+        if stabiliser is None:
+            raise ModelError(
+                f"was trained on stabilised pictures, and camera {camera} has no landmarks",
+                remedy=f'set landmarks of camera {camera} in production.toml, e.g. to "dlib"',
+            )
+        found[camera] = stabiliser
+    return found
 
 
 @functools.lru_cache(maxsize=2)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from facecap_core.footage.input_stabilisation import Stabiliser, stabiliser
-from facecap_core.productions.production import Actor, Production
+from facecap_core.footage.input_stabilisation import stabiliser
+from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
 from jobs.ledger import Ledger
 from jobs.log import Log
@@ -39,7 +37,9 @@ def infer_shot(
             provenance={"shot": shot.name, "job": ledger.job},
             threads=lot.threads,
             decoder=far_decoder(lot) if lot.decode_apart else inference.decode,
-            stabilisers=_stabilisers(production.actors[shot.actor], name, list(footage)),
+            stabiliser_of=lambda camera: stabiliser(
+                production.actors[shot.actor].cameras[camera], name
+            ),
             on_progress=on_progress,
         )
         figures = {}
@@ -50,8 +50,3 @@ def infer_shot(
         return Outcome(result.frames, result.reused, figures, f"{result.frames} frames {how}")
 
     return carry_out(ledger, ledger.shot(name), lot, task)
-
-
-def _stabilisers(actor: Actor, shot: str, cameras: Sequence[str]) -> dict[str, Stabiliser]:
-    found = {camera: stabiliser(actor.cameras[camera], shot) for camera in cameras}
-    return {camera: one for camera, one in found.items() if one is not None}

@@ -50,7 +50,7 @@ def examples(frames, seed):
     )
 
 
-def settings(epochs=25, view_dropout=0.0):
+def settings(epochs=16, view_dropout=0.0):
     return TrainConfig.model_validate(
         {
             "preset": "test",
@@ -96,7 +96,7 @@ def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     made = {
         "both": run(folder / "both", settings()),
-        "either": run(folder / "either", settings(epochs=40, view_dropout=0.4)),
+        "either": run(folder / "either", settings(epochs=28, view_dropout=0.4)),
         "one": run(folder / "one", settings(), views=(0,)),
     }
     return {name: result.directory for name, result in made.items()}, made

@@ -8,6 +8,7 @@ import numpy as np
 
 from facecap_core.errors import TrainingError
 from facecap_core.learning.config import TrainConfig
+from facecap_core.learning.target_stabilisation import check_stabilised
 from facecap_core.learning.training import TrainResult, train
 from facecap_core.learning.trainingset import ShotPaths, load_examples
 from facecap_core.productions.production import Production
@@ -35,7 +36,8 @@ def train_actor(
         cameras: the views that the network sees; none: the actor's main camera.
 
     Raises:
-        TrainingError: no training shots, or shots framed differently. StoreError: a shot is not
+        TrainingError: no training shots, shots framed differently, or not stabilised as the configuration
+        wants it. StoreError: a shot is not
         ingested, or the model cannot be written. Cancelled: see `train`.
     """
     settings = production.actors[actor]
@@ -68,6 +70,9 @@ def train_actor(
             remedy="set split to train for the tracked shots",
             file=production.shots_path,
         )
+    if config.targets == "stabilised":
+        for shot in (*training, *validation):
+            check_stabilised(shot.shot, paths.targets(shot.shot), shot.targets, template)
     facts = {
         "actor": actor,
         "model": model,
