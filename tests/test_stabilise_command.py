@@ -7,9 +7,13 @@ import sys
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file
+from tiny_model import tiny_config
 from tiny_production import make_production
 
-from facecap_core.ingest import ingest_targets
+from facecap_core.errors import TrainingError
+from facecap_core.ingest import ingest_frames, ingest_targets
+from facecap_core.learning.actor_training import train_actor
 from facecap_core.pointcaches.pc2 import write_pc2
 from facecap_core.productions.production import load_production
 from facecap_core.stores.groups import open_targets
@@ -153,3 +157,41 @@ def test_what_cannot_be_chosen_is_refused(run, tmp_path):
     (folder / "production.toml").write_text(settings + other)
     code, _, err = run(folder)
     assert (code, "the production has 2 actors -> name one with --actor" in err) == (2, True)
+
+
+def test_training_takes_them_and_refuses_those_of_other_targets(run, folder):
+    production = load_production(folder)
+    paths = production.paths
+    for name in SHIFTS_MM:
+        ingest_frames(
+            production.shots[name].footage["center"],
+            crop=production.actors["ada"].cameras["center"].crop,
+            fps=production.fps,
+            destination=paths.frames(name, "center"),
+        )
+    config = tiny_config().model_copy(update={"targets": "stabilised"})
+
+    def train(model):
+        train_actor(production, "ada", config, model=model, device="cpu", threads=1)
+        return load_file(paths.model("ada", model) / "weights.safetensors")["output.bias"]
+
+    with pytest.raises(TrainingError, match="train_0 is not stabilised"):
+        train("early")
+    assert run(folder, "--apply")[0] == 0
+    stabilised = [
+        open_targets(paths.targets(name, stabilised=True)).read("positions")
+        for name in ("train_0", "train_1")
+    ]
+    # The output layer's bias starts at the mean training mesh, and one epoch moves it but a little.
+    mean = np.concatenate(stabilised).mean(axis=0).ravel()
+    assert np.abs(train("late").numpy() - mean).max() < 0.05 < SHIFTS_MM["train_1"] / 10 / 2
+    write_pc2(production.shots["train_1"].cache, stabilised[1] + 1)
+    ingest_targets(
+        production.shots["train_1"].cache,
+        template=read_template(folder / "template.obj"),
+        units=production.units,
+        fps=production.fps,
+        destination=paths.targets("train_1"),
+    )
+    with pytest.raises(TrainingError, match="train_1 has other targets"):
+        train("stale")
