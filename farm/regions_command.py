@@ -85,7 +85,7 @@ def regions(
             "schema_version": SCHEMA_VERSION,
             "actor": actor,
             "origin": these.origin,
-            "regions": {name: len(group) for name, group in these.groups.items()},
+            "vertices": {name: len(group) for name, group in these.groups.items()},
             "lip_pairs": len(these.lip_pairs),
             "lid_pairs": len(these.lid_pairs),
         }

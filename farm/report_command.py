@@ -132,7 +132,12 @@ def _say(result: ReportResult | ComparisonResult, as_json: bool) -> None:
         beside = f"mean shape {other:.3f} mm"
     else:
         (model, against), (error, other) = result.models, result.rmse_mm
-        told = {"model": model, "against": against, "against_rmse_mm": other}
+        told = {
+            "model": model,
+            "mean_shape_rmse_mm": None,
+            "against": against,
+            "against_rmse_mm": other,
+        }
         beside = f"{against} {other:.3f} mm"
     if as_json:
         facts = {

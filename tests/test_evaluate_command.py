@@ -70,7 +70,7 @@ def test_files_agree_with_each_other_and_with_training(trained, tmp_path):
     assert [row["shot"] for row in shots] == ["held_a", "held_b"]
     for row in shots:
         assert float(row["rmse_mm"]) == pytest.approx(
-            told["shots"][row["shot"]]["rmse_mm"], rel=1e-3
+            told["by_shot"][row["shot"]]["rmse_mm"], rel=1e-3
         )
     assert not (tmp_path / "e" / "report.html").exists()
 
@@ -100,7 +100,7 @@ def test_solved_shots_are_held_against_a_truth(trained, tmp_path):
         assert done.exit_code == 0, done.output
         told = json.loads(done.stdout)
         assert told["split"] == "bulk"
-        assert list(told["shots"]) == ["bulk_a"]
+        assert list(told["by_shot"]) == ["bulk_a"]
         assert told["all"]["amplitude"] == pytest.approx(0.5, abs=1e-4)
         half = np.sqrt(np.square((truth - mean)[:, 54:] / 2).sum(2).mean())
         assert told["all"]["rmse_mm"] == pytest.approx(half, rel=1e-4)
@@ -131,7 +131,7 @@ def test_a_list_of_shots(trained, tmp_path):
     )
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
-    assert (told["split"], list(told["shots"])) == ("chosen", ["held_b", "learn_a"])
+    assert (told["split"], list(told["by_shot"])) == ("chosen", ["held_b", "learn_a"])
 
 
 def test_what_cannot_be_evaluated_is_said(trained, tmp_path):
@@ -163,7 +163,7 @@ def test_regions_are_shown_written_and_drawn(trained, tmp_path):
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert told["actor"] == "ada"
-    assert sum(told["regions"].values()) == 9 * 12
+    assert sum(told["vertices"].values()) == 9 * 12
     assert told["lip_pairs"] == len(json.loads(out.read_text())["lip_pairs"]) > 0
     assert picture.read_bytes().startswith(b"\x89PNG")
     table = run(trained, "regions", "-a", "ada").stdout

@@ -38,6 +38,7 @@ SMALL = ["schedule.epochs=1", "network.components=3", "network.channels=[8,8]"]
 SMALL += ["network.refine=[false,false]"]
 BY_NAME = {"figures", "inputs", "stale", "models", "cameras", "stages", "actors", "crops"}
 BY_NAME |= {"footage", "paper_minutes", "minutes", "shots"}
+BY_NAME |= {"by_shot", "vertices", "regions_mm", "region_amplitudes"}
 """Objects whose keys are names of the user's own, or figures."""
 TWICE = {"minutes", "shots"}
 """Those that hold such objects in turn."""
@@ -181,7 +182,7 @@ def _for_real(printed, base):
     printed.run("models", folder, "models")
     production = load_production(folder)
     config = resolve("demo", SMALL)
-    training = plan_train(production, actor="ada", config=config, camera=None)
+    training = plan_train(production, actor="ada", config=config)
     ledger = _submitted(production, training)
     for shot in training.shots:
         work(ledger, shot, "ingest")
@@ -203,6 +204,15 @@ def _for_real(printed, base):
     printed.run("list", folder, "list")
     _newer_model(production)
     printed.run("status", folder, "status")
+    printed.run("report", folder, "report", training.model, "demo-newer")
+    printed.run("evaluate", folder, "evaluate", "--no-page")
+    printed.run("regions", folder, "regions")
+    (folder / "regions.json").write_text('{"groups": {"lips": [0, 1]}, "lip_pairs": [[0, 1]]}')
+    (folder / "production.toml").write_text(
+        settings.replace(line, line + 'regions = "regions.json"\n')
+    )
+    printed.run("evaluate", folder, "evaluate", "--no-page")
+    printed.run("regions", folder, "regions")
     printed.run("stabilise", folder, "stabilise")
     printed.run("stabilise", folder, "stabilise", "--apply")
     for kind in ("ingest", "train", "infer"):

@@ -8,7 +8,6 @@ import json
 import re
 import shutil
 from collections import Counter
-from fractions import Fraction
 from html.parser import HTMLParser
 
 import av
@@ -21,12 +20,9 @@ from facecap_core.errors import Cancelled, ModelError, StoreError
 from facecap_core.learning.model import load_model
 from facecap_core.productions.production import load_production
 from facecap_core.reports.marks import Mark
-from facecap_core.reports.model_tables import composition_rows
 from facecap_core.reports.report import write_report
-from facecap_core.reports.wording import duration
 from facecap_core.stores.groups import open_frames, open_targets
 from facecap_core.stores.paths import StorePaths
-from facecap_core.timecode import timecode
 from farm.app import app
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -262,35 +258,6 @@ def test_command_writes_the_newest_model_of_the_actor(trained, tmp_path):
     wrong = CliRunner().invoke(app, [*arguments, "nothing-like-it"])
     assert isinstance(wrong.exception, ModelError)
     assert "m1" in str(wrong.exception)
-
-
-def test_timecodes_count_frames():
-    for fps, rate in ((Fraction(30), 30), (Fraction(30000, 1001), 30), (Fraction(24), 24)):
-        seen = [timecode(frame, fps) for frame in range(0, 4000 * rate, 7)]
-        for frame, text in zip(range(0, 4000 * rate, 7), seen, strict=True):
-            hours, minutes, seconds, rest = (int(part) for part in text.split(":"))
-            assert ((hours * 60 + minutes) * 60 + seconds) * rate + rest == frame
-            assert max(minutes, seconds) < 60
-            assert rest < rate
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(3, "3 s"), (59.6, "1 min 0 s"), (125, "2 min 5 s"), (29700, "8.2 h")]
-)
-def test_durations(seconds, text):
-    assert duration(seconds) == text
-
-
-def test_composition_counts_every_training_shot_once():
-    shots = {"a": 1800, "b": 900, "c": 3600, "d": 1800}
-    facts = {"actor": "ada", "training": {"shots": {s: {"frames": n} for s, n in shots.items()}}}
-    rows = composition_rows(facts, {"a": "rom", "b": "rom", "c": "own"}, Fraction(30))
-    by_name = {row["name"]: (row["shots"], row["frames"], row["minutes"]) for row in rows}
-    assert by_name["rom"] == (2, 2700, 1.5)
-    assert by_name["own"] == (1, 3600, 2.0)
-    assert by_name["no category"] == (1, 1800, 1.0)
-    assert by_name["in-character"] == (0, 0, 0.0)
-    assert by_name["all"] == (4, 8100, 4.5)
 
 
 def table_of(page, heading):

@@ -41,7 +41,7 @@ def evaluation_json(subject: Subject, evaluation: Evaluation, *, split: str) -> 
         "animated_vertices": len(subject.animated),
         "all": evaluation.all.as_json(),
         "mean_shape": evaluation.mean_shape.as_json() if evaluation.mean_shape else None,
-        "shots": {shot: summary.as_json() for shot, summary in evaluation.by_shot.items()},
+        "by_shot": {shot: summary.as_json() for shot, summary in evaluation.by_shot.items()},
         "made": made(),
     }
 
