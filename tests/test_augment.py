@@ -161,11 +161,13 @@ def test_magnitudes_are_the_largest_draws():
     torch.testing.assert_close(weaker.noise, draws.noise / 2)
 
 
-def test_repeated_draws_move_neighbours_alike():
-    draws = drawn(2, gamma=0.3, perspective=0.1, noise=0.05, translation=0.05)
-    pairs = draws.repeated(2, 3)
-    for name, value in vars(pairs).items():
-        if isinstance(value, torch.Tensor):
-            assert torch.equal(value, getattr(draws, name)[[0, 0, 1]])
-    assert pairs.noise_seed == draws.noise_seed
-    assert drawn(2).repeated(2, 4).gamma is None
+def test_taken_draws_move_neighbours_alike():
+    config = AugmentationConfig(gamma=0.2, perspective=0.1)
+    draws = draw(3, config, 1.0, torch.Generator().manual_seed(1))
+    taken = draws.taken(torch.tensor([0, 1, 2, 0, 1]))
+    luma = torch.randint(0, 256, (1, 32, 24), dtype=torch.uint8).expand(5, -1, -1)
+    moved = augment(luma, taken, 100.0)
+    assert torch.equal(moved[0], moved[3])
+    assert torch.equal(moved[1], moved[4])
+    assert not torch.equal(moved[0], moved[1])
+    torch.testing.assert_close(moved[:3], augment(luma[:3], draws, 100.0))

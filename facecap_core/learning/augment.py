@@ -33,14 +33,14 @@ class Draws:
     noise: torch.Tensor | None = None
     noise_seed: int = 0
 
-    def repeated(self, times: int, images: int) -> Draws:
-        """Each image's draws `times` times in a row, cut to so many images. Noise differs all the same."""
-        longer: dict[str, Any] = {
-            name: value.repeat_interleave(times)[:images]
+    def taken(self, images: torch.Tensor) -> Draws:
+        """The draws of these images (indices, some of them more than once). Noise differs all the same."""
+        chosen: dict[str, Any] = {
+            name: value[images]
             for name, value in vars(self).items()
             if isinstance(value, torch.Tensor)
         }
-        return replace(self, **longer)
+        return replace(self, **chosen)
 
 
 def draw(

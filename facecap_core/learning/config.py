@@ -120,8 +120,15 @@ class LossConfig(_Settings):
         0.0, ge=0, le=2, description="weight of a vertex: its deviation in training to this power"
     )
     motion: float = Field(0.0, ge=0, description="weight of the error of motion between two frames")
+    motion_part: float = Field(
+        0.25, gt=0, le=1, description="part of a batch that comes with the next frame, for motion"
+    )
     lips: float = Field(0.0, ge=0, description="weight of the error of the distance between lips")
     lids: float = Field(0.0, ge=0, description="weight of the error of the distance between lids")
+
+    def pairs_of(self, batch: int) -> int:
+        """How many frames of a batch come with their neighbour."""
+        return max(1, round(batch * self.motion_part)) if self.motion else 0
 
     @field_validator("regions")
     @classmethod

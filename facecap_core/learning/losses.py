@@ -34,8 +34,10 @@ class Objective:
         self.lips = _pairs("lips", config.lips, regions and regions.lip_pairs, deviation.device)
         self.lids = _pairs("lids", config.lids, regions and regions.lid_pairs, deviation.device)
 
-    def __call__(self, predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """A scalar, in cm², of meshes [frame, 3 * vertex]; frames come in pairs where motion counts.
+    def __call__(
+        self, predicted: torch.Tensor, target: torch.Tensor, pairs: int = 0
+    ) -> torch.Tensor:
+        """A scalar, in cm², of meshes [frame, 3 * vertex]; the last `pairs` are neighbours of the first.
 
         With no further term this is the mean over coordinates of the squared error, Section 4.2.
         """
@@ -44,13 +46,13 @@ class Objective:
             loss = affine_invariant_loss(predicted, target, self.weights)
         else:
             loss = self._mean_square(predicted - target)
-        if config.motion:
+        if config.motion and pairs:
             # Karras et al. 2017, "Audio-driven facial animation": the change between two frames counts too.
             wrong = predicted - target
-            loss = loss + config.motion * self._mean_square(wrong[1::2] - wrong[0::2])
-        for weight, pairs in ((config.lips, self.lips), (config.lids, self.lids)):
-            if pairs is not None:
-                wrong = apertures(predicted, pairs) - apertures(target, pairs)
+            loss = loss + config.motion * self._mean_square(wrong[-pairs:] - wrong[:pairs])
+        for weight, across in ((config.lips, self.lips), (config.lids, self.lids)):
+            if across is not None:
+                wrong = apertures(predicted, across) - apertures(target, across)
                 loss = loss + weight * wrong.square().mean()
         return loss
 

@@ -19,7 +19,7 @@ from facecap_core.learning.losses import Objective, vertex_deviation
 from facecap_core.learning.model import autocast, whitened
 from facecap_core.learning.muon import Muon
 from facecap_core.learning.networks import AnyNetwork, build_network
-from facecap_core.learning.order import Order, mixed_seed
+from facecap_core.learning.order import Order, mixed_seed, neighbours
 from facecap_core.learning.schedule import augmentation_strength, beta1, learning_rate
 from facecap_core.learning.several_views import SeveralViews
 from facecap_core.learning.trainingset import Examples
@@ -54,7 +54,8 @@ class Run:
         self.objective = Objective(
             config.loss, regions=regions, deviation=vertex_deviation(training.positions)
         )
-        self.order = Order(training.shots, config.seed, device, pairs=bool(config.loss.motion))
+        self.order = Order(len(training), config.seed, device)
+        self.neighbours = neighbours(training.shots).to(device)
         self.network = build_network(config.network, training.positions.shape[1], training.views)
         basis = Basis(*(part.cpu() for part in vars(self.basis).values()))
         self.network.initialise(config.network, basis, config.seed)
@@ -73,11 +74,11 @@ class Run:
 
     @property
     def steps(self) -> int:
-        return math.ceil(self.order.frames * self.config.schedule.epochs / self.config.batch)
+        return math.ceil(len(self.training) * self.config.schedule.epochs / self.config.batch)
 
     def epoch(self, step: int) -> float:
         """Progress in epochs; the last batch may reach beyond the end."""
-        return min(step * self.config.batch / self.order.frames, self.config.schedule.epochs)
+        return min(step * self.config.batch / len(self.training), self.config.schedule.epochs)
 
     def restore(self, path: Path, key: str) -> None:
         found = load_checkpoint(path, key, self.network, self.optimizers, self.average)
@@ -89,8 +90,11 @@ class Run:
         indices = self.order.batch(step * config.batch, config.batch)
         torch.manual_seed(mixed_seed(config.seed, 2, step))  # dropout
         views = self._views(step)
-        images = self._augmented(indices, views, step, epoch)
-        target = self.training.positions[indices]
+        # For the loss of motion some frames come with their neighbour, at the end of the batch.
+        pairs = config.loss.pairs_of(len(indices))
+        frames = torch.cat([indices, self.neighbours[indices[:pairs]]])
+        images = self._augmented(frames, len(indices), views, step, epoch)
+        target = self.training.positions[frames]
         for optimizer in self.optimizers:
             _set_rates(optimizer, epoch, config)
         with autocast(self.device):
@@ -98,7 +102,7 @@ class Run:
                 predicted = self.network(images, views)
             else:
                 predicted = self.network(images)
-        loss = self.objective(predicted, target)
+        loss = self.objective(predicted, target, pairs)
         loss.backward()
         for optimizer in self.optimizers:
             optimizer.step()
@@ -110,7 +114,8 @@ class Run:
                 torch._foreach_lerp_(self.average, list(self.network.parameters()), weight)
         if self.objective.plain:
             return loss.detach()
-        return torch.nn.functional.mse_loss(predicted.detach(), target)
+        count = len(indices)
+        return torch.nn.functional.mse_loss(predicted[:count].detach(), target[:count])
 
     def _views(self, step: int) -> tuple[int, ...]:
         """The cameras of a step: each is missing now and then (view dropout), but never all."""
@@ -123,19 +128,22 @@ class Run:
         return tuple(view for view in every if kept[view]) or every
 
     def _augmented(
-        self, indices: torch.Tensor, views: tuple[int, ...], step: int, epoch: float
+        self, frames: torch.Tensor, drawn: int, views: tuple[int, ...], step: int, epoch: float
     ) -> torch.Tensor:
-        """Whitened images [image, view, y, x] of these frames; both frames of a pair are moved alike."""
+        """Whitened images [image, view, y, x] of these frames.
+
+        The first `drawn` are augmented each in its way, those after them as the first again: a head
+        that moves between two frames must not be moved once more.
+        """
         config = self.config
         generator = torch.Generator().manual_seed(mixed_seed(config.seed, 1, step))
         strength = augmentation_strength(epoch, config.augmentation)
-        each = 2 if config.loss.motion else 1
         images = []
         for view in views:
-            draws = draw(-(-len(indices) // each), config.augmentation, strength, generator)
-            if each > 1:
-                draws = draws.repeated(each, len(indices))
-            luma, whitening = self.training.luma[indices, view], self.whitening[view]
+            draws = draw(drawn, config.augmentation, strength, generator)
+            if len(frames) > drawn:
+                draws = draws.taken(torch.arange(len(frames)) % drawn)
+            luma, whitening = self.training.luma[frames, view], self.whitening[view]
             images.append(whitening(augment(luma, draws, whitening.mean)))
         return torch.stack(images, dim=1).contiguous(memory_format=torch.channels_last)
 
