@@ -72,9 +72,13 @@ ROWS = (
         views=2,
     ),
     # Section 5.3
-    Row("motion-0.3", "motion of frame pairs, weight 0.3", ("loss.motion=0.3",)),
-    Row("motion-1", "weight 1", ("loss.motion=1",)),
-    Row("motion-4", "weight 4", ("loss.motion=4",)),
+    Row("motion-2", "motion to the next frame, weight 2", ("loss.motion=2",)),
+    Row("motion-10", "weight 10", ("loss.motion=10",)),
+    Row(
+        "neighbours",
+        "the next frames of a quarter of the batch, but no weight on motion",
+        ("loss.motion=1e-9",),
+    ),
     Row("regions", "lips and lids weigh 4 times", ('loss.regions={"lips": 4, "lids": 4}',)),
     Row("by-motion", "vertices weigh by how far they move", ("loss.by_motion=0.5",)),
     Row("lips", "distance between lips, weight 1", ("loss.lips=1",)),

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from facecap_core.learning.basis import compute_basis
-from facecap_core.learning.evaluation import MM_PER_UNIT
 from facecap_core.learning.network import shrink
+from facecap_core.learning.rmse import MM_PER_UNIT
 from facecap_core.learning.trainingset import Examples, ShotPaths, read_views
 
 SIZE = (60, 80)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facecap_core.learning.evaluation import pooled_rmse_mm
+from facecap_core.learning.rmse import pooled_rmse_mm
 from facecap_core.productions.production import load_production
 from facecap_core.scoring import score_shot
 from facecap_core.stores.groups import open_vertices

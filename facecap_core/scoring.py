@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from facecap_core.errors import PointCacheError
-from facecap_core.learning.evaluation import per_frame_rmse_mm
+from facecap_core.learning.rmse import per_frame_rmse_mm
 from facecap_core.pointcaches.reader import open_point_cache
 from facecap_core.stores.groups import FRAMES_PER_CHUNK, open_vertices
 from facecap_core.stores.object_folder import ArrayFolder

@@ -179,7 +179,7 @@ def _score(production: Production, actor: str) -> tuple[int, float]:
     """How many bulk shots there are, and their error against the truth, in mm."""
     import numpy as np
 
-    from facecap_core.learning.evaluation import pooled_rmse_mm
+    from facecap_core.learning.rmse import pooled_rmse_mm
     from facecap_core.scoring import score_shot
     from facecap_core.template import read_animated, read_template
 

@@ -190,6 +190,14 @@ def test_a_jaw_that_stays_behind_is_an_error_along_the_face():
     assert found.regions_mm["lips"] == 0
 
 
+def test_the_worst_frame_may_be_a_shot_s_first():
+    still = np.repeat(REST[None], 3, axis=0)
+    off = still.copy()
+    off[0] += 1
+    found = summary([(still, still), (off, still)])
+    assert (found.worst_shot, found.worst_frame) == ("shot1", 0)
+
+
 def test_what_cannot_be_known_is_null_in_json():
     bare = FaceRegions({"rest": np.arange(VERTICES)}, np.zeros((0, 2), int), np.zeros((0, 2), int))
     stick = yardstick(REST, ANIMATED, bare, MM)

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.image import imread
 
 from facecap_core.errors import ModelError
-from facecap_core.learning.evaluation import rmse_mm_of_loss
+from facecap_core.learning.rmse import rmse_mm_of_loss
 from facecap_core.reports.convergence import (
     EpochRow,
     Level,

@@ -11,7 +11,7 @@ import numpy as np
 
 from facecap_core.errors import ModelError, StoreError
 from facecap_core.evaluation.subject import EvaluatedShot, Subject
-from facecap_core.learning.evaluation import per_frame_rmse_mm
+from facecap_core.learning.rmse import per_frame_rmse_mm
 from facecap_core.learning.trainingset import ShotPaths, read_views
 from facecap_core.pointcaches.reader import open_point_cache
 from facecap_core.stores.groups import open_frames, open_targets, open_vertices

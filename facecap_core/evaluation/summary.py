@@ -10,7 +10,7 @@ import numpy as np
 
 from facecap_core.evaluation.shot_measures import Aperture, ShotMeasures, add_up
 from facecap_core.evaluation.yardstick import Yardstick
-from facecap_core.learning.evaluation import pooled_rmse_mm
+from facecap_core.learning.rmse import pooled_rmse_mm
 
 STILL_PART = 0.1  # of the frames, those in which the target moves least
 

@@ -17,9 +17,9 @@ from safetensors.torch import load_file, save
 from facecap_core.errors import ConfigError, ModelError
 from facecap_core.files import write_bytes_atomically, write_text_atomically
 from facecap_core.learning.config import TrainConfig, parse
-from facecap_core.learning.evaluation import MM_PER_UNIT
 from facecap_core.learning.network import shrink
 from facecap_core.learning.networks import AnyNetwork, build_network
+from facecap_core.learning.rmse import MM_PER_UNIT
 from facecap_core.learning.several_views import SeveralViews
 from facecap_core.learning.whitening import Whitening
 from facecap_core.stores.versions import whole_directory

@@ -18,12 +18,6 @@ from facecap_core.errors import Cancelled, TrainingError
 from facecap_core.files import make_folder, write_text_atomically
 from facecap_core.learning.checkpoint import save_checkpoint
 from facecap_core.learning.config import TrainConfig
-from facecap_core.learning.evaluation import (
-    baselines_mm,
-    per_frame_rmse_mm,
-    pooled_rmse_mm,
-    rmse_mm_of_loss,
-)
 from facecap_core.learning.model import (
     choose_device,
     metrics_lines,
@@ -31,6 +25,12 @@ from facecap_core.learning.model import (
     save_model,
 )
 from facecap_core.learning.networks import parts_of
+from facecap_core.learning.rmse import (
+    baselines_mm,
+    per_frame_rmse_mm,
+    pooled_rmse_mm,
+    rmse_mm_of_loss,
+)
 from facecap_core.learning.run import MM_PER_CM, Run
 from facecap_core.learning.schedule import augmentation_strength, beta1, learning_rate
 from facecap_core.learning.trainingset import Examples

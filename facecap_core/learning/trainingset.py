@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from facecap_core.errors import TrainingError
-from facecap_core.learning.evaluation import MM_PER_UNIT
 from facecap_core.learning.network import shrink
+from facecap_core.learning.rmse import MM_PER_UNIT
 from facecap_core.stores.groups import open_frames, open_targets
 from facecap_core.stores.object_folder import ArrayFolder
 

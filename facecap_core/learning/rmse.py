@@ -1,4 +1,4 @@
-"""Evaluation: how far meshes are apart, in mm, and what that is to be compared with."""
+"""RMSE: how far meshes are apart, in mm, with what is to be compared with it."""
 
 from __future__ import annotations
 
