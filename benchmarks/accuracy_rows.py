@@ -62,6 +62,43 @@ ROWS = (
         network="fully-connected",
         needs="landmarks",
     ),
+    Row(
+        "stabilised",
+        "the convolutional network on stabilised pictures",
+        ("stabilised_input=true",),
+        needs="landmarks",
+    ),
+    Row(
+        "stabilised-still",
+        "and without translation, rotation or zoom",
+        (
+            "stabilised_input=true",
+            "augmentation.translation=0",
+            "augmentation.rotation_degrees=0",
+            "augmentation.zoom=0",
+        ),
+        needs="landmarks",
+    ),
+    Row(
+        "stabilised-still-long",
+        "the same, five times the steps",
+        (
+            "stabilised_input=true",
+            "augmentation.translation=0",
+            "augmentation.rotation_degrees=0",
+            "augmentation.zoom=0",
+        ),
+        needs="landmarks",
+        steps=5,
+    ),
+    Row(
+        "fully-connected-long",
+        "Appendix B on stabilised pictures, five times the steps",
+        ("stabilised_input=true",),
+        network="fully-connected",
+        needs="landmarks",
+        steps=5,
+    ),
     # Section 5.1
     Row("two-cameras", "a second camera", views=2),
     Row("two-cameras-seed", "the same, another seed", ("seed=7",), views=2),

@@ -188,3 +188,33 @@ def test_a_dry_run_writes_nothing(main, folder):
     assert plan["request"]["config"]["schedule"]["epochs"] == 3
     assert plan["model"].startswith("cpu-")
     assert sorted(folder.rglob("*")) == before
+
+
+def dry_training(main, folder, *arguments):
+    code, out, err = main(
+        folder, "submit", "train", "--preset", "cpu", *arguments, "--dry-run", "--json"
+    )
+    assert code == 0, err
+    return json.loads(out)["request"], err
+
+
+def test_a_network_is_chosen_with_what_suits_it(main, folder):
+    request, err = dry_training(main, folder, "--network", "fully-connected")
+    config = request["config"]
+    assert config["network"]["kind"] == "fully-connected"
+    assert config["network"]["dropout"] == 0.2
+    assert config["augmentation"]["translation"] == 0
+    assert config["optimizer"]["kind"] == "adam"
+    assert not config["stabilised_input"]
+    assert "pictures in which the head stands still" in err, "its camera has no landmarks"
+    settings = folder / "production.toml"
+    text = settings.read_text().replace("crop =", 'landmarks = "points/{shot}.npy"\ncrop =', 1)
+    settings.write_text(text)
+    request, err = dry_training(main, folder, "--network", "fully-connected")
+    assert request["config"]["stabilised_input"]
+    assert "stands still" not in err
+    unasked = ["--network", "fully-connected", "--set", "stabilised_input=false"]
+    assert not dry_training(main, folder, *unasked)[0]["config"]["stabilised_input"]
+    code, _, err = main(folder, "submit", "train", "--network", "recurrent", "--dry-run")
+    assert code == 2
+    assert "convolutional, fully-connected" in err
