@@ -157,6 +157,7 @@ class LocalHead:
         command += ["--temp-dir", str(folder), "--disable-usage-stats", "--log-color", "false"]
         command += [] if cpus is None else ["--num-cpus", str(cpus)]
         command += [] if gpus is None else ["--num-gpus", str(gpus)]
+        command += ["--include-log-monitor", "false"]  # which nobody listens to
         environment = {k: v for k, v in os.environ.items() if k not in _UNWANTED}
         with open(log, "wb") as output:
             process = subprocess.Popen(

@@ -112,6 +112,7 @@ class Raylets:
         command += [*arguments, "--node-ip-address", host, "--object-store-memory", "200000000"]
         command += ["--min-worker-port", "0", "--max-worker-port", "0"]
         command += ["--disable-usage-stats", "--log-color", "false"]
+        command += ["--include-log-monitor", "false"]
         ours = Path(sys.executable).parent
         environment = {
             **os.environ,
