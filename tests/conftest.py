@@ -10,6 +10,18 @@ from pathlib import Path
 
 import pytest
 
+# Threads that share the work of a tiny network wait for each other longer than they compute: on a
+# busy machine twice as many were ten times slower. Read when torch is first imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+HIDDEN = (
+    "RAY_ADDRESS",
+    "FARM_PRODUCTION",
+    "RAY_AUTH_MODE",
+    "RAY_AUTH_TOKEN",
+    "RAY_AUTH_TOKEN_PATH",
+)
+
 
 @dataclass(frozen=True)
 class Farm:
@@ -19,8 +31,7 @@ class Farm:
 
     def run(self, folder, *arguments, code=0, **environment):
         """Run it; returns stdout. `code` is the exit code that is expected."""
-        hidden = ("RAY_ADDRESS", "FARM_PRODUCTION", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN")
-        variables = {k: v for k, v in os.environ.items() if k not in hidden}
+        variables = {k: v for k, v in os.environ.items() if k not in HIDDEN}
         variables.update(FARM_HOME=str(self.home), **environment)
         done = subprocess.run(
             [sys.executable, "-m", "farm.app", *map(str, arguments)],
@@ -33,25 +44,31 @@ class Farm:
         assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout if code != 2 else done.stdout + done.stderr
 
+    def main(self, folder, *arguments):
+        """Run it in this process, which saves its start; returns the exit code."""
+        from farm import app
+
+        with pytest.MonkeyPatch.context() as patch:
+            for name in HIDDEN:
+                patch.delenv(name, raising=False)
+            patch.setenv("FARM_HOME", str(self.home))
+            patch.chdir(folder)
+            patch.setattr(sys, "argv", ["farm", *map(str, arguments)])
+            with pytest.raises(SystemExit) as ended:
+                app.main()
+        return ended.value.code or 0
+
 
 @pytest.fixture
 def main(monkeypatch, capfd, tmp_path):
-    """`farm` in this process: runs it in a folder; returns exit code, stdout, stderr."""
-    from farm import app
-
-    for name in ("RAY_ADDRESS", "FARM_PRODUCTION", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("FARM_HOME", str(tmp_path / "home"))
+    """Runs `farm` in this process, in a folder; returns exit code, stdout, stderr."""
     monkeypatch.setenv("HOME", str(tmp_path))
+    own = Farm(tmp_path / "home")
 
     def call(folder, *arguments):
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr(sys, "argv", ["farm", *arguments])
         capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            app.main()
-        out, err = capfd.readouterr()
-        return ended.value.code or 0, out, err
+        code = own.main(folder, *arguments)
+        return code, *capfd.readouterr()
 
     return call
 

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.cluster
 
 SMALL = ["--preset", "demo", "--set", "network.components=3", "--set", "network.channels=[8,8]"]
 SMALL += ["--set", "network.refine=[false,false]", "--set", "schedule.epochs=2"]
+ONE_THREAD = ["--cpus", "1"]  # a network so small is faster without a second one
 
 
 def wait_for(condition, seconds=90.0):
@@ -129,7 +130,7 @@ def nodes_of(cluster, name):
 def test_a_machine_with_gpu_trains_and_solves_while_another_decodes(run, production, cluster):
     rows = cluster.cluster._ask("GET", "/api/v0/nodes?detail=1")["data"]["result"]["result"]
     ids = {n["node_id"]: "gpu" if n["resources_total"].get("GPU") else "cpu" for n in rows}
-    train = submitted(run, production, "train", *SMALL, "--seed", "3")
+    train = submitted(run, production, "train", *SMALL, *ONE_THREAD, "--seed", "3")
     assert train["state"] == "done"
     plan = json.loads(
         run(production, "submit", "infer", "--shots", "bulk.txt", "--dry-run", "--json")
@@ -215,30 +216,38 @@ def test_four_equal_jobs_at_once_make_every_shot_visible_once(run, production):
     assert len(made) == 8
 
 
-def test_a_training_whose_machine_is_taken_away_ends_with_the_same_bits(run, production, cluster):
-    arguments = ["train", *SMALL, "--epochs", "500", "--seed", "5"]
-    whole = submitted(run, production, *arguments)
-    weights = production / "store" / "models" / "ada" / whole["model"] / "weights.safetensors"
-    expected = weights.read_bytes()
-    assert whole["training"]["seconds"] > 8, "long enough to be killed in"
-    for name in ("models", "training", "jobs"):
-        (production / "store" / name).rename(production / "store" / f"{name}-whole")
-    try:
-        cluster.add("gpu2", cpus=2, gpus=1)
-        run(production, "submit", *arguments)
-        state = production / "store" / "training" / "ada" / whole["model"] / "state.safetensors"
-        wait_for(state.exists)
-        (at,) = [name for name in ("gpu", "gpu2") if cluster.workers(name)]
-        cluster.kill(at)
-        found = json.loads(run(production, "wait", "--json"))
-        assert found["state"] == "done"
-        assert found["training"]["lost"] == 1
-        assert found["training"]["node"] != whole["training"]["node"] or at == "gpu2"
-        assert weights.read_bytes() == expected
-    finally:
-        for name in ("models", "training", "jobs"):
-            shutil.rmtree(production / "store" / name, ignore_errors=True)
-            (production / "store" / f"{name}-whole").rename(production / "store" / name)
+def trained_undisturbed(production, request, folder):
+    """The weights that the request gives in this process, in a copy of the production."""
+    shutil.copytree(production, folder, ignore=shutil.ignore_patterns("store"))
+    paths = load_production(folder).paths
+    ledger = Ledger.create(paths.jobs, request)
+    made_jobs.submit(ledger)
+    for name in request.shots:
+        made_jobs.work(ledger, name, "ingest")
+    made_jobs.work(ledger, request.model, "train")
+    assert ledger.training().seconds > 8, "long enough to be killed in"
+    return (paths.model("ada", request.model) / "weights.safetensors").read_bytes()
+
+
+def test_a_training_whose_machine_is_taken_away_ends_with_the_same_bits(
+    run, production, cluster, tmp_path
+):
+    fresh(production)
+    cluster.add("gpu2", cpus=2, gpus=1)
+    run(production, "submit", "train", *SMALL, *ONE_THREAD, "--epochs", "300", "--seed", "5")
+    ledger = find_job(production / "store" / "jobs", None)
+    request, paths = ledger.request(), load_production(production).paths
+    wait_for((paths.training_state("ada", request.model) / "state.safetensors").exists)
+    (at,) = [name for name in ("gpu", "gpu2") if cluster.workers(name)]
+    node = ledger.training().node
+    cluster.kill(at)
+    expected = trained_undisturbed(production, request, tmp_path / "undisturbed")
+    found = json.loads(run(production, "wait", "--json"))
+    assert found["state"] == "done"
+    assert found["training"]["lost"] == 1
+    assert found["training"]["node"] != node
+    weights = paths.model("ada", request.model) / "weights.safetensors"
+    assert weights.read_bytes() == expected
 
 
 def test_a_job_goes_on_after_its_machines_and_then_its_head_died(run, production, cluster, farm):

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.cluster
 
 SMALL = ["--preset", "demo", "--epochs", "2", "--set", "network.components=3"]
 SMALL += ["--set", "network.channels=[8,8]", "--set", "network.refine=[false,false]"]
+SMALL += ["--cpus", "1"]  # a network so small is faster without a second thread
 
 
 @pytest.fixture(scope="module")

@@ -113,8 +113,11 @@ class Printed:
         self.values = {}
 
     def run(self, name, folder, *arguments, code=0):
-        out = self._farm.run(folder, *arguments, "--json", code=code)
-        self.values.setdefault(name, []).append(json.loads(out))
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            ended = self._farm.main(folder, *arguments, "--json")
+        assert ended == code, said.getvalue()
+        self.values.setdefault(name, []).append(json.loads(said.getvalue()))
 
 
 def all_printed(farm, base):
