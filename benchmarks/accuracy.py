@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from benchmarks.accuracy_rows import ROWS, Row
-from benchmarks.ridge import Ridge
+from benchmarks.ridge import SIZE, Ridge
 from facecap_core.evaluation.shot_measures import ShotMeter
 from facecap_core.evaluation.summary import Summary, summarise
 from facecap_core.evaluation.yardstick import Yardstick, yardstick
@@ -59,10 +59,11 @@ class Bench:
         main = self.actor.main_camera
         return [main, *(camera for camera in self.actor.cameras if camera != main)]
 
-    def shots(self, split: str, model: Model | None = None) -> list[ShotPaths]:
+    def shots(
+        self, split: str, cameras: Sequence[str] = (), *, stabilised: bool = False
+    ) -> list[ShotPaths]:
         paths = self.production.paths
-        cameras = [self.actor.main_camera] if model is None else model.cameras
-        stabilised = model is not None and model.config.stabilised_input
+        cameras = cameras or [self.actor.main_camera]
         return [
             ShotPaths(
                 shot.name,
@@ -186,11 +187,16 @@ def table_rows(bench: Bench) -> Iterator[tuple[str, Summary, dict[str, float]]]:
     )
     shots = bench.shots("validation")
     units = bench.production.units
-    examples = load_examples(bench.shots("train"), units=units, input_size=(60, 80))
-    ridge = Ridge.fit(examples, units)
-    yield "mean shape", measured(ridge.mean, shots, stick), {}
-    yield "ridge", measured(ridge.solve, shots, stick), {"processor_seconds": ridge.seconds}
-    del examples
+    for count in range(1, len(bench.cameras) + 1):
+        cameras = bench.cameras[:count]
+        examples = load_examples(bench.shots("train", cameras), units=units, input_size=SIZE)
+        ridge = Ridge.fit(examples, units)
+        del examples
+        told = {"processor_seconds": ridge.seconds}
+        if count == 1:
+            yield "mean shape", measured(ridge.mean, shots, stick), {}
+        name = "ridge" if count == 1 else f"ridge: {', '.join(cameras)}"
+        yield name, measured(ridge.solve, bench.shots("validation", cameras), stick), told
     for row in ROWS:
         notes = bench.out / "rows" / f"{row.name}.json"
         if not notes.exists():
@@ -202,7 +208,10 @@ def table_rows(bench: Bench) -> Iterator[tuple[str, Summary, dict[str, float]]]:
             def solve(shot: ShotPaths, start: int, stop: int) -> np.ndarray:
                 return model.predict(read_views(shot, start, stop)[:, views], views)  # noqa: B023
 
-            yield name, measured(solve, bench.shots("validation", model), stick), told
+            shots = bench.shots(
+                "validation", model.cameras, stabilised=model.config.stabilised_input
+            )
+            yield name, measured(solve, shots, stick), told
 
 
 def _view_sets(row: Row, model: Model) -> list[tuple[str, list[int]]]:

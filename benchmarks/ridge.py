@@ -34,7 +34,7 @@ class Ridge:
     def fit(cls, examples: Examples, units: str) -> Ridge:
         """The strength is chosen on training shots that are held back, then all are used."""
         began = time.process_time()
-        pictures = examples.luma[:, 0].flatten(1).double()
+        pictures = examples.luma.flatten(1).double()
         basis = compute_basis(examples.positions, 160)
         meshes = ((examples.positions - basis.mean) @ basis.components.T).double()
         of_shot = torch.cat(
@@ -61,8 +61,9 @@ class Ridge:
 
     def solve(self, shot: ShotPaths, start: int, stop: int) -> np.ndarray:
         """Positions [frame, vertex, xyz] of frames [start, stop), in the production's units."""
-        luma = shrink(torch.from_numpy(read_views(shot, start, stop)[:, 0]), SIZE)
-        moved = (luma.flatten(1).double() - self.picture_mean) @ self.weights
+        luma = torch.from_numpy(read_views(shot, start, stop))
+        small = shrink(luma.flatten(0, 1), SIZE).reshape(len(luma), -1)  # all cameras in one row
+        moved = (small.double() - self.picture_mean) @ self.weights
         return self._positions(moved.float() @ self.components + self.mesh_mean)
 
     def mean(self, shot: ShotPaths, start: int, stop: int) -> np.ndarray:
@@ -77,11 +78,13 @@ class Ridge:
 def _solutions(pictures: torch.Tensor, meshes: torch.Tensor) -> list[tuple[float, torch.Tensor]]:
     """Weights for each strength: ridge in the basis of all pictures is ridge on their PCA."""
     centred, wanted = pictures - pictures.mean(0), meshes - meshes.mean(0)
-    covariance = centred.T @ centred
-    values, vectors = torch.linalg.eigh(covariance)
-    turned = vectors.T @ (centred.T @ wanted)
+    mean_square = float(centred.square().sum()) / centred.shape[1]
+    few = len(centred) < centred.shape[1]  # of the two square matrices, the smaller one
+    values, vectors = torch.linalg.eigh(centred @ centred.T if few else centred.T @ centred)
+    turned = vectors.T @ (wanted if few else centred.T @ wanted)
     found = []
     for strength in STRENGTHS:
-        damped = values.clamp(min=0) + strength * float(values.clamp(min=0).mean())
-        found.append((strength, vectors @ (turned / damped[:, None])))
+        damped = values.clamp(min=0) + strength * mean_square
+        weights = vectors @ (turned / damped[:, None])
+        found.append((strength, centred.T @ weights if few else weights))
     return found
