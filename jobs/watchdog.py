@@ -81,13 +81,20 @@ class Watchdog:
                 yield reference
 
 
+# A worker tells of its own tasks now and then: what is stopped before stays "submitted to a worker".
+AT_A_WORKER = ("SUBMITTED_TO_WORKER", "RUNNING")
+
+
 def _running_tasks() -> set[str]:
-    """Ids of the tasks that Ray says are running; none where it cannot be asked."""
+    """Ids of the tasks that Ray says are at a worker; none where it cannot be asked."""
     from ray.util.state import list_tasks
 
+    found: set[str] = set()
     try:
-        found = list_tasks(filters=[("state", "=", "RUNNING")], limit=10000, timeout=5)
+        for state in AT_A_WORKER:
+            tasks = list_tasks(filters=[("state", "=", state)], limit=10000, timeout=5)
+            found |= {task["task_id"] for task in tasks}
     except Exception as error:  # its dashboard may be away: a hint is missing, no more
         print(f"tasks cannot be listed: {error}", flush=True)  # noqa: T201
         return set()
-    return {task["task_id"] for task in found}
+    return found
