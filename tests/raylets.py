@@ -18,7 +18,10 @@ import psutil
 from facecap_core.errors import FacecapError
 from farm.cluster import Cluster
 
-HEAD = "127.0.0.2"  # Ray replaces 127.0.0.1 by the outward address
+# Addresses of this process's own: Ray has fixed ports, of which another cluster's would be taken.
+# The first is not 127.0.0.1, which Ray replaces by the outward address.
+NET = f"127.{1 + os.getpid() // 250 % 250}.{os.getpid() % 250}"
+HEAD = f"{NET}.2"
 QUICK = {  # a dead machine is noticed in seconds
     "RAY_health_check_period_ms": "500",
     "RAY_health_check_timeout_ms": "1500",
@@ -67,7 +70,7 @@ class Raylets:
         self._hosts += 1
         arguments = ["--address", f"{HEAD}:{self.port}"]
         arguments += ["--num-cpus", str(cpus), "--num-gpus", str(gpus)]
-        host = f"127.0.{self._hosts // 250}.{self._hosts % 250 + 2}"
+        host = f"{NET}.{self._hosts + 2}"
         self._start(name, host, arguments)
         self._wait(host)
 
