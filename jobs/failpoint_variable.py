@@ -3,7 +3,8 @@
     FARM_FAILPOINT="directory.synced kill /tmp/once"
 
 The step is one of `facecap_core.failpoints.STEPS`; the action `kill`, `stop`, `memory` or the name of
-an error such as ENOSPC; the file is made by the first process that gets there, all others go on.
+an error such as ENOSPC; the file is made by the first process that gets there, all others go on. Several
+are separated by semicolons.
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ def arm_from_environment() -> None:
     """Arm what the variable says; nothing where it is not set."""
     if VARIABLE not in os.environ:
         return
-    step, action, once = os.environ[VARIABLE].split()
+    wanted = [one.split() for one in os.environ[VARIABLE].split(";")]
 
     def act(reached: str) -> None:
-        if reached != step:
-            return
-        with contextlib.suppress(FileExistsError):
-            os.close(os.open(once, os.O_CREAT | os.O_EXCL))
-            _do(action)
+        for step, action, once in wanted:
+            if reached != step:
+                continue
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(once, os.O_CREAT | os.O_EXCL))
+                _do(action)
 
     failpoints.arm(act)
 

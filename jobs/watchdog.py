@@ -10,7 +10,7 @@ from jobs.records import ShotRecord
 from jobs.retries import Tries
 
 KILL_SECONDS = 30.0
-"""How long a hung task's end is waited for, before it is begun elsewhere all the same."""
+"""How long at most a hung task's end is waited for, before it is begun elsewhere all the same."""
 
 
 @dataclass
@@ -61,10 +61,11 @@ class Watchdog:
 
     def given_up(self, running: dict[Any, Running], now: float) -> list[Any]:
         """References of tasks that were told to end, and of whose end nothing was heard."""
+        patience = min(KILL_SECONDS, self._hung_seconds)
         return [
             reference
             for reference, task in running.items()
-            if task.hung is not None and now - task.hung > KILL_SECONDS
+            if task.hung is not None and now - task.hung > patience
         ]
 
     def _silent(self, silent: dict[Any, Running], now: float) -> Iterator[Any]:

@@ -36,19 +36,21 @@ def wait_for(condition, seconds=90.0):
 
 
 @pytest.fixture(scope="module")
-def once(tmp_path_factory):
-    """A file: while it is absent, the next chunk that any task writes ends in a MemoryError."""
-    path = tmp_path_factory.mktemp("failpoint") / "once"
-    path.touch()
-    return path
+def failpoints(tmp_path_factory):
+    """Files by the step and action of a failpoint: while one is absent, the next task there meets it."""
+    folder = tmp_path_factory.mktemp("failpoints")
+    found = {}
+    for name in ("chunk.written memory", "chunk.written stop", "file.made stop"):
+        found[name] = folder / name.replace(" ", "-")
+        found[name].touch()
+    return found
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory, once):
+def cluster(tmp_path_factory, failpoints):
     """A head without processors, two machines that decode, and one with a GPU (a logical one)."""
-    raylets = Raylets(
-        tmp_path_factory.mktemp("raylets"), FARM_FAILPOINT=f"chunk.written memory {once}"
-    )
+    variable = ";".join(f"{name} {once}" for name, once in failpoints.items())
+    raylets = Raylets(tmp_path_factory.mktemp("raylets"), FARM_FAILPOINT=variable)
     try:
         raylets.up()
         raylets.add("cpu1", cpus=2)
@@ -177,9 +179,9 @@ def test_a_worker_that_is_killed_costs_its_shot_another_try(run, production, clu
         assert verify(path) == []
 
 
-def test_a_task_out_of_memory_is_tried_again_with_memory_reserved(run, production, once):
+def test_a_task_out_of_memory_is_tried_again_with_memory_reserved(run, production, failpoints):
     fresh(production)
-    once.unlink()
+    failpoints["chunk.written memory"].unlink()
     found = submitted(run, production, "ingest", "--shots", "bulk.txt")
     assert found["counts"]["solved"] == 4
     reserved = [shot["memory_gb"] for shot in found["shots"] if shot["memory_gb"] is not None]
@@ -188,15 +190,19 @@ def test_a_task_out_of_memory_is_tried_again_with_memory_reserved(run, productio
     account(found)
 
 
-def test_a_task_that_stands_still_is_ended_and_tried_elsewhere(run, production, cluster):
+@pytest.mark.parametrize("step", ["file.made", "chunk.written"])
+def test_a_task_that_stands_still_is_ended_and_tried_elsewhere(
+    run, production, cluster, failpoints, step
+):
+    """Before it could say that it runs, or in the middle of its work."""
     fresh(production)
-    run(production, "submit", "ingest", "--shots", "long.txt", "--hung-after", "0.1")
-    victim = wait_for(cluster.workers)[0]
-    victim.send_signal(signal.SIGSTOP)
-    found = json.loads(run(production, "wait", "--json"))
-    assert found["counts"]["solved"] == 6
+    failpoints[f"{step} stop"].unlink()
+    arguments = ["ingest", "--shots", "bulk.txt", "--hung-after", "0.1"]
+    found = submitted(run, production, *arguments)
+    assert failpoints[f"{step} stop"].exists()
+    assert found["counts"]["solved"] == 4
     assert "no progress" in run(production, "logs")
-    assert not victim.is_running()
+    assert not [worker for worker in cluster.workers() if worker.status() == "stopped"]
     account(found)
 
 
