@@ -51,7 +51,7 @@ def models(
         raise ProductionError([Fault(f"no actor is called {actor!r}", remedy)])
     listed = list_models(found.store, [actor] if actor else found.actors)
     if as_json:
-        rows = [asdict(model) for model in listed]
+        rows = [{**asdict(model), "camera": model.cameras[0]} for model in listed]
         typer.echo(json.dumps({"schema_version": SCHEMA_VERSION, "models": rows}))
         return
     if not listed:
