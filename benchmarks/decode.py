@@ -24,38 +24,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from benchmarks.synthetic_footage import synthesise
 from facecap_core.footage.footage import Footage, probe
-
-SIZE = (1200, 1600)
-
-
-def synthesise(path: Path, frames: int) -> None:
-    """A slowly moving pattern with sensor noise, H.264 at about 20 Mbit/s."""
-    width, height = SIZE
-    random = np.random.default_rng(0)
-    y, x = np.mgrid[: height + 64, : width + 64]
-    scene = 128 + 60 * np.sin(x / 37) * np.cos(y / 53) + 30 * np.sin((x + y) / 11)
-    noise = random.normal(0, 3, (height + 256, width + 256))
-    with av.open(path, "w") as container:
-        options = {"preset": "veryfast"}
-        stream = container.add_stream("libx264", rate=30, options=options)
-        assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.codec_context.bit_rate = 20_000_000
-        frame = av.VideoFrame(width, height, "yuv420p")
-        for plane in frame.planes[1:]:
-            plane.update(bytes([128]) * plane.buffer_size)
-        for index in range(frames):
-            dx, dy = (int(32 + 30 * np.sin(index / rate)) for rate in (9, 13))
-            nx, ny = random.integers(0, 256, 2)
-            luma = scene[dy : dy + height, dx : dx + width]
-            luma = luma + noise[ny : ny + height, nx : nx + width]
-            rows = np.zeros((height, frame.planes[0].line_size), np.uint8)
-            rows[:, :width] = luma.clip(16, 235)
-            frame.planes[0].update(rows.tobytes())
-            frame.pts = index
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
 
 
 def decode_alone(path: Path) -> int:

@@ -20,7 +20,7 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
-from benchmarks.decode import synthesise
+from benchmarks.synthetic_footage import synthesise
 from benchmarks.memory import CROP, make_model, make_video
 
 SETTINGS = """\
