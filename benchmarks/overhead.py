@@ -20,8 +20,8 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
-from benchmarks.synthetic_footage import synthesise
 from benchmarks.memory import CROP, make_model, make_video
+from benchmarks.synthetic_footage import synthesise
 
 SETTINGS = """\
 name = "overhead"
