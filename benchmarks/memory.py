@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.record import figure, ratio
 from facecap_core.stores.versions import remove_whole_directory
 
 CROP = (120, 160, 960, 1280)
@@ -129,11 +130,11 @@ def main() -> None:
         )
         for kind in ("ingest", "infer"):
             # Which buffers of which thread happen to be alive together varies from run to run.
-            peaks = [
-                statistics.median(peak(kind, name, frames) for _ in range(repeats))
-                for frames in (short, long)
-            ]
-            print(f"{kind:10} {peaks[0]:13.0f} {peaks[1]:13.0f} {peaks[1] / peaks[0]:7.3f}")
+            peaks = [[peak(kind, name, frames) for _ in range(repeats)] for frames in (short, long)]
+            medians = [statistics.median(found) for found in peaks]
+            print(f"{kind:10} {medians[0]:13.0f} {medians[1]:13.0f} {medians[1] / medians[0]:7.3f}")
+            figure(f"{kind}, {long} frames", peaks[1], unit="MB")
+            ratio(f"{kind}, {long} : {short} frames", peaks[1], peaks[0], at_most=1.1)
 
 
 if __name__ == "__main__":

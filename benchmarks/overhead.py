@@ -1,6 +1,6 @@
 """What does the farm cost beside the bare work? Hundreds of short shots, farmed out and in plain loops
 
-    python -m benchmarks.overhead [--shots 500] [--frames 30] [--repeats 1]
+    python -m benchmarks.overhead [--quick] [--shots 500] [--frames 30] [--repeats 1]
 
 The bare work: one process a core, each solving its share of the shots in a loop, without Ray, ledger or
 retries; start-up counted in both, a running head in neither. Efficiency is bare time : farm time.
@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from benchmarks.memory import CROP, make_model, make_video
+from benchmarks.record import ratio
 from benchmarks.synthetic_footage import synthesise
 
 SETTINGS = """\
@@ -98,6 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--quick", action="store_true", help="40 light shots")
     parser.add_argument("--shots", type=int, default=500)
     parser.add_argument("--frames", type=int, default=30)
     parser.add_argument("--repeats", type=int, default=1)
@@ -109,24 +110,24 @@ def main() -> None:
     if options.share:
         bare_share(Path(options.share[0]), int(options.share[1]), int(options.share[2]))
         return
+    if options.quick:
+        options.shots, options.light = 40, True
     cores = len(os.sched_getaffinity(0))
     folder = Path(tempfile.mkdtemp(prefix="overhead-"))
     os.environ["FARM_HOME"] = str(folder / "home")
     command = [sys.executable, "-m", "farm.app"]
-    ratios = []
+    plain, farm = [], []
     try:
         make_production(folder / "show", options.shots, options.frames, light=options.light)
         subprocess.run([*command, "up", "--cpus", str(cores)], check=True)
         for _ in range(options.repeats):
-            plain = bare(folder / "show", cores)
-            farm = farmed(folder / "show")
-            ratios.append(plain / farm)
-            print(
-                f"bare {plain:.1f} s : farm {farm:.1f} s, efficiency {ratios[-1]:.3f}", flush=True
-            )
+            plain.append(bare(folder / "show", cores))
+            farm.append(farmed(folder / "show"))
+            print(f"bare {plain[-1]:.1f} s : farm {farm[-1]:.1f} s", flush=True)
+        efficiency = ratio("bare work : farm, time", plain, farm)
         print(
             f"{options.shots} shots of {options.frames} frames, {cores} cores:"
-            f" efficiency {statistics.median(ratios):.3f} (median of {len(ratios)})"
+            f" efficiency {efficiency:.3f} (median of {len(farm)})"
         )
     finally:
         subprocess.run([*command, "down"], check=False)

@@ -19,6 +19,10 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
+from benchmarks.record import ratio
+
+OURS, PLAIN = "64-frame chunks, zstd-1 + checksum", "64-frame chunks, crc32c only"
+
 
 def layouts() -> dict[str, dict]:
     checked = ZstdCodec(level=1, checksum=True)
@@ -90,10 +94,16 @@ def main() -> None:
         for name, rows in data.items():
             print(f"\n{name}: {rows.nbytes / 1e6:.0f} MB, {frames} frames, median of {repeats}")
             print(f"{'layout':58} {'write s':>8} {'read s':>8} {'files':>6} {'MB':>7}")
-            for title, layout in layouts().items():
-                runs = [measure(rows, layout, Path(folder, name)) for _ in range(repeats)]
+            found = {title: [] for title in layouts()}
+            for _ in range(repeats):
+                for title, layout in layouts().items():
+                    found[title].append(measure(rows, layout, Path(folder, name)))
+            for title, runs in found.items():
                 written, read = (statistics.median(run[i] for run in runs) for i in (0, 1))
                 print(f"{title:58} {written:8.3f} {read:8.3f} {runs[0][2]:6d} {runs[0][3]:7.1f}")
+            for what, column in (("write", 0), ("read", 1)):
+                ours, plain = ([run[column] for run in found[title]] for title in (OURS, PLAIN))
+                ratio(f"{name}, {what}: ours : uncompressed", ours, plain)
 
 
 if __name__ == "__main__":
