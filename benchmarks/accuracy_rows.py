@@ -108,6 +108,10 @@ ROWS = (
         ("network.view_dropout=0.2",),
         views=2,
     ),
+    Row("long", "one camera, three times the steps", steps=3),
+    Row("two-cameras-long", "a second camera, three times the steps", views=2, steps=3),
+    Row("long-seed", "one camera, another seed", ("seed=7",), steps=3),
+    Row("two-cameras-long-seed", "a second camera, another seed", ("seed=7",), views=2, steps=3),
     # Section 5.3
     Row("motion-2", "motion to the next frame, weight 2", ("loss.motion=2",)),
     Row("motion-10", "weight 10", ("loss.motion=10",)),

@@ -51,6 +51,13 @@ def evaluate(
         Path | None,
         typer.Option(metavar="LIST", help="A shot list, in place of --split.", show_default=False),
     ] = None,
+    camera: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only these, for a model of several that was trained to do without some.",
+            show_default=False,
+        ),
+    ] = None,
     vertices: Annotated[
         bool,
         typer.Option("--vertices", help="Take what was solved and stored; nothing is solved anew."),
@@ -96,22 +103,34 @@ def evaluate(
 
     farm evaluate 20261122-1530-paper --split train --no-page
 
+    farm evaluate --camera center
+
     farm evaluate --vertices --against 'truth/{shot}.pc2'
     """
+    from facecap_core.errors import ConfigError
     from facecap_core.evaluation import evaluation
     from facecap_core.evaluation.evaluation_files import evaluation_json, write_evaluation
     from facecap_core.reports.report import write_findings
     from farm.bar import bar
 
+    if vertices and camera:
+        raise ConfigError(
+            "--vertices takes what was solved, with the cameras that each shot had",
+            remedy="leave out --camera, or --vertices",
+        )
     found = find_and_load(production)
     name = "chosen" if shots else (split or (Split.BULK if vertices else Split.VALIDATION)).value
     listed = _listed(found, shots) if shots else None
-    subject = _subject(found, model, actor, listed, name, vertices, device)
+    subject = _subject(found, model, actor, listed, name, vertices, device, camera or [])
     names = listed or subject.names(name)
     evaluated = [_shot(subject, shot, vertices, against) for shot in names]
-    folder = (
-        out or found.folder / "reports" / f"{subject.actor}-{subject.model.facts['model']}-{name}"
-    )
+    parts = [
+        subject.actor,
+        subject.model.facts["model"],
+        name,
+        *(subject.cameras if camera else ()),
+    ]
+    folder = out or found.folder / "reports" / "-".join(parts)
     with bar() as on_progress:
         mean = evaluation.mean_of_training(subject, on_progress)
         measured = evaluation.evaluate(subject, evaluated, mean_shape=mean, on_progress=on_progress)
@@ -148,6 +167,7 @@ def _subject(
     split: str,
     vertices: bool,
     device: str | None,
+    cameras: list[str],
 ) -> Subject:
     """The named model, else the one that solved the shots, else the newest."""
     from facecap_core.errors import ConfigError
@@ -168,10 +188,10 @@ def _subject(
         if actor in production.actors:
             bulk = [shot.name for shot in production.shots_of(actor, split=_column(split))]
             return open_subject(
-                production, actor, solved_by(production, actor, listed or bulk), device
+                production, actor, solved_by(production, actor, listed or bulk), device, cameras
             )
     chosen = choose_of_any(production, actor, model)
-    return open_subject(production, chosen.actor, chosen.model, device)
+    return open_subject(production, chosen.actor, chosen.model, device, cameras)
 
 
 def _column(split: str) -> str:

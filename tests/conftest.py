@@ -23,6 +23,18 @@ HIDDEN = (
 )
 
 
+RAY = "ray"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Two processes share the tests: all that start Ray go to one, which begins with them at once."""
+    for item in items:
+        with_ray = item.get_closest_marker("cluster") or "farm" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group(RAY if with_ray else item.path.name))
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args != (RAY,))
+
+
 @dataclass(frozen=True)
 class Farm:
     """Runs `farm` in a folder, with a state folder of its own."""

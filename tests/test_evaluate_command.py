@@ -75,6 +75,30 @@ def test_files_agree_with_each_other_and_with_training(trained, tmp_path):
     assert not (tmp_path / "e" / "report.html").exists()
 
 
+def test_a_model_that_may_miss_cameras_is_evaluated_without_them(trained, tmp_path):
+    train_model(trained, "both", cameras=("center", "left"), view_dropout=0.3, epochs=1)
+    found = {}
+    for cameras in (["center"], ["left"], ["center", "left"]):
+        options = [word for camera in cameras for word in ("--camera", camera)]
+        options += ["--page" if cameras == ["left"] else "--no-page"]
+        done = run(trained, "evaluate", "both", *options, "-o", str(tmp_path / "e"), "--json")
+        assert done.exit_code == 0, done.output
+        told = json.loads(done.stdout)
+        assert told["cameras"] == cameras
+        found[told["all"]["rmse_mm"]] = cameras
+    assert len(found) == 3, "each of another input"
+    assert (tmp_path / "e" / "report.html").exists()
+    for arguments, words in (
+        (["m1", "--camera", "left"], "was not trained on camera left"),
+        (["both", "--camera", "left", "--vertices"], "leave out --camera"),
+    ):
+        done = run(trained, "evaluate", *arguments)
+        assert words in str(done.exception), done.output
+    train_model(trained, "fixed", cameras=("center", "left"), epochs=1)
+    done = run(trained, "evaluate", "fixed", "--camera", "center")
+    assert "needs all of its cameras: center, left" in str(done.exception)
+
+
 def test_tables_name_every_measure(trained, tmp_path):
     done = run(trained, "evaluate", "m1", "--split", "train", "--out", str(tmp_path), "--no-page")
     assert done.exit_code == 0, done.output

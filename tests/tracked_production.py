@@ -95,7 +95,7 @@ def make_tracked(folder):
     return folder
 
 
-def train_model(folder, name, *, cameras=(), kind="convolutional", epochs=6):
+def train_model(folder, name, *, cameras=(), kind="convolutional", epochs=6, view_dropout=0.0):
     """Train for a second or two."""
     settings = resolve("demo", [f"schedule.epochs={epochs}", "network.components=8"]).model_dump()
     settings["network"] |= {
@@ -104,6 +104,7 @@ def train_model(folder, name, *, cameras=(), kind="convolutional", epochs=6):
         "refine": (False, False, False),
         "image_components": 12,
         "hidden": (24, 16),
+        "view_dropout": view_dropout,
     }
     train_actor(
         load_production(folder), "ada", parse(settings), model=name, cameras=cameras, threads=1

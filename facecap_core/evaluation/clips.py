@@ -56,7 +56,7 @@ def clips(
             luma = pictures(first, last)
             target = read_target(first, last)
             result = (
-                subject.model.predict(luma)
+                subject.model.predict(luma, subject.views)
                 if solved is None
                 else solved.read("positions", first, last)
             )

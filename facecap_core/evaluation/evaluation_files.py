@@ -29,7 +29,7 @@ def evaluation_json(subject: Subject, evaluation: Evaluation, *, split: str) -> 
         "schema_version": SCHEMA_VERSION,
         "actor": subject.actor,
         "model": subject.model.facts["model"],
-        "cameras": list(subject.model.cameras),
+        "cameras": list(subject.cameras),
         "split": split,
         "fps": str(subject.production.fps),
         "regions": {

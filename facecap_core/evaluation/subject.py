@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,12 @@ class Subject:
     regions: FaceRegions
     stick: Yardstick
     categories: Mapping[str, str]
+    cameras: tuple[str, ...]  # those of the model that it is evaluated with, in the model's order
+
+    @property
+    def views(self) -> list[int]:
+        """Places of these cameras among the model's."""
+        return [self.model.cameras.index(camera) for camera in self.cameras]
 
     @property
     def animated(self) -> np.ndarray:
@@ -55,7 +61,7 @@ class Subject:
                 name,
                 tuple(
                     store.frames(name, camera, stabilised=config.stabilised_input)
-                    for camera in self.model.cameras
+                    for camera in self.cameras
                 ),
                 store.targets(name, stabilised=config.targets == "stabilised"),
             )
@@ -71,12 +77,20 @@ class Subject:
 
 
 def open_subject(
-    production: Production, actor: str, model: str, device: str | None = None
+    production: Production,
+    actor: str,
+    model: str,
+    device: str | None = None,
+    cameras: Sequence[str] = (),
 ) -> Subject:
     """Load a model, its actor's template, animated vertices and regions.
 
+    Args:
+        cameras: to evaluate it with, fewer than it has where it was trained to do without; none: all.
+
     Raises:
-        ModelError: the model is missing or damaged, or its actor's template has changed since.
+        ModelError: the model is missing or damaged, cannot do with these cameras, or its actor's template
+            has changed since.
         TemplateError: template, animated vertices or regions cannot be read.
         ConfigError: there is no such device.
     """
@@ -99,4 +113,32 @@ def open_subject(
     regions = actor_regions(settings, template)
     stick = yardstick(template.positions, animated, regions, production.mm_per_unit)
     categories = {shot.name: shot.category for shot in production.shots.values()}
-    return Subject(production, actor, directory, loaded, template, regions, stick, categories)
+    return Subject(
+        production,
+        actor,
+        directory,
+        loaded,
+        template,
+        regions,
+        stick,
+        categories,
+        _cameras(loaded, cameras, directory),
+    )
+
+
+def _cameras(model: Model, chosen: Sequence[str], directory: Path) -> tuple[str, ...]:
+    unknown = [camera for camera in chosen if camera not in model.cameras]
+    if unknown:
+        raise ModelError(
+            f"was not trained on camera {', '.join(unknown)}",
+            remedy=f"name of these: {', '.join(model.cameras)}",
+            file=directory,
+        )
+    kept = tuple(camera for camera in model.cameras if camera in chosen) or model.cameras
+    if kept != model.cameras and not model.may_miss_views:
+        raise ModelError(
+            f"needs all of its cameras: {', '.join(model.cameras)}",
+            remedy="train one that may do without, with --set network.view_dropout=0.2",
+            file=directory,
+        )
+    return kept

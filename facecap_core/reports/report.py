@@ -151,7 +151,7 @@ def _tables(
 def _fingerprints(subject: Subject, shot: EvaluatedShot) -> dict[str, str]:
     """What the shot in the store was ingested from, named as in model.json."""
     told: dict[str, str] = {}
-    for camera, view in zip(subject.model.cameras, shot.views, strict=True):
+    for camera, view in zip(subject.cameras, shot.views, strict=True):
         name = f"footage of {camera}" if told else "footage"
         told[name] = str(open_frames(view).attributes.get("footage_fingerprint", ""))
     return {**told, "cache": str(open_targets(shot.target).attributes.get("cache_fingerprint", ""))}
@@ -193,7 +193,7 @@ def _errors(
         maps = pictures.mean_maps(view, found.sums)
         film = pictures.film(view, top_mm, lively, fps, on_progress)
     views = lively.luma.shape[1]
-    heads = ["input"] if views == 1 else list(subject.model.cameras[:views])
+    heads = ["input"] if views == 1 else list(subject.cameras[:views])
     return {
         **drawn,
         "maps": maps,

@@ -110,8 +110,8 @@ def _page(first: _Side, second: _Side) -> dict[str, Any]:
     top_mm = scale_top_mm(max(ours.all.rmse_mm, theirs.all.rmse_mm))
     view = View(first.subject.template, ours.bounds, first.subject.model.device)
     # The model with more cameras has the pictures of both.
-    seeing = max((first, second), key=lambda side: len(side.subject.model.cameras))
-    cameras = seeing.subject.model.cameras
+    seeing = max((first, second), key=lambda side: len(side.subject.cameras))
+    cameras = seeing.subject.cameras
     with one_thread():
         rows = _frame_rows(view, top_mm, marks, (first, second), seeing, fps)
         maps, bar = _mean_maps(view, ours, theirs)
