@@ -20,6 +20,7 @@ import torch
 from facecap_core.errors import FootageMissing, ModelError
 from facecap_core.fingerprints import fingerprint_footage
 from facecap_core.footage.input_stabilisation import Stabiliser
+from facecap_core.learning.engine import Result
 from facecap_core.learning.model import Model, load_model
 from facecap_core.pictures_ahead import (
     QUEUED_BATCHES,
@@ -113,18 +114,30 @@ def infer_shot(
             "confidence", row_shape=(), dtype="float32", dimension_names=("frame",)
         )
 
-        def write(solved: np.ndarray) -> None:
+        def write(result: Result) -> None:
+            began = time.monotonic()
+            solved = result()
+            clock.fetching_seconds += time.monotonic() - began
+            if not np.isfinite(solved[:, 0]).all():  # one that is not spreads to all vertices
+                raise ModelError(
+                    "puts out positions that are not numbers",
+                    remedy="train again",
+                    file=model_directory,
+                )
             positions.append(solved)
             confidence.append(np.full(len(solved), np.nan, np.float32))
 
-        done, total = 0, None
+        done, total, engine = 0, None, None
         with _Stage(write) as writer, PicturesAhead(decoder, decodings) as pictures:
             while (luma := pictures.next(clock, on_progress, done)) is not None:
                 began = time.monotonic()
                 for view, one in enumerate(still.values()):
                     luma[:, view] = one(luma[:, view], done)
-                writer.put(model.predict(luma, present))
-                clock.network_seconds += time.monotonic() - began
+                if engine is None:
+                    engine = model.solver(luma, present)
+                result = engine.start(luma)
+                clock.solving_seconds += time.monotonic() - began
+                writer.put(result)
                 done, total = done + len(luma), pictures.total
                 report(on_progress, Progress("infer", done, total, figures=clock.figures()))
         for one in still.values():
@@ -139,7 +152,11 @@ def infer_shot(
                 "start_frame": 0,
                 "footage": Path(footage[views[0]]).name,
                 "confidence": "not estimated by this version: NaN",
-                "made": {**made(), "device": str(model.device)},
+                "made": {
+                    **made(),
+                    "device": str(model.device),
+                    "engine": engine.name if engine else None,
+                },
             }
         )
     return InferResult(
@@ -196,9 +213,9 @@ def _model_fingerprint(directory: str) -> str:
 class _Stage:
     """Calls a function on its own thread, in order, with a bounded queue; errors come back to the caller."""
 
-    def __init__(self, function: Callable[[np.ndarray], None]) -> None:
+    def __init__(self, function: Callable[[Result], None]) -> None:
         self._function = function
-        self._waiting: queue.Queue[np.ndarray | None] = queue.Queue(QUEUED_BATCHES)
+        self._waiting: queue.Queue[Result | None] = queue.Queue(QUEUED_BATCHES)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="write", daemon=True)
 
@@ -212,7 +229,7 @@ class _Stage:
         if kind is None and self._error is not None:
             raise self._error
 
-    def put(self, item: np.ndarray) -> None:
+    def put(self, item: Result) -> None:
         if self._error is not None:
             raise self._error
         self._waiting.put(item)
