@@ -7,7 +7,6 @@ import torch
 from facecap_core.learning.order import Order, neighbours
 
 SHOTS = (("a", 7), ("b", 10), ("c", 1), ("d", 2))
-CPU = torch.device("cpu")
 
 
 def epoch(order, number):
@@ -15,19 +14,19 @@ def epoch(order, number):
 
 
 def test_every_frame_comes_once_an_epoch_in_another_order_each_time():
-    order = Order(20, 3, CPU)
+    order = Order(20, 3)
     first, second = epoch(order, 0), epoch(order, 1)
     assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(20))
     assert first.tolist() != second.tolist()
 
 
 def test_the_stream_does_not_depend_on_how_it_is_cut_or_on_what_was_asked_before():
-    order = Order(20, 3, CPU)
+    order = Order(20, 3)
     whole = order.batch(0, 60)
     parts = [order.batch(start, 7) for start in range(0, 56, 7)]
     assert torch.equal(torch.cat(parts), whole[:56])
-    assert torch.equal(Order(20, 3, CPU).batch(33, 20), whole[33:53])
-    assert not torch.equal(Order(20, 4, CPU).batch(0, 60), whole)
+    assert torch.equal(Order(20, 3).batch(33, 20), whole[33:53])
+    assert not torch.equal(Order(20, 4).batch(0, 60), whole)
 
 
 def test_the_neighbour_is_the_next_frame_of_the_same_shot_or_the_one_before():

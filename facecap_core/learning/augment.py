@@ -35,11 +35,16 @@ class Draws:
 
     def taken(self, images: torch.Tensor) -> Draws:
         """The draws of these images (indices, some of them more than once). Noise differs all the same."""
-        chosen: dict[str, Any] = {
-            name: value[images]
-            for name, value in vars(self).items()
-            if isinstance(value, torch.Tensor)
-        }
+        return self.of_rows(self.rows()[:, images])
+
+    def rows(self) -> torch.Tensor:
+        """All that is drawn as one tensor [kind, image], which goes to a device in one copy."""
+        return torch.stack([v for v in vars(self).values() if isinstance(v, torch.Tensor)])
+
+    def of_rows(self, rows: torch.Tensor) -> Draws:
+        """The draws of such a tensor, of the same kinds as these."""
+        names = [name for name, v in vars(self).items() if isinstance(v, torch.Tensor)]
+        chosen: dict[str, Any] = dict(zip(names, rows, strict=True))
         return replace(self, **chosen)
 
 

@@ -11,19 +11,19 @@ import torch
 class Order:
     """Training frames in random order, each once an epoch."""
 
-    def __init__(self, frames: int, seed: int, device: torch.device) -> None:
-        self._frames, self._seed, self._device = frames, seed, device
+    def __init__(self, frames: int, seed: int) -> None:
+        self._frames, self._seed = frames, seed
         self._epochs: dict[int, torch.Tensor] = {}
 
     def batch(self, start: int, size: int) -> torch.Tensor:
-        """Indices of the stream's positions [start, start + size)."""
+        """Indices of the stream's positions [start, start + size), on the CPU."""
         parts, position = [], start
         while position < start + size:
             epoch, inside = divmod(position, self._frames)
             count = min(self._frames - inside, start + size - position)
             parts.append(self._epoch(epoch)[inside : inside + count])
             position += count
-        return torch.cat(parts).to(self._device)
+        return torch.cat(parts)
 
     def _epoch(self, epoch: int) -> torch.Tensor:
         if epoch not in self._epochs:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from facecap_core.learning.augment import augment, draw
+from facecap_core.learning.augment import Draws, augment, draw
 from facecap_core.learning.basis import Basis, compute_basis
 from facecap_core.learning.checkpoint import Position, load_checkpoint
 from facecap_core.learning.config import TrainConfig
@@ -20,6 +21,7 @@ from facecap_core.learning.model import autocast, whitened
 from facecap_core.learning.muon import Muon
 from facecap_core.learning.networks import AnyNetwork, build_network
 from facecap_core.learning.order import Order, mixed_seed, neighbours
+from facecap_core.learning.recording import Recorded, Work
 from facecap_core.learning.schedule import augmentation_strength, beta1, learning_rate
 from facecap_core.learning.several_views import SeveralViews
 from facecap_core.learning.trainingset import Examples
@@ -54,8 +56,10 @@ class Run:
         self.objective = Objective(
             config.loss, regions=regions, deviation=vertex_deviation(training.positions)
         )
-        self.order = Order(len(training), config.seed, device)
-        self.neighbours = neighbours(training.shots).to(device)
+        self.order = Order(len(training), config.seed)
+        self.neighbours = neighbours(training.shots)
+        self._pairs = config.loss.pairs_of(config.batch)
+        self._recorded: dict[tuple[int, ...], Work] = {}  # by the views that a step sees
         self.network = build_network(config.network, training.positions.shape[1], training.views)
         basis = Basis(*(part.cpu() for part in vars(self.basis).values()))
         self.network.initialise(config.network, basis, config.seed)
@@ -85,37 +89,69 @@ class Run:
         self.position = found or Position(key)
 
     def step(self, step: int) -> torch.Tensor:
-        """One update; the mean square error in cm² of its frames, still on the device."""
+        """One update; the mean square error in cm² of its frames, still on the device.
+
+        Nothing here waits for a GPU, so that it never waits for the next step. What is returned is
+        overwritten by the next call.
+        """
         config, epoch = self.config, self.epoch(step)
         indices = self.order.batch(step * config.batch, config.batch)
-        torch.manual_seed(mixed_seed(config.seed, 2, step))  # dropout
-        views = self._views(step)
         # For the loss of motion some frames come with their neighbour, at the end of the batch.
-        pairs = config.loss.pairs_of(len(indices))
-        frames = torch.cat([indices, self.neighbours[indices[:pairs]]])
-        images = self._augmented(frames, len(indices), views, step, epoch)
-        target = self.training.positions[frames]
+        frames = torch.cat([indices, self.neighbours[indices[: self._pairs]]])
+        views = self._views(step)
+        draws = self._draws(step, epoch, len(indices), len(views))
+        torch.manual_seed(mixed_seed(config.seed, 2, step))  # dropout
+        loss, gradients = self._work(views, draws)(frames, torch.stack([d.rows() for d in draws]))
+        # Outside of the recording, since their rates are numbers that the kernels take by value.
+        for parameter, gradient in zip(self.network.parameters(), gradients, strict=True):
+            parameter.grad = gradient
         for optimizer in self.optimizers:
             _set_rates(optimizer, epoch, config)
-        with autocast(self.device):
-            if isinstance(self.network, SeveralViews):
-                predicted = self.network(images, views)
-            else:
-                predicted = self.network(images)
-        loss = self.objective(predicted, target, pairs)
-        loss.backward()
-        for optimizer in self.optimizers:
             optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
         if self.average is not None:
             # Young averages forget faster, or the random start would stay in them for long.
             weight = 1 - min(config.optimizer.average, (1 + step) / (10 + step))
             with torch.no_grad():
                 torch._foreach_lerp_(self.average, list(self.network.parameters()), weight)
+        return loss
+
+    def _work(self, views: tuple[int, ...], draws: list[Draws]) -> Work:
+        """What a step computes from frames and draws, for these views: recorded where that is possible."""
+        if any(
+            drawn.noise is not None for drawn in draws
+        ):  # its generator begins anew in each step
+            return partial(self._gradients, views, draws)
+        if views not in self._recorded:
+            work = partial(self._gradients, views, draws)
+            self._recorded[views] = Recorded(work, self.device)
+        return self._recorded[views]
+
+    def _gradients(
+        self, views: tuple[int, ...], kinds: list[Draws], frames: torch.Tensor, rows: torch.Tensor
+    ) -> tuple[torch.Tensor, list[torch.Tensor | None]]:
+        """The loss of the frames that were drawn, and the gradient of each parameter.
+
+        `frames` int64 [image], and what was drawn for the first of them, `rows` [view, kind, image] of
+        the kinds that `kinds` have.
+        """
+        for parameter in self.network.parameters():
+            parameter.grad = None
+        frames, rows = frames.to(self.device), rows.to(self.device)
+        draws = [kind.of_rows(row) for kind, row in zip(kinds, rows, strict=True)]
+        images = self._augmented(frames, views, draws)
+        target = self.training.positions[frames]
+        with autocast(self.device):
+            if isinstance(self.network, SeveralViews):
+                predicted = self.network(images, views)
+            else:
+                predicted = self.network(images)
+        count = rows.shape[2]
+        shown = torch.nn.functional.mse_loss(predicted[:count], target[:count])
         if self.objective.plain:
-            return loss.detach()
-        count = len(indices)
-        return torch.nn.functional.mse_loss(predicted[:count].detach(), target[:count])
+            shown.backward()
+        else:
+            self.objective(predicted, target, self._pairs).backward()
+        return shown.detach(), [parameter.grad for parameter in self.network.parameters()]
 
     def _views(self, step: int) -> tuple[int, ...]:
         """The cameras of a step: each is missing now and then (view dropout), but never all."""
@@ -127,24 +163,27 @@ class Run:
         kept = (torch.rand(len(every), generator=generator) >= missing).tolist()
         return tuple(view for view in every if kept[view]) or every
 
-    def _augmented(
-        self, frames: torch.Tensor, drawn: int, views: tuple[int, ...], step: int, epoch: float
-    ) -> torch.Tensor:
-        """Whitened images [image, view, y, x] of these frames.
-
-        The first `drawn` are augmented each in its way, those after them as the first again: a head
-        that moves between two frames must not be moved once more.
-        """
+    def _draws(self, step: int, epoch: float, images: int, views: int) -> list[Draws]:
         config = self.config
         generator = torch.Generator().manual_seed(mixed_seed(config.seed, 1, step))
         strength = augmentation_strength(epoch, config.augmentation)
+        return [draw(images, config.augmentation, strength, generator) for _ in range(views)]
+
+    def _augmented(
+        self, frames: torch.Tensor, views: tuple[int, ...], draws: list[Draws]
+    ) -> torch.Tensor:
+        """Whitened images [image, view, y, x] of these frames.
+
+        The first are augmented each in its way, those beyond the draws as the first again: a head
+        that moves between two frames must not be moved once more.
+        """
         images = []
-        for view in views:
-            draws = draw(drawn, config.augmentation, strength, generator)
-            if len(frames) > drawn:
-                draws = draws.taken(torch.arange(len(frames)) % drawn)
+        for view, drawn in zip(views, draws, strict=True):
+            if self._pairs:
+                images_drawn = len(frames) - self._pairs
+                drawn = drawn.taken(torch.arange(len(frames), device=self.device) % images_drawn)
             luma, whitening = self.training.luma[frames, view], self.whitening[view]
-            images.append(whitening(augment(luma, draws, whitening.mean)))
+            images.append(whitening(augment(luma, drawn, whitening.mean)))
         return torch.stack(images, dim=1).contiguous(memory_format=torch.channels_last)
 
     def predict(self, examples: Examples) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

@@ -10,6 +10,7 @@ from torch import nn
 
 from facecap_core.learning.basis import Basis
 from facecap_core.learning.config import NetworkConfig
+from facecap_core.learning.convolution import convolved
 from facecap_core.learning.network import convolutions, start_layers, start_output
 
 
@@ -38,7 +39,7 @@ class SeveralViews(nn.Module):
         """`present` says which cameras the images are of, in ascending order; None: all."""
         chosen = tuple(range(self.views)) if present is None else tuple(present)
         features = [
-            self.features[view](images[:, place : place + 1]).flatten(1)
+            convolved(self.features[view], images[:, place : place + 1]).flatten(1)  # type: ignore[arg-type]
             for place, view in enumerate(chosen)
         ]
         joined = self.drop(torch.cat(features, dim=1))
