@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from facecap_core.learning.config import AugmentationConfig, NetworkConfig, TrainConfig
-from facecap_core.learning.trainingset import Examples
+from facecap_core.learning.examples import Examples
 
 
 class Frames(Dataset[tuple[torch.Tensor, torch.Tensor]]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from facecap_core.learning.trainingset import Examples
+from facecap_core.learning.examples import Examples
 
 SPOTS = 12
 FRAMES_AT_ONCE = 64

@@ -15,10 +15,10 @@ from safetensors.torch import load_file
 
 from facecap_core.errors import Cancelled, ModelError, TrainingError
 from facecap_core.learning.config import TrainConfig, resolve
+from facecap_core.learning.examples import Examples
 from facecap_core.learning.model import load_model
 from facecap_core.learning.muon import orthogonalised
 from facecap_core.learning.training import train
-from facecap_core.learning.trainingset import Examples
 
 VERTICES = 30
 

@@ -14,6 +14,7 @@ from facecap_core.learning.augment import Draws, augment, draw
 from facecap_core.learning.basis import Basis, compute_basis
 from facecap_core.learning.checkpoint import Position, load_checkpoint
 from facecap_core.learning.config import TrainConfig
+from facecap_core.learning.examples import Examples
 from facecap_core.learning.fully_connected import FullyConnected
 from facecap_core.learning.image_basis import compute_image_basis
 from facecap_core.learning.losses import Objective, vertex_deviation
@@ -24,7 +25,6 @@ from facecap_core.learning.order import Order, mixed_seed, neighbours
 from facecap_core.learning.recording import Recorded, Work
 from facecap_core.learning.schedule import augmentation_strength, beta1, learning_rate
 from facecap_core.learning.several_views import SeveralViews
-from facecap_core.learning.trainingset import Examples
 from facecap_core.learning.whitening import Whitening, choose_whitening
 from facecap_core.regions import FaceRegions
 

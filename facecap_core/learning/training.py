@@ -18,6 +18,7 @@ from facecap_core.errors import Cancelled, TrainingError
 from facecap_core.files import make_folder, write_text_atomically
 from facecap_core.learning.checkpoint import save_checkpoint
 from facecap_core.learning.config import TrainConfig
+from facecap_core.learning.examples import Examples
 from facecap_core.learning.model import (
     choose_device,
     metrics_lines,
@@ -33,7 +34,6 @@ from facecap_core.learning.rmse import (
 )
 from facecap_core.learning.run import MM_PER_CM, Run
 from facecap_core.learning.schedule import augmentation_strength, beta1, learning_rate
-from facecap_core.learning.trainingset import Examples
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
 from facecap_core.regions import FaceRegions
@@ -93,6 +93,8 @@ def train(
     if len(training) < 2:
         raise TrainingError("fewer than two training frames", remedy="add training shots")
     where = choose_device(device)
+    if where.type == "cuda":
+        torch.backends.cudnn.deterministic = True  # or a resumed run would end with other bits
     run = Run(
         training.to(where), validation and validation.to(where), config, animated, where, regions
     )

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from facecap_core.errors import TrainingError
+from facecap_core.learning.examples import Examples
 from facecap_core.learning.network import shrink
 from facecap_core.learning.rmse import MM_PER_UNIT
 from facecap_core.stores.groups import open_frames, open_targets
@@ -27,28 +28,6 @@ class ShotPaths:
     def frames(self) -> ArrayFolder:
         """The frame store of the first camera."""
         return self.views[0]
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Images and meshes of some shots, one after another.
-
-    `luma` uint8 [frame, view, y, x]; `positions` float32 [frame, 3 * vertex] in cm; `shots` (name, frames).
-    """
-
-    luma: torch.Tensor
-    positions: torch.Tensor
-    shots: tuple[tuple[str, int], ...]
-
-    def __len__(self) -> int:
-        return len(self.luma)
-
-    @property
-    def views(self) -> int:
-        return self.luma.shape[1]
-
-    def to(self, device: torch.device) -> Examples:
-        return Examples(self.luma.to(device), self.positions.to(device), self.shots)
 
 
 def read_views(shot: ShotPaths, start: int, stop: int) -> np.ndarray:
