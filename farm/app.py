@@ -12,6 +12,7 @@ from farm.check_command import check
 from farm.demo_command import demo
 from farm.evaluate_command import evaluate
 from farm.exit_codes import INTERNAL, of_error
+from farm.export_command import export
 from farm.init_command import init
 from farm.models_command import models
 from farm.regions_command import regions
@@ -59,6 +60,7 @@ app.command()(verify)
 app.command()(models)
 app.command()(evaluate)
 app.command()(report)
+app.command()(export)
 app.command()(regions)
 app.command()(head_commands.up)
 app.command()(head_commands.down)

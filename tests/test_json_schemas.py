@@ -37,7 +37,7 @@ GOLDEN = Path(__file__).parent / "golden"
 SMALL = ["schedule.epochs=1", "network.components=3", "network.channels=[8,8]"]
 SMALL += ["network.refine=[false,false]"]
 BY_NAME = {"figures", "inputs", "stale", "models", "cameras", "stages", "actors", "crops"}
-BY_NAME |= {"footage", "paper_minutes", "minutes", "shots"}
+BY_NAME |= {"failed", "footage", "paper_minutes", "minutes", "shots"}
 BY_NAME |= {"by_shot", "vertices", "regions_mm", "region_amplitudes"}
 """Objects whose keys are names of the user's own, or figures."""
 TWICE = {"minutes", "shots"}
@@ -229,6 +229,8 @@ def _for_real(printed, base):
         print_result(production, "ada", time.monotonic(), as_json=True)
     printed.values["demo"] = [json.loads(said.getvalue())]
     printed.run("verify", folder, "verify", "--all")
+    printed.run("export", folder, "export", "--actor", "ada", "--format", "pc2")
+    printed.run("export", folder, "export", "*", "--format", "npy", code=100)
     chunk = next(p for p in (folder / "store/vertices").rglob("positions/c/*/0/0") if p.is_file())
     chunk.write_bytes(chunk.read_bytes()[:-1])
     weights = production.paths.model("ada", training.model) / "weights.safetensors"

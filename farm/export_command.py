@@ -1,0 +1,235 @@
+"""Export: solved shots as files that Maya, Blender, Houdini or Unreal open."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from farm.completion import complete_actor, complete_shot
+from farm.context import ProductionOption, find_and_load
+from farm.exit_codes import JOB_FAILED
+from farm.option_groups import JsonOption
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from facecap_core.productions.production import Production
+
+SCHEMA_VERSION = 1
+
+
+def export(
+    shots: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SHOT]…",
+            help="Shots, or globs of their names; else all of --shots or --actor.",
+            show_default=False,
+            autocompletion=complete_shot,
+        ),
+    ] = None,
+    formats: Annotated[
+        str,
+        typer.Option("--format", "-f", help="usd, abc, pc2, mdd, npy, obj; several with commas."),
+    ] = "usd",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="Else exports/ of the production.",
+            show_default=False,
+        ),
+    ] = None,
+    listed: Annotated[
+        Path | None,
+        typer.Option("--shots", metavar="LIST", help="A shot list.", show_default=False),
+    ] = None,
+    actor: Annotated[
+        str | None,
+        typer.Option(
+            "--actor",
+            "-a",
+            help="All solved shots of this actor.",
+            show_default=False,
+            autocompletion=complete_actor,
+        ),
+    ] = None,
+    start_frame: Annotated[
+        float | None,
+        typer.Option(help="Number of the first frame; else the store's.", show_default=False),
+    ] = None,
+    start_timecode: Annotated[
+        str | None,
+        typer.Option(metavar="HH:MM:SS:FF", help="The same as timecode.", show_default=False),
+    ] = None,
+    units: Annotated[
+        str | None,
+        typer.Option(help="mm, cm, dm, m, in or ft; else the production's.", show_default=False),
+    ] = None,
+    up_axis: Annotated[str, typer.Option(help="y, as the production has it, or z.")] = "y",
+    production: ProductionOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write solved shots as animation files: one mesh, its vertex order and texture coordinates, exact rate.
+
+    usd and abc hold the mesh and its motion. pc2, mdd and npy hold points only, for a mesh that the program
+    has already; obj is a folder with a mesh a frame. Beside them SHOT.json tells rate, first frame, units,
+    model and versions. A file appears whole or not at all; one of the same name is replaced.
+
+    Examples:
+
+    farm export ada_line_0042
+
+    farm export 'ada_line_00*' --format abc,pc2 --out /mnt/animation --start-frame 1001
+
+    farm export --actor ada --format usd --units m --up-axis z
+
+    farm export --shots bulk.txt --format abc --start-timecode 01:00:00:00
+    """
+    from facecap_core.errors import Cancelled, FacecapError
+    from facecap_core.exports.export import ExportOptions, export_shot
+    from farm.bar import bar
+
+    found = find_and_load(production)
+    options = ExportOptions(
+        formats=_formats(formats),
+        units=_one_of(units, "--units", _units()) if units else None,
+        up_axis=_one_of(up_axis, "--up-axis", ["y", "z"]),
+        start_frame=_start(start_frame, start_timecode, found.fps),
+    )
+    names = _shots(found, shots or [], listed, actor)
+    folder = (out or found.folder / "exports").absolute()
+    results, failed = [], {}
+    for name in names:
+        try:
+            with bar() as on_progress:
+                results.append(export_shot(found, name, folder, options, on_progress=on_progress))
+        except Cancelled:
+            raise
+        except FacecapError as error:
+            if len(names) == 1:
+                raise
+            failed[name] = str(error)
+            typer.echo(f"{name}: {error}", err=True)
+            continue
+        if not as_json:
+            files = ", ".join(file.name for file in results[-1].files)
+            typer.echo(f"{name}: {results[-1].frames} frames, {files}")
+    if as_json:
+        told = {
+            "schema_version": SCHEMA_VERSION,
+            "folder": str(folder),
+            "shots": [
+                {
+                    "shot": result.shot,
+                    "frames": result.frames,
+                    "fps": str(result.fps),
+                    "start_frame": result.start_frame,
+                    "files": [str(file) for file in result.files],
+                }
+                for result in results
+            ],
+            "failed": failed,
+        }
+        typer.echo(json.dumps(told))
+    else:
+        typer.echo(str(folder))
+        if failed:
+            typer.echo(f"{len(results)} of {len(names)} shots exported", err=True)
+    if failed:
+        raise typer.Exit(JOB_FAILED)
+
+
+def _units() -> list[str]:
+    from facecap_core.productions.production import MM_PER_UNIT
+
+    return list(MM_PER_UNIT)
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    from facecap_core.exports.formats import FORMATS
+
+    names = [name.strip().lower() for name in text.split(",") if name.strip()]
+    return tuple(dict.fromkeys(_one_of(name, "--format", list(FORMATS)) for name in names or [""]))
+
+
+def _one_of(value: str, option: str, known: list[str]) -> str:
+    from facecap_core.errors import ConfigError
+
+    if value not in known:
+        raise ConfigError(
+            f"{option}: {value!r} is not known", remedy=f"choose of {', '.join(known)}"
+        )
+    return value
+
+
+def _start(frame: float | None, timecode: str | None, fps: Fraction) -> float | None:
+    from facecap_core.errors import ConfigError
+    from facecap_core.timecode import frame_of
+
+    if frame is not None and timecode is not None:
+        raise ConfigError(
+            "--start-frame and --start-timecode say the same thing", remedy="give one of them"
+        )
+    return frame if timecode is None else float(frame_of(timecode, fps))
+
+
+def _shots(
+    production: Production, patterns: list[str], listed: Path | None, actor: str | None
+) -> list[str]:
+    """The shots meant, in the production's order.
+
+    Raises:
+        ConfigError: none is meant. ProductionError: there is no such shot or actor.
+    """
+    from fnmatch import fnmatchcase
+
+    from facecap_core.errors import ConfigError, Fault, ProductionError
+    from facecap_core.names import did_you_mean
+    from facecap_core.productions.production import read_shot_list
+
+    if not patterns and listed is None and actor is None:
+        raise ConfigError(
+            "no shot is named",
+            remedy="name shots, or all of an actor with --actor, or --shots LIST",
+        )
+    if actor is not None and actor not in production.actors:
+        remedy = did_you_mean(actor, production.actors)
+        raise ProductionError([Fault(f"no actor is called {actor!r}", remedy)])
+    faults, chosen = [], set()
+    for pattern in patterns:
+        matching = [name for name in production.shots if fnmatchcase(name, pattern)]
+        if not matching:
+            faults.append(
+                Fault(
+                    f"no shot is called {pattern!r}",
+                    did_you_mean(pattern, production.shots),
+                    str(production.shots_path),
+                )
+            )
+        chosen.update(matching)
+    if faults:
+        raise ProductionError(faults)
+    if listed is not None:
+        chosen.update(read_shot_list(listed, production))
+    if not patterns and listed is None and actor is not None:
+        paths = production.paths
+        chosen.update(
+            shot.name
+            for shot in production.shots_of(actor)
+            if paths.vertices(actor, shot.name).exists()
+        )
+        if not chosen:
+            raise ConfigError(
+                f"no shot of {actor} is solved", remedy=f"farm submit infer --actor {actor}"
+            )
+    return [
+        name
+        for name, shot in production.shots.items()
+        if name in chosen and actor in (None, shot.actor)
+    ]

@@ -1,0 +1,231 @@
+"""Exports: what other programs read is what was solved, bit by bit, with rate, units, axes and topology."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from pointcache_files import mdd_bytes, pc2_bytes
+from pxr import Usd, UsdGeom
+from tracked_production import make_tracked
+from typer.testing import CliRunner
+
+from facecap_core.errors import ConfigError, PointCacheError, ProductionError, StoreError
+from facecap_core.pointcaches.reader import open_point_cache
+from facecap_core.productions.production import load_production
+from facecap_core.stores.groups import new_group
+from facecap_core.template import read_template
+from facecap_core.timecode import frame_of, timecode
+from farm.app import app
+
+FPS = "24000/1001"
+FRAMES = 70  # more than a block
+QUADS = """\
+v -1 0 0.5
+v 0 0 1
+v 1 0 0.5
+v -1 -1 0
+v 0 -1 0.25
+v 1 -1 0
+vt 0 1
+vt 0.5 1
+vt 1 1
+vt 0 0
+vt 0.5 0
+vt 1 0
+f 1/1 4/4 5/5 2/2
+f 2/2 5/5 6/6
+f 2/2 6/6 3/3
+"""
+
+
+@pytest.fixture(scope="module")
+def production(tmp_path_factory):
+    """Two solved shots, one with confidence, at 23.976 frames a second, in millimetres."""
+    folder = make_tracked(tmp_path_factory.mktemp("exports") / "production")
+    settings = (folder / "production.toml").read_text()
+    (folder / "production.toml").write_text(settings.replace('fps = "30"', f'fps = "{FPS}"'))
+    (folder / "template.obj").write_text(QUADS)
+    (folder / "animated.txt").write_text("0\n1\n2\n3\n4\n5\n")
+    for number, shot in enumerate(("learn_a", "held_a")):
+        solve(folder, shot, motion(number), known=number == 0)
+    return folder
+
+
+def motion(seed):
+    return np.random.default_rng(seed).normal(scale=30, size=(FRAMES, 6, 3)).astype(np.float32)
+
+
+def figures():
+    return np.linspace(0, 1, FRAMES, dtype=np.float32)
+
+
+def solve(folder, shot, positions, *, known):
+    found = load_production(folder)
+    with new_group(found.paths.vertices("ada", shot)) as group:
+        names = ("frame", "vertex", "xyz")
+        group.array("positions", row_shape=(6, 3), dtype="float32", dimension_names=names).append(
+            positions
+        )
+        group.array("confidence", row_shape=(), dtype="float32", dimension_names=("frame",)).append(
+            figures() if known else np.full(FRAMES, np.nan, np.float32)
+        )
+        group.set_attributes(
+            {
+                "model": "m1",
+                "fps": FPS,
+                "units": "mm",
+                "start_frame": 0,
+                "topology_sha256": read_template(folder / "template.obj").topology_sha256,
+            }
+        )
+
+
+def run(folder, *arguments):
+    return CliRunner().invoke(app, ["export", *arguments, "--production", str(folder)])
+
+
+@pytest.fixture(scope="module")
+def exported(production, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    every = ["--format", "usd,abc,pc2,mdd,npy,obj", "--out", str(out), "--start-frame", "1001"]
+    done = run(production, "learn_a", "held_a", *every)
+    assert done.exit_code == 0, done.output
+    return out
+
+
+def test_points_come_back_bit_by_bit(exported):
+    positions = motion(0)
+    assert (exported / "learn_a.pc2").read_bytes() == pc2_bytes(positions, start=1001)
+    seconds = (np.arange(FRAMES) + 1001) / float(Fraction(FPS))
+    assert (exported / "learn_a.mdd").read_bytes() == mdd_bytes(positions, seconds.tolist())
+    loaded = np.load(exported / "learn_a.npy", allow_pickle=False)
+    assert loaded.dtype == np.float32
+    assert np.array_equal(loaded, positions)
+    files = sorted((exported / "learn_a").iterdir())
+    assert [file.name for file in files[:2]] == ["learn_a.1001.obj", "learn_a.1002.obj"]
+    texts = [file.read_text() for file in files]
+    points = [re.findall(r"^v (\S+) (\S+) (\S+)$", text, re.MULTILINE) for text in texts]
+    assert np.array_equal(np.array(points, dtype=np.float64).astype(np.float32), positions)
+    template = read_template(files[0])
+    assert template.face_sizes.tolist() == [4, 3, 3]
+    assert template.uvs is not None
+    for scene in ("learn_a.usdc", "learn_a.abc"):
+        with open_point_cache(exported / scene, vertex_count=6, topology=template) as cache:
+            assert np.array_equal(cache.read(0, FRAMES), positions), scene
+
+
+def test_usd_says_rate_units_axis_topology_and_confidence(exported, production):
+    stage = Usd.Stage.Open(str(exported / "learn_a.usdc"))
+    assert stage.GetTimeCodesPerSecond() == pytest.approx(24000 / 1001, abs=0)
+    assert (stage.GetStartTimeCode(), stage.GetEndTimeCode()) == (1001, 1000 + FRAMES)
+    assert UsdGeom.GetStageUpAxis(stage) == "Y"
+    assert UsdGeom.GetStageMetersPerUnit(stage) == 0.001
+    assert stage.GetRootLayer().customLayerData["fps"] == FPS
+    mesh = UsdGeom.Mesh(stage.GetDefaultPrim().GetChild("face"))
+    template = read_template(production / "template.obj")
+    assert list(mesh.GetFaceVertexIndicesAttr().Get()) == template.face_vertices.tolist()
+    assert len(mesh.GetPointsAttr().GetTimeSamples()) == FRAMES
+    uvs = UsdGeom.PrimvarsAPI(mesh).GetPrimvar("st")
+    assert np.array_equal(np.array(uvs.ComputeFlattened()), template.uvs[template.corner_uvs])
+    low, high = mesh.GetExtentAttr().Get(1003)
+    assert np.array_equal([low, high], [motion(0)[2].min(0), motion(0)[2].max(0)])
+    shown = mesh.GetPrim().GetAttribute("userProperties:confidence")
+    assert [shown.Get(1001 + frame) for frame in range(FRAMES)] == figures().tolist()
+    without = Usd.Stage.Open(str(exported / "held_a.usdc"))
+    assert not without.GetPrimAtPath("/actor/face").HasAttribute("userProperties:confidence"), "NaN is no figure"
+
+
+def test_alembic_says_rate_topology_and_confidence(exported, production):
+    import alembic3d as abc
+
+    archive = abc.Abc.IArchive(str(exported / "learn_a.abc"))
+    mesh = abc.AbcGeom.IPolyMesh(archive.getTop().getChild(0), "face")
+    schema, template = mesh.getSchema(), read_template(production / "template.obj")
+    times = [schema.getTimeSampling().getSampleTime(frame) for frame in range(FRAMES)]
+    expected = (1001 + np.arange(FRAMES)) / float(Fraction(FPS))
+    assert np.allclose(times, expected, rtol=0, atol=1e-9)
+    value = schema.getValue(abc.Abc.ISampleSelector(0))
+    corners = list(value.getFaceIndices())
+    assert corners[:4] == [0, 1, 4, 3], "turned over, from the same corner"
+    assert list(value.getFaceCounts()) == [4, 3, 3]
+    uvs = schema.getUVsParam().getExpandedValue().getVals()
+    flat = template.uvs[template.corner_uvs]
+    assert [(uv.x, uv.y) for uv in uvs][:4] == [tuple(flat[corner]) for corner in (0, 3, 2, 1)]
+    confidence = abc.Abc.IFloatProperty(schema.getUserProperties(), "confidence")
+    assert [confidence.samples[i] for i in range(FRAMES)] == figures().tolist()
+
+
+def test_units_and_axes_are_converted(production, tmp_path):
+    options = ["--units", "m", "--up-axis", "z", "--start-timecode", "01:00:00:00"]
+    done = run(production, "held_a", "-f", "usd,npy", "-o", str(tmp_path), *options)
+    assert done.exit_code == 0, done.output
+    x, y, z = np.moveaxis(motion(1).astype(np.float64) / 1000, 2, 0)
+    expected = np.stack([x, -z, y], axis=2).astype(np.float32)
+    assert np.array_equal(np.load(tmp_path / "held_a.npy"), expected)
+    stage = Usd.Stage.Open(str(tmp_path / "held_a.usdc"))
+    assert UsdGeom.GetStageUpAxis(stage) == "Z"
+    assert UsdGeom.GetStageMetersPerUnit(stage) == 1
+    assert stage.GetStartTimeCode() == 86400
+    told = json.loads((tmp_path / "held_a.json").read_text())
+    assert (told["fps"], told["units"], told["up_axis"]) == (FPS, "m", "z")
+    assert told["model"] == "m1"
+
+
+def test_what_cannot_be_exported_is_said_and_leaves_nothing(production, tmp_path):
+    out = ["-o", str(tmp_path / "out")]
+    for arguments, kind, words in (
+        ([], ConfigError, "no shot is named"),
+        (["nobody*"], ProductionError, "no shot is called 'nobody*'"),
+        (["learn_a", "-f", "fbx"], ConfigError, "'fbx' is not known"),
+        (["learn_a", "--units", "ell"], ConfigError, "'ell' is not known"),
+        (["learn_b"], StoreError, "learn_b is not solved"),
+        (["learn_a", "--start-timecode", "noon"], ConfigError, "is no timecode"),
+    ):
+        done = run(production, *arguments, *out)
+        assert isinstance(done.exception, kind)
+        assert words in str(done.exception)
+    assert not (tmp_path / "out").exists()
+    some = run(production, "learn_a", "learn_b", *out, "--json")
+    assert some.exit_code == 100
+    told = json.loads(some.stdout)
+    assert [shot["shot"] for shot in told["shots"]] == ["learn_a"]
+    assert "not solved" in told["failed"]["learn_b"]
+
+
+def test_a_frame_that_is_not_finite_leaves_the_old_file(production, tmp_path):
+    folder = tmp_path / "production"
+    shutil.copytree(production, folder, symlinks=True)
+    assert run(folder, "held_a", "-o", str(tmp_path), "-f", "pc2,npy").exit_code == 0
+    before = (tmp_path / "held_a.pc2").read_bytes()
+    broken = motion(1)
+    broken[65, 2, 1] = np.nan
+    shutil.rmtree(folder / "store")
+    solve(folder, "held_a", broken, known=False)
+    for name in ("pc2", "usd", "abc", "obj"):
+        done = run(folder, "held_a", "-o", str(tmp_path), "-f", name)
+        assert isinstance(done.exception, PointCacheError), name
+        assert "frame 65, vertex 2" in str(done.exception)
+    assert (tmp_path / "held_a.pc2").read_bytes() == before
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"production", "held_a.pc2", "held_a.npy", "held_a.json"}
+
+
+def test_timecodes_are_frames_and_back():
+    for fps in (Fraction(24), Fraction(24000, 1001), Fraction(25), Fraction(30), Fraction(60)):
+        for frame in (0, 1, 59, 86399, 123456):
+            assert frame_of(timecode(frame, fps), fps) == frame
+    dropping = Fraction(30000, 1001)
+    # SMPTE 12M: an hour of drop-frame timecode has 107892 frames, ten minutes 17982.
+    assert frame_of("01:00:00;00", dropping) == 107892
+    assert frame_of("00:10:00;00", dropping) == 17982
+    assert frame_of("00:01:00;02", dropping) == 1800
+    for wrong in ("00:01:00;00", "00:00:61:00", "00:00:00:30"):
+        with pytest.raises(ConfigError):
+            frame_of(wrong, dropping)
+    with pytest.raises(ConfigError, match="no numbers are dropped"):
+        frame_of("00:00:00;00", Fraction(25))
