@@ -17,7 +17,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from facecap_core.errors import PictureSizeError
+from facecap_core.errors import FootageError, FootageUnreadable, PictureSizeError
 from facecap_core.footage.frame_clock import FrameClock
 from facecap_core.footage.image_sequence import find_image_sequence, is_pattern
 from facecap_core.footage.orientation import LumaArray, Rectangle, orientation_of
@@ -28,6 +28,7 @@ from facecap_core.footage.picture import (
     check_crop,
     is_limited_range,
 )
+from facecap_core.footage.split_decoding import FilteredPicture, split
 from facecap_core.footage.video_container import open_video
 from facecap_core.footage.video_file import TimedPicture, VideoFile
 
@@ -136,7 +137,8 @@ class Footage:
     """A shot's pictures at the production's frame rate, in one pass of flat memory.
 
     `crop` is (x, y, width, height) in pixels of the displayed picture, `picture_size` the required
-    (width, height), `threads` the number of decoding threads; one gives the most per core.
+    (width, height), `threads` the number of decoding threads; one gives the most per core. Several
+    take a segment each where key pictures allow it, else the codec divides pictures among them.
 
     Opening raises what `probe` does, and CropOutsidePicture and PictureSizeError. Iterating
     also raises FrameRateError, and FootageTruncated when pictures are damaged or missing.
@@ -157,7 +159,8 @@ class Footage:
         self._fps = fps
         self._threads = threads
         # Opening decodes the first pictures, so the first pass goes on where opening ends.
-        self._source: _Source | None = _Source(Path(path), threads)
+        self._split = split(Path(path), threads) if threads > 1 and not is_pattern(path) else None
+        self._source: _Source | None = _Source(Path(path), 1 if self._split else threads)
         self.info = self._source.info
         try:
             self._check(picture_size)
@@ -179,16 +182,52 @@ class Footage:
 
     def __iter__(self) -> Generator[Frame, None, None]:
         source, self._source = self._source or _Source(self.info.path, self._threads), None
-        with closing(source), closing(source.pictures()) as pictures:
-            clock = FrameClock(source.video, self._fps) if source.video else None
-            picture_filter: PictureFilter | None = None
-            for index, (picture, pts) in enumerate(pictures):
-                seconds = clock.seconds(index, pts) if clock else float(index / self._fps)
-                if picture_filter is None:
-                    picture_filter = PictureFilter(
-                        self._crop, picture, codec=source.codec, file=self.info.path
+        count, last = 0, None
+        with closing(source):
+            if self._split is None:
+                yield from self._timed(self._in_one(source), source.video)
+                return
+            source.close()  # its decoder has done what it was for
+            try:
+                with closing(
+                    self._timed(self._split.pictures(self._filter), source.video)
+                ) as frames:
+                    for last in frames:
+                        yield last
+                        count += 1
+                return
+            except FootageError:
+                pass  # whether it is damaged, and where, shows when all is decoded in one
+        with closing(_Source(self.info.path, self._threads)) as source:
+            frames = self._timed(self._in_one(source), source.video)
+            for index, frame in enumerate(frames):
+                if index >= count:
+                    yield frame
+                elif index == count - 1 and last and frame.pts_seconds != last.pts_seconds:
+                    raise FootageUnreadable(
+                        "decoding cannot begin at its key pictures, though they look like it",
+                        remedy="ingest the shot with --cpus 1",
+                        file=self.info.path,
                     )
-                yield Frame(seconds, picture_filter(picture))
+
+    def _timed(
+        self, pictures: Generator[FilteredPicture, None, None], video: VideoFile | None
+    ) -> Generator[Frame, None, None]:
+        with closing(pictures):
+            clock = FrameClock(video, self._fps) if video else None
+            for index, (luma, pts) in enumerate(pictures):
+                seconds = clock.seconds(index, pts) if clock else float(index / self._fps)
+                yield Frame(seconds, luma)
+
+    def _in_one(self, source: _Source) -> Generator[FilteredPicture, None, None]:
+        with closing(source.pictures()) as pictures:
+            picture_filter: PictureFilter | None = None
+            for picture, pts in pictures:
+                picture_filter = picture_filter or self._filter(picture)
+                yield FilteredPicture(picture_filter(picture), pts)
+
+    def _filter(self, first: av.VideoFrame) -> PictureFilter:
+        return PictureFilter(self._crop, first, codec=self.info.codec, file=self.info.path)
 
     def batches(self, size: int) -> Generator[FrameBatch, None, None]:
         """The frames in batches of `size`; the last may be smaller. Each has memory of its own."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import re
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from facecap_core.errors import FootageEmpty, FootageTruncated, FootageUnreadable
+from facecap_core.footage.key_pictures import WHOLE, KeyPicture, Segment, key_picture
 
 COPY_AGAIN = "copy or export the file again from its source"
 
@@ -40,6 +41,8 @@ _WITHOUT_TIME = frozenset(
 
 # Their headers hold a duration; elsewhere FFmpeg estimates one from the end that it finds.
 _WITH_DURATION = frozenset({"matroska", "webm", "mxf"})
+# Seeking finds the key pictures that they list.
+_SEEKABLE = frozenset({"mov", "matroska", "webm"})
 _MISSING_FRAMES = 0.75  # headers round, and less than a frame cannot be missing
 
 
@@ -65,6 +68,7 @@ class VideoFile:
         # AVI numbers its packets and knows no other time: the n-th picture has the n-th number.
         self._stamped_in_order = "avi" in formats
         self._edited = "mov" in formats  # an edit list may hide pictures that the header counts
+        self._seekable = bool(formats & _SEEKABLE)
         self._declared_end_seconds = _declared_end_seconds(container, stream, formats)
         if not self.timed:
             self.declared_fps = None
@@ -89,8 +93,8 @@ class VideoFile:
                 file=self.path,
             ) from error
 
-    def pictures(self) -> Generator[TimedPicture, None, None]:
-        """Decode all pictures in the order of display.
+    def pictures(self, segment: Segment = WHOLE) -> Generator[TimedPicture, None, None]:
+        """Decode all pictures, or those of a segment, in the order of display.
 
         Raises FootageUnreadable (the first does not decode), FootageEmpty (there is none) and
         FootageTruncated (a later one does not decode, or the file ends early).
@@ -99,24 +103,64 @@ class VideoFile:
         last_pts: int | None = None
         stamps = _Stamps()
         try:
-            for packet in self._container.demux(self.stream):
-                if packet.size and not packet.is_discard:
-                    stamps.add(self.stamp(packet))
-                for picture in packet.decode():
+            for packet in self._packets_to_decode(segment):
+                if packet is not None and not packet.is_discard:
+                    stamp = self.stamp(packet)
+                    if segment.holds(stamp):
+                        stamps.add(stamp)
+                for picture in self.stream.decode(packet):
                     assert isinstance(picture, av.VideoFrame)
                     if picture.is_corrupt:
                         raise _damaged(self.path, count, "marked as corrupt")
+                    if not segment.holds(picture.pts):
+                        continue
                     last_pts = stamps.take_first() if self._stamped_in_order else picture.pts
                     lost = self.timed and stamps.lost_before(last_pts)
                     # Before the first picture: no player shows those without a key picture.
                     # Interlaced: two fields may come in packets of their own.
-                    if lost and count and not picture.interlaced_frame:
+                    if lost and (count or segment.start) and not picture.interlaced_frame:
                         raise _damaged(self.path, count, "the next does not decode")
                     yield TimedPicture(picture, last_pts if self.timed else None)
                     count += 1
         except (av.error.FFmpegError, OSError) as error:
             raise _damaged(self.path, count, reason_of(error)) from error
-        self._check_count(count, last_pts, stamps)
+        if self.timed and last_pts is not None and stamps.any_after(last_pts):
+            raise _damaged(self.path, count, "the rest does not decode")
+        if segment is WHOLE:
+            self.check_count(count, last_pts)
+
+    def key_picture_from(self, ticks: int) -> KeyPicture | None:
+        """The first from a time on where decoding can begin anew; None: there is none to rely on."""
+        try:
+            packet = next(self._packets_from(ticks))
+        except (av.error.FFmpegError, OSError, StopIteration):
+            return None
+        return key_picture(packet, self.codec, self.stream.codec_context.extradata, ticks)
+
+    def ticks_after(self, pts: int | None, frames: int) -> int | None:
+        """When so many frames after a picture (None: the first) is; None: times tell no key pictures."""
+        start = self.stream.start_time
+        if (
+            not self._seekable
+            or not self.declared_fps
+            or start is None
+            or not self.stream.time_base
+        ):
+            return None
+        ticks = frames / self.declared_fps / self.stream.time_base
+        return int((start if pts is None else pts) + ticks)
+
+    def check_count(self, count: int, last_pts: int | None) -> None:
+        """Raises FootageTruncated when there are fewer pictures than the header says, or none."""
+        if self.frames_from_header and count < self.frames_from_header and not self._edited:
+            raise FootageTruncated(
+                f"the file has {count} pictures, and its header promises {self.frames_from_header}",
+                remedy=COPY_AGAIN,
+                file=self.path,
+            )
+        self.check_end(last_pts)
+        if count == 0:
+            raise FootageEmpty("the file has no pictures", remedy=COPY_AGAIN, file=self.path)
 
     def check_end(self, last_pts: int | None) -> None:
         """Raises FootageTruncated when the pictures end before the header says."""
@@ -132,18 +176,32 @@ class VideoFile:
                 file=self.path,
             )
 
-    def _check_count(self, count: int, last_pts: int | None, stamps: _Stamps) -> None:
-        if self.timed and last_pts is not None and stamps.any_after(last_pts):
-            raise _damaged(self.path, count, "the rest does not decode")
-        if self.frames_from_header and count < self.frames_from_header and not self._edited:
-            raise FootageTruncated(
-                f"the file has {count} pictures, and its header promises {self.frames_from_header}",
-                remedy=COPY_AGAIN,
-                file=self.path,
-            )
-        self.check_end(last_pts)
-        if count == 0:
-            raise FootageEmpty("the file has no pictures", remedy=COPY_AGAIN, file=self.path)
+    def _packets_from(self, ticks: int) -> Iterator[av.Packet]:
+        self._container.seek(ticks, stream=self.stream, backward=False)
+        return self._container.demux(self.stream)
+
+    def _packets_to_decode(self, segment: Segment) -> Iterator[av.Packet | None]:
+        """The packets that the segment's pictures need; None asks the decoder for what it still has."""
+        start, end = segment.start, segment.end
+        packets = (
+            self._packets_from(start.seek_ticks) if start else self._container.demux(self.stream)
+        )
+        ending = False
+        for number, packet in enumerate(packets):
+            if start and number == 0 and packet.pts != start.pts:
+                raise _damaged(self.path, 0, "its key picture is not where it was")
+            if end and packet.size:
+                if packet.is_keyframe and packet.pts == end.pts:
+                    ending = True
+                    if not end.open:
+                        break
+                elif ending and packet.pts is not None and packet.pts > end.pts:
+                    break
+            if packet.size:
+                yield packet
+        if end and not ending:
+            raise _damaged(self.path, 0, "its key picture is not where it was")
+        yield None
 
 
 class _Stamps:
