@@ -64,3 +64,21 @@ def synthesise(path: Path, frames: int, encoding: Encoding = H264) -> None:
             picture.pts = index
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
+
+
+def lengthen(clip: Path, take: Path, times: int) -> None:
+    """The clip several times over, not encoded again; each time begins with a key picture."""
+    with av.open(clip) as source, av.open(take, "w") as target:
+        stream = source.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        ticks = round(stream.frames / (stream.average_rate or 30) / (stream.time_base or 1))
+        packets = [packet for packet in source.demux(stream) if packet.size]
+        for repeat in range(times):
+            for packet in packets:
+                again = av.Packet(bytes(packet))
+                assert packet.pts is not None
+                assert packet.dts is not None
+                again.pts, again.dts = packet.pts + repeat * ticks, packet.dts + repeat * ticks
+                again.is_keyframe, again.time_base = packet.is_keyframe, packet.time_base
+                again.duration, again.stream = packet.duration, copy
+                target.mux(again)

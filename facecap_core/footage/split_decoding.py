@@ -23,7 +23,7 @@ from facecap_core.footage.orientation import LumaArray
 from facecap_core.footage.video_container import open_video
 from facecap_core.footage.video_file import VideoFile
 
-SEGMENT_PICTURES = 64  # at least; seeking costs a few pictures' time
+SEGMENT_PICTURES = 48  # at least; seeking costs a few pictures' time
 WAITING_PICTURES = 256  # of a segment, 20 MB: more than most key pictures are apart
 
 Filter = Callable[[av.VideoFrame], LumaArray]
