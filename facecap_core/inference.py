@@ -103,7 +103,11 @@ def infer_shot(
     }
     present = [model.cameras.index(camera) for camera in views]
     clock = Clock()
-    with new_group(destination, identity) as group:
+    # Decoding begins first: a group takes its time to be opened.
+    with (
+        PicturesAhead(decoder, decodings) as pictures,
+        new_group(destination, identity) as group,
+    ):
         positions = group.array(
             "positions",
             row_shape=(model.vertex_count, 3),
@@ -128,7 +132,7 @@ def infer_shot(
             confidence.append(np.full(len(solved), np.nan, np.float32))
 
         done, total, engine = 0, None, None
-        with _Stage(write) as writer, PicturesAhead(decoder, decodings) as pictures:
+        with _Stage(write) as writer:
             while (luma := pictures.next(clock, on_progress, done)) is not None:
                 began = time.monotonic()
                 for view, one in enumerate(still.values()):
