@@ -8,6 +8,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from facecap_core.errors import StoreError
 from facecap_core.failpoints import reach
@@ -36,8 +37,7 @@ def write_bytes_atomically(
     path = Path(path)
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
-        path.parent.mkdir(parents=new_folders, exist_ok=True)
-        with open(partial, "wb") as file:
+        with _opened(partial, new_folders) as file:
             file.write(data)
             reach("file.made")
             if durable:
@@ -52,6 +52,15 @@ def write_bytes_atomically(
         with contextlib.suppress(OSError):
             partial.unlink()
         raise store_error(error, path) from error
+
+
+def _opened(path: Path, new_folders: bool) -> BinaryIO:
+    """A new file; its folder is made only where it is missing, which costs nothing where it is not."""
+    try:
+        return open(path, "wb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=new_folders, exist_ok=True)
+        return open(path, "wb")
 
 
 def write_text_atomically(

@@ -38,4 +38,4 @@ def versions(folder):
 
 
 def chunk_key(folder):
-    return version_key(folder, published(folder).manifest.version) + "positions/c/1/0/0"
+    return version_key(folder, published(folder).manifest.version) + "positions/c.1.0.0"

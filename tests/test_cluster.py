@@ -118,7 +118,7 @@ def stores(folder, kind):
 def chunks(path):
     """Bytes of every chunk of a store, by name."""
     return {
-        p.relative_to(path).as_posix(): p.read_bytes() for p in path.rglob("c/**/*") if p.is_file()
+        p.relative_to(path).as_posix(): p.read_bytes() for p in path.rglob("c.*") if p.is_file()
     }
 
 

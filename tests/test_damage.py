@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -9,30 +10,30 @@ from crashing import FOLDERS, FRAMES, REUSING, WORKS, seen, version_of, whole
 
 from facecap_core.files import files_in
 from facecap_core.stores.groups import FRAMES_PER_CHUNK, stored
-from facecap_core.stores.manifests import Damage, manifest_path, verify
+from facecap_core.stores.manifests import Damage, frames_of_part, manifest_path, verify
 
 FILES = {
     "frames": {
         "zarr.json": None,
         "luma/zarr.json": None,
-        "luma/c/0/0/0": (0, 63),
-        "luma/c/1/0/0": (64, 65),
+        "luma/c.0.0.0": (0, 63),
+        "luma/c.1.0.0": (64, 65),
         "pts_seconds/zarr.json": None,
-        "pts_seconds/c/0": (0, 65),
+        "pts_seconds/c.0": (0, 65),
     },
     "targets": {
         "zarr.json": None,
         "positions/zarr.json": None,
-        "positions/c/0/0/0": (0, 63),
-        "positions/c/1/0/0": (64, 65),
+        "positions/c.0.0.0": (0, 63),
+        "positions/c.1.0.0": (64, 65),
     },
     "vertices": {
         "zarr.json": None,
         "positions/zarr.json": None,
-        "positions/c/0/0/0": (0, 63),
-        "positions/c/1/0/0": (64, 65),
+        "positions/c.0.0.0": (0, 63),
+        "positions/c.1.0.0": (64, 65),
         "confidence/zarr.json": None,
-        "confidence/c/0": (0, 65),
+        "confidence/c.0": (0, 65),
     },
     "model": {"weights.safetensors": None, "metrics.jsonl": None, "model.json": None},
 }
@@ -136,6 +137,15 @@ def test_a_version_that_is_gone_is_absent(store, inputs):
 
 def test_damage_reads_as_a_sentence():
     assert re.fullmatch(
-        r"luma/c/1/0/0 \(frames 64 to 127\): truncated",
-        str(Damage("luma/c/1/0/0", "truncated", (64, 127))),
+        r"luma/c\.1\.0\.0 \(frames 64 to 127\): truncated",
+        str(Damage("luma/c.1.0.0", "truncated", (64, 127))),
+    )
+
+
+@pytest.mark.parametrize("part", ["luma/c.1.0.0", "luma/c/1/0/0"])
+def test_frames_are_told_of_chunks_beside_each_other_and_of_older_ones_in_folders(part):
+    facts = {"chunk_grid": {"configuration": {"chunk_shape": [64, 320, 240]}}, "shape": [100]}
+    assert frames_of_part(part, {"luma/zarr.json": json.dumps(facts).encode()}.__getitem__) == (
+        64,
+        99,
     )

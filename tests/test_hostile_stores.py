@@ -55,7 +55,7 @@ def store_with(folder, change, data):
     metadata = json.loads((inside / "zarr.json").read_text())
     metadata.update(change)
     (inside / "zarr.json").write_text(json.dumps(metadata))
-    (inside / "c" / "0" / "0" / "0").write_bytes(data)
+    (inside / "c.0.0.0").write_bytes(data)
     return path
 
 

@@ -221,7 +221,7 @@ def test_ingest_makes_the_stabilised_store_which_verification_reads(tmp_path):
     assert open_frames(store).shape("landmarks") == (5, 68, 2)
     assert missing_shots(production, request, ledger) == []
     assert [shot.damages for shot in verify_job(production, ledger)] == [[]]
-    chunk = store.resolve() / "luma/c/0/0/0"
+    chunk = store.resolve() / "luma/c.0.0.0"
     chunk.write_bytes(chunk.read_bytes()[:-1])
     (damaged,) = verify_job(production, ledger)
     assert {damage.store for damage in damaged.damages} == {"stabilised/center"}

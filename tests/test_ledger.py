@@ -296,7 +296,7 @@ def test_only_missing_shots_are_done_again(production):
     assert missing_shots(production, request, ledger) == []
     (production.store / "targets" / "train_0.zarr").unlink()
     assert missing_shots(production, request, ledger) == ["train_0"]
-    (production.store / "frames/train_1/center.zarr/luma/c/0/0/0").unlink()
+    (production.store / "frames/train_1/center.zarr/luma/c.0.0.0").unlink()
     assert missing_shots(production, request, ledger) == ["train_0", "train_1"]
     ledger.skip("train_1")
     assert missing_shots(production, request, ledger) == ["train_0", "train_1"], "it was solved"

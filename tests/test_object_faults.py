@@ -42,7 +42,7 @@ def test_damage_is_named_and_rebuilt(folder, what):
     else:
         bucket.delete([key])
     for contents in (True, False):
-        assert verify(folder, contents=contents) == [Damage("positions/c/1/0/0", what, (64, 127))]
+        assert verify(folder, contents=contents) == [Damage("positions/c.1.0.0", what, (64, 127))]
     assert stored(folder, {"value": "1"}) is None
     with pytest.raises(StoreError) as caught:
         GroupReader(folder).read("positions")

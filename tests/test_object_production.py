@@ -227,8 +227,8 @@ def test_a_damaged_object_is_named_by_shot_and_frames(tmp_path, bucket_folder):
     (whole,) = verify_job(production, ledger)
     assert (whole.files, whole.damages) == (6, [])
     version = published(place).manifest.version
-    Bucket(place.bucket).delete([version_key(place, version) + "luma/c/1/0/0"])
+    Bucket(place.bucket).delete([version_key(place, version) + "luma/c.1.0.0"])
     (verified,) = verify_job(production, ledger)
     (damage,) = verified.damages
     assert (damage.shot, damage.store) == ("bulk_0", "frames/center")
-    assert (damage.part, damage.what, damage.frames) == ("luma/c/1/0/0", "missing", (64, 69))
+    assert (damage.part, damage.what, damage.frames) == ("luma/c.1.0.0", "missing", (64, 69))

@@ -249,7 +249,7 @@ def test_nothing_is_published_that_the_bucket_does_not_list(folder):
         )
         array.append(np.zeros((FRAMES, 4, 3), np.float32))
         (new,) = versions(folder) - {published(folder).manifest.version}
-        Bucket(BUCKET).delete([version_key(folder, new) + "positions/c/0/0/0"])
+        Bucket(BUCKET).delete([version_key(folder, new) + "positions/c.0.0.0"])
     assert value_of(folder) == 1
 
 

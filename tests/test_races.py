@@ -42,7 +42,7 @@ def test_one_of_four_wins(tmp_path, inputs, name, place):
         work.do(inputs, tmp_path, "old" if place == "older" else "new")
         kept = {version_of(tmp_path, work), version_of(tmp_path, work) + ".json"}
     if place == "damaged":
-        chunk = next((tmp_path / work.final).glob("*/c/1/0/0"))
+        chunk = next((tmp_path / work.final).glob("*/c.1.0.0"))
         chunk.write_bytes(chunk.read_bytes()[:-1] + b"x")
     start, results = processes.Barrier(RACERS), processes.SimpleQueue()
     racers = [

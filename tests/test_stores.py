@@ -86,7 +86,7 @@ def test_a_killed_writer_leaves_nothing_visible_and_is_swept(tmp_path):
 def test_damage_is_found(tmp_path, damage):
     rows = np.random.default_rng(0).normal(size=(200, 5, 3)).astype(np.float32)
     write(tmp_path / "a.zarr", rows, 200)
-    chunk = tmp_path / "a.zarr" / "positions" / "c" / "1" / "0" / "0"
+    chunk = tmp_path / "a.zarr" / "positions" / "c.1.0.0"
     content = bytearray(chunk.read_bytes())
     if damage == "flip":
         content[len(content) // 2] ^= 4

@@ -44,7 +44,7 @@ def farm(ledger, *arguments):
 def chunk(ledger, number):
     """The file of a chunk of train_1's luma."""
     final = ledger.folder.parents[1] / "frames" / "train_1" / "center.zarr"
-    return final / "luma" / "c" / str(number) / "0" / "0"
+    return final / "luma" / f"c.{number}.0.0"
 
 
 def test_all_whole(ledger):
@@ -59,7 +59,7 @@ def test_a_truncated_chunk_is_named_and_its_shot_counts_as_failed(ledger):
     path.write_bytes(path.read_bytes()[:-1])
     code, out = farm(ledger, "verify")
     assert code == 100
-    assert "train_1: frames/center luma/c/1/0/0, frames 64 to 69: truncated" in out
+    assert "train_1: frames/center luma/c.1.0.0, frames 64 to 69: truncated" in out
     assert "1 of 2 damaged" in out
     assert f"farm retry {ledger.job} rebuilds them" in out
     assert "1 solved + 1 failed + 0 cancelled + 1 skipped + 0 missing = 3 requested" in out
@@ -73,7 +73,7 @@ def test_without_marking_the_shot_stays_solved(ledger):
     chunk(ledger, 0).unlink()
     code, out = farm(ledger, "verify", "--no-mark")
     assert code == 100
-    assert "train_1: frames/center luma/c/0/0/0, frames 0 to 63: missing" in out
+    assert "train_1: frames/center luma/c.0.0.0, frames 0 to 63: missing" in out
     assert "rebuilds" not in out
     assert ledger.shot("train_1").state == "solved"
 
@@ -90,7 +90,7 @@ def test_json_names_every_damage(ledger):
         {
             "shot": "train_1",
             "store": "frames/center",
-            "part": "luma/c/0/0/0",
+            "part": "luma/c.0.0.0",
             "what": "altered",
             "frames": [0, 63],
         }

@@ -53,6 +53,8 @@ class ArrayWriter:
             compressors=ZstdCodec(level=1, checksum=True),
             fill_value=np.nan if np.dtype(dtype).kind == "f" else 0,
             dimension_names=dimension_names,
+            # Beside each other: with "/" each chunk had two folders of its own to be made, listed and synced.
+            chunk_key_encoding={"name": "default", "separator": "."},
             config={"write_empty_chunks": True},  # so that a missing chunk is always a fault
         )
 

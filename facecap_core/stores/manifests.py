@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from facecap_core.stores.object_folder import ArrayFolder, ObjectFolder
 
 SUFFIX = ".json"
 _BLOCK = 2**20
+# `<array>/c.<number>.0.0`; in stores that were made before version 0.3, `<array>/c/<number>/0/0`.
+_CHUNK = re.compile(r"(?P<array>.+)/c[./](?P<number>\d+)([./]\d+)*")
 
 
 @dataclass(frozen=True)
@@ -98,14 +101,15 @@ def size_of(final: ArrayFolder) -> tuple[int, int]:
 
 
 def frames_of_part(part: str, read: Callable[[str], bytes]) -> tuple[int, int] | None:
-    """First and last frame of a chunk `<array>/c/<number>/...`; `read` gives the content of a part."""
-    array, found, chunk = part.partition("/c/")
-    if not found:
+    """First and last frame of a chunk; `read` gives the content of a part."""
+    chunk = _CHUNK.fullmatch(part)
+    if chunk is None:
         return None
+    array = chunk["array"]
     try:
         facts: dict[str, Any] = json.loads(read(f"{array}/zarr.json"))
         rows = int(facts["chunk_grid"]["configuration"]["chunk_shape"][0])
-        first = int(chunk.split("/")[0]) * rows
+        first = int(chunk["number"]) * rows
         return first, min(first + rows, int(facts["shape"][0])) - 1
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None  # what would tell it is damaged itself

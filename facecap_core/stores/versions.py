@@ -56,11 +56,12 @@ def whole_directory(
     staged = Staged(version.with_name(version.name + PARTIAL))
     manifest = version.with_name(version.name + SUFFIX)
     lock = versions / f"{final.name}.lock"
-    begun = False
+    begun = again = False
     try:
-        staged.path.mkdir(parents=True)
-        lock.touch()
+        versions.mkdir(parents=True, exist_ok=True)
+        again = not _made_first(lock) or os.path.lexists(final)
         begun = True
+        staged.path.mkdir()
         reach("directory.made")
         yield staged
         reach("directory.filled")
@@ -87,7 +88,8 @@ def whole_directory(
         if isinstance(error, OSError) and not isinstance(error, StoreError):
             raise store_error(error, final) from error
         raise
-    _sweep(final)
+    if again:
+        _sweep(final)
 
 
 def remove_whole_directory(final: Path) -> None:
@@ -111,6 +113,18 @@ def _publish(staged: Path, version: Path, final: Path) -> None:
     with contextlib.suppress(OSError):
         os.utime(replaced)  # the hour of its readers begins now
     sync_directory(final.parent)
+
+
+def _made_first(lock: Path) -> bool:
+    """Whether nobody wrote under this name before: then nothing can be left over from it.
+
+    To look for that lists the versions of all shots, thousands of them, once more for each shot.
+    """
+    try:
+        os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except FileExistsError:
+        return False
+    return True
 
 
 def _is_missing(path: Path) -> bool:
