@@ -77,11 +77,11 @@ class JobDriver:
         self.say(f"{status.job} {status.state}: {_counted(status.counts)}")
         return solved
 
-    def say(self, text: str) -> None:
-        """A line in driver.log and in the job's log on the dashboard."""
-        print(text, flush=True)  # noqa: T201
+    def say(self, *texts: str) -> None:
+        """Lines in driver.log and in the job's log on the dashboard."""
+        print("\n".join(texts), flush=True)  # noqa: T201
         try:
-            self._log.line(text)
+            self._log.lines(texts)
         except FacecapError as error:  # a full disk must not end the job before its shots do
             print(f"driver.log: {error}", flush=True)  # noqa: T201
 

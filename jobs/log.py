@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from facecap_core.files import store_error
@@ -20,11 +21,26 @@ class Log:
         Raises:
             StoreError: the file cannot be written.
         """
+        self.lines([text])
+
+    def lines(self, texts: Sequence[str]) -> None:
+        """Append several texts at once, each as `line` does: a network file system is asked once.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-        body = text.rstrip().replace("\n", "\n    ")
+        bodies = [text.rstrip().replace("\n", "\n    ") for text in texts]
+        whole = "".join(f"{stamp}  {body}\n" for body in bodies)
         try:
-            self.path.parent.mkdir(exist_ok=True)  # of a vanished store none comes back
-            with open(self.path, "a", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(f"{stamp}  {body}\n")
+            try:
+                self._append(whole)
+            except FileNotFoundError:  # of a vanished store no folder comes back
+                self.path.parent.mkdir(exist_ok=True)
+                self._append(whole)
         except OSError as error:
             raise store_error(error, self.path) from error
+
+    def _append(self, whole: str) -> None:
+        with open(self.path, "a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(whole)

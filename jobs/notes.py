@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from typing import TypeVar
+
 from facecap_core.errors import StoreError
 from jobs.ledger import Ledger
 from jobs.log import Log
 from jobs.records import ShotRecord
+
+_Key = TypeVar("_Key")
+_Stamp = tuple[
+    int, int
+]  # number of the file and time of its change: each state is a file of its own
 
 
 class Notes:
@@ -14,6 +23,7 @@ class Notes:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self._unwritten: dict[str, ShotRecord] = {}
+        self._seen: dict[str, tuple[_Stamp, ShotRecord]] = {}
 
     @property
     def unwritten(self) -> int:
@@ -26,6 +36,39 @@ class Notes:
             return self._unwritten[record.name]
         found = self.ledger.training() if record.stage == "train" else None
         return found or self.ledger.shot(record.name)
+
+    def look(self, records: Mapping[_Key, ShotRecord]) -> dict[_Key, ShotRecord]:
+        """The newest states of many, as far as a listing tells: only files that changed are read.
+
+        A network file system may list what was there half a minute ago; `current` is never old.
+        """
+        stamps = self._stamps()
+        found = {}
+        for key, record in records.items():
+            if record.stage == "train" or record.name in self._unwritten:
+                found[key] = self.current(record)
+            elif (stamp := stamps.get(record.name)) is None:
+                found[key] = record  # nobody has begun it
+            else:
+                if record.name not in self._seen or self._seen[record.name][0] != stamp:
+                    self._seen[record.name] = stamp, self.current(record)
+                found[key] = self._seen[record.name][1]
+        asked = {record.name for record in records.values()}
+        self._seen = {name: seen for name, seen in self._seen.items() if name in asked}
+        return found
+
+    def _stamps(self) -> dict[str, _Stamp]:
+        stamps = {}
+        try:
+            with os.scandir(self.ledger.folder / "shots") as entries:
+                for entry in entries:
+                    name, _, ending = entry.name.rpartition(".")
+                    if ending == "json":
+                        status = entry.stat()
+                        stamps[name] = status.st_ino, status.st_mtime_ns
+        except OSError:  # no shot has been begun, or the store is away: then nothing is new
+            pass
+        return stamps
 
     def write(self, record: ShotRecord) -> None:
         """Note a state, now or when there is room again."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
@@ -41,12 +43,13 @@ class Stage:
     name: str
     place: Placement
     submission: Submission
-    say: Callable[[str], None]
+    say: Callable[..., None]
     stopped: Callable[[], bool]
     patient: Callable[[], bool]
     metrics: DriverMetrics
     _waiting: deque[_Waiting] = field(default_factory=deque)
     _running: dict[Any, Running] = field(default_factory=dict)
+    _done: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
     _ends: Counter[str] = field(default_factory=Counter)
     _watched: float = 0.0
     _told: str = ""
@@ -111,9 +114,10 @@ class Stage:
             if waiting.since > now:
                 self._waiting.append(waiting)
                 continue
-            self._running[self._submit(waiting, nodes)] = Running(
-                waiting.record, waiting.tries, seen=now
-            )
+            reference = self._submit(waiting, nodes)
+            self._running[reference] = Running(waiting.record, waiting.tries, seen=now)
+            # Told of each end, the loop need not ask for all: that takes the longer the more there are.
+            reference.future().add_done_callback(lambda _, ended=reference: self._done.put(ended))
 
     def _submit(self, waiting: _Waiting, nodes: Sequence[Mapping[str, Any]]) -> Any:
         import ray
@@ -157,25 +161,27 @@ class Stage:
 
     def _step(self) -> list[ShotRecord]:
         """Wait a moment for ends; the final records of what ended for good."""
-        import ray
-
-        if not self._running:
-            time.sleep(LOOP_SECONDS)
-            return []
-        ready, _ = ray.wait(list(self._running), num_returns=1, timeout=LOOP_SECONDS)
-        if ready:  # others may have ended at the same time
-            ready, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
-        ended = []
-        for reference in ready:
+        ended, lines = [], []
+        for reference in self._ready():
             final = self._end(self._running.pop(reference), reference)
             if final is not None:
                 self._ended += 1
                 self._ends[final.state] += 1
-                self.say(_line(final, self._ended, self._total))
+                lines.append(_line(final, self._ended, self._total))
                 ended.append(final)
         if ended:
+            self.say(*lines)
             self._notes.write_rest()
         return ended
+
+    def _ready(self) -> list[Any]:
+        """References of the tasks that have ended by now; waits a moment for the first."""
+        found = []
+        with contextlib.suppress(queue.Empty):
+            found.append(self._done.get(timeout=LOOP_SECONDS))
+            while True:
+                found.append(self._done.get_nowait())
+        return [reference for reference in found if reference in self._running]  # not given up
 
     def _end(self, running: Running, reference: Any) -> ShotRecord | None:
         """The final record of an ended task; None when it is tried again."""
@@ -230,13 +236,13 @@ class Stage:
             return
         self._watched = now
         self._notes.write_rest()
-        records = {
-            reference: self._notes.current(running.record)
-            for reference, running in self._running.items()
-        }
+        records = self._notes.look({r: running.record for r, running in self._running.items()})
         dog = Watchdog(hung_seconds)
         for reference in dog.standing_still(self._running, records, now):
-            self._end_hung(reference, self._running[reference], records[reference], now)
+            if records[reference] == self._notes.current(records[reference]):
+                self._end_hung(reference, self._running[reference], records[reference], now)
+            else:  # the listing was old
+                self._running[reference].seen = now
         for reference in dog.given_up(self._running, now):
             running = self._running.pop(reference)  # not even its death is heard of
             ended = {"state": "failed", "cause": self._hung_cause(records[reference])}
