@@ -1,17 +1,25 @@
-"""How long does a person wait for the command line? Beside an empty Python and an import of Typer.
+"""How long does a person wait? For the command line, for a submission, for the first shot to be decoded.
 
     python -m benchmarks.startup [--quick]
 
-Prints seconds, the median of several runs, of `farm --help`, of `python -c pass` and of `python -c "import typer"`.
+Seconds, the median of several runs: `farm --help` beside `python -c pass` and an import of Typer; then, with a
+head that is up and without one, from the command until it returns and until the first of four tiny shots is
+under way (its worker has imported all that decodes it) and ended. Each run submits a job that is new to the store.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
+
+from benchmarks.many_shots import Farm, forget, make
+from benchmarks.record import figure, ratio
 
 COMMANDS = {
     "farm --help": [sys.executable, "-m", "farm.app", "--help"],
@@ -19,24 +27,78 @@ COMMANDS = {
     "import typer (the limit)": [sys.executable, "-c", "import typer"],
     "python -c pass": [sys.executable, "-c", "pass"],
 }
+RETURNED, BEGUN, ENDED = "farm submit returns", "first shot is begun", "first shot is ended"
+LOOK_SECONDS = 0.02
+LONGEST_SECONDS = 120.0
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="3 runs instead of 15")
-    runs = 3 if parser.parse_args().quick else 15
+def command_line(runs: int) -> None:
+    """`farm --help` and its limit."""
     times: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for _ in range(runs):
         for name, command in COMMANDS.items():
             began = time.perf_counter()
             subprocess.run(command, check=True, capture_output=True)
             times[name].append(time.perf_counter() - began)
-    limit = statistics.median(times["import typer (the limit)"])
+    limit = times["import typer (the limit)"]
     for name, seconds in times.items():
         median = statistics.median(seconds)
-        print(f"{name:28} {median:6.3f} s   {median / limit:5.2f} x the limit   (n={runs})")
+        times_limit = median / statistics.median(limit)
+        print(f"{name:28} {median:6.3f} s   {times_limit:5.2f} x the limit   (n={runs})")
+    figure("farm --help", times["farm --help"], unit="s")
+    ratio("farm --help : import typer", times["farm --help"], limit)
+
+
+def submission(farm: Farm, folder: Path) -> dict[str, float]:
+    """Seconds from the command to what a person waits for."""
+    forget(folder)
+    began = time.time()
+    job = farm.run(folder, "submit", "ingest", "--shots", "all.txt").split()[-1]
+    found = {RETURNED: time.time() - began}
+    shots = folder / "store" / "jobs" / job / "shots"
+    while time.time() - began < LONGEST_SECONDS:
+        records = [json.loads(path.read_text()) for path in shots.glob("[!.]*.json")]
+        ends = [record["ended"] for record in records if record["ended"]]
+        if ends:
+            found[BEGUN] = min(record["started"] for record in records) - began
+            found[ENDED] = min(ends) - began
+            return found
+        time.sleep(LOOK_SECONDS)
+    raise SystemExit(f"{job}: no shot was done in {LONGEST_SECONDS:.0f} s")
+
+
+def submissions(base: Path, runs: int) -> None:
+    """With a head and without one, in turns."""
+    folder = make(base / "show", 4, 10)
+    farm = Farm(base / "home")
+    up: dict[str, list[float]] = {RETURNED: [], BEGUN: [], ENDED: []}
+    cold: dict[str, list[float]] = {name: [] for name in up}
+    for _ in range(runs):
+        try:
+            for place in (cold, up):
+                for name, seconds in submission(farm, folder).items():
+                    place[name].append(seconds)
+        finally:
+            farm.run(folder, "down")
+    for title, place in (("a head is up", up), ("no head yet", cold)):
+        for name, seconds in place.items():
+            print(f"{title + ', ' + name:34} {statistics.median(seconds):6.2f} s   (n={runs})")
+    figure(f"a head is up: {RETURNED}", up[RETURNED], unit="s", at_most=2.0)
+    figure(f"a head is up: {BEGUN}", up[BEGUN], unit="s")
+    figure(f"no head yet: {RETURNED}", cold[RETURNED], unit="s")
+    figure(f"no head yet: {BEGUN}", cold[BEGUN], unit="s", at_most=10.0)
+
+
+def main() -> None:
+    """Measure, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="3 runs instead of 15, 1 instead of 5")
+    quick = parser.parse_args().quick
+    command_line(3 if quick else 15)
+    with tempfile.TemporaryDirectory(prefix="startup-") as name:
+        submissions(Path(name), 1 if quick else 5)
 
 
 if __name__ == "__main__":
