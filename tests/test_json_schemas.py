@@ -231,7 +231,7 @@ def _for_real(printed, base):
     printed.run("verify", folder, "verify", "--all")
     printed.run("export", folder, "export", "--actor", "ada", "--format", "pc2")
     printed.run("export", folder, "export", "*", "--format", "npy", code=100)
-    chunk = next(p for p in (folder / "store/vertices").rglob("positions/c/*/0/0") if p.is_file())
+    chunk = next(p for p in (folder / "store/vertices").rglob("positions/c.*") if p.is_file())
     chunk.write_bytes(chunk.read_bytes()[:-1])
     weights = production.paths.model("ada", training.model) / "weights.safetensors"
     weights.write_bytes(b"")  # which has no frames
