@@ -18,7 +18,7 @@ from jobs.processes import this_host, this_node
 from jobs.records import Cause, Lot, Moment, ShotRecord
 from jobs.sentences import moment_sentence
 
-LOOK_SECONDS = 0.5  # how often a worker looks for cancel.json
+LOOK_SECONDS = 1.0  # how often a worker looks for cancel.json
 TELL_SECONDS = 2.0  # how often its state file shows progress
 LOG_SECONDS = 10.0  # how often its log does
 
