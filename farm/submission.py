@@ -18,7 +18,7 @@ from facecap_core.productions.production import Production
 from farm.cluster import Cluster, ClusterError, remote_cluster
 from farm.head import LocalHead
 from jobs.ledger import Ledger
-from jobs.preflight import Plan, missing_shots, preflight, training_missing
+from jobs.preflight import Plan, check_placement, missing_shots, preflight, training_missing
 from jobs.processes import this_host
 from jobs.records import Cause, Options, ShotRecord, Submission
 from jobs.records import options as options_of
@@ -68,11 +68,14 @@ def submit(
 ) -> Submitted:
     """Submit what is missing of a request; the same request again is the same job.
 
+    What is visibly wrong with single shots is told on stderr.
+
     Raises:
         NoSuchResources: the cluster could never run it. ClusterError: it does not take it.
         HeadError: the local head does not start. StoreError: the store cannot be written.
     """
-    preflight(production, request, options, None)
+    for shot in preflight(production, request, options, None).warnings:
+        typer.echo(f"warning: {shot.shot}: {shot.warning}", err=True)
     ledger = Ledger(production.paths.jobs / job_id(request))
     if (ledger.folder / "request.json").exists():
         status = ledger.status()
@@ -81,7 +84,7 @@ def submit(
         if status.state == "done" and not _missing(production, request, ledger):
             return Submitted(ledger, False, "is done already: nothing is missing")
     cluster = started_cluster(address)
-    preflight(production, request, options, cluster.nodes())
+    check_placement(request, options, cluster.nodes())
     ledger = Ledger.create(production.paths.jobs, request)
     return hand_over(production, ledger, cluster, options)
 

@@ -200,7 +200,6 @@ def _submit(production: Production, request: Request, running: Running, handing:
     from farm.follow import stay_or_leave
     from farm.hooks import words
     from farm.submission import plan, submit
-    from jobs.preflight import preflight
     from jobs.records import options
     from jobs.request import job_id
 
@@ -213,8 +212,6 @@ def _submit(production: Production, request: Request, running: Running, handing:
         whole = plan(production, request, chosen, handing.address)
         _print_plan(whole, request, as_json=handing.as_json)
         return
-    for shot in preflight(production, request, chosen, None).warnings:
-        typer.echo(f"warning: {shot.shot}: {shot.warning}", err=True)
     submitted = submit(production, request, chosen, handing.address)
     stay_or_leave(production, submitted, wait=handing.wait, hook=hook, as_json=handing.as_json)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,17 @@ def preflight(
     )
 
 
+def check_placement(
+    request: Request, options: Options, nodes: Sequence[Mapping[str, float]]
+) -> None:
+    """That part of `preflight` which the cluster decides, without looking at every shot again.
+
+    Raises:
+        NoSuchResources: no machine of the cluster could run it.
+    """
+    _stages(request, options, nodes)
+
+
 def missing_shots(production: Production, request: Request, ledger: Ledger) -> list[str]:
     """The request's shots that are not solved, or whose output is gone or visibly incomplete.
 
@@ -149,9 +161,14 @@ def _warning(production: Production, request: Request, name: str) -> str:
         if "%" in path.name:
             if not path.parent.is_dir():
                 return f"{path.parent}: no such folder"
-        elif not path.exists():
+            continue
+        try:
+            status = path.stat()  # once: there may be thousands, on a network file system
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return f"{path}: no such file"
-        elif path.is_file() and path.stat().st_size == 0:
+        except OSError as error:
+            return f"{path}: {error.strerror}"
+        if stat.S_ISREG(status.st_mode) and status.st_size == 0:
             return f"{path}: is empty"
     return ""
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 
 import pytest
+from tiny_production import make_production
 
+from facecap_core.productions.production import load_production
 from facecap_core.stores.versions import whole_directory
 from jobs.ledger import Ledger
 from jobs.log import Log
 from jobs.notes import Notes
-from jobs.records import Moment
+from jobs.planning import plan_ingest
+from jobs.preflight import check_placement, preflight
+from jobs.records import Moment, Options
 from jobs.request import IngestRequest
 
 SHOTS = tuple(f"s{number}" for number in range(20))
@@ -96,3 +100,16 @@ def test_lines_together_are_lines_as_one_by_one(tmp_path):
         write_lines(Log(tmp_path / name / "x.log"))
     one, whole = ((tmp_path / n / "x.log").read_text().split("\n") for n in ("one", "all"))
     assert [line[19:] for line in one] == [line[19:] for line in whole]
+
+
+def test_a_submission_looks_at_each_shots_footage_once(tmp_path, monkeypatch):
+    production = load_production(make_production(tmp_path, bulk=3, frames=2))
+    names = list(production.shots)
+    request = plan_ingest(production, actor=None, shots=names, camera=None)
+    looked = []
+    real = os.stat
+    monkeypatch.setattr(os, "stat", lambda p, *a, **k: looked.append(str(p)) or real(p, *a, **k))
+    preflight(production, request, Options(), None)
+    check_placement(request, Options(), [{"CPU": 1.0}])
+    for name in names:
+        assert looked.count(str(production.shots[name].footage["center"])) == 1
