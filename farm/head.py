@@ -153,6 +153,7 @@ class LocalHead:
         command += ["--dashboard-agent-listen-port", str(ports[2])]
         command += ["--metrics-export-port", str(ports[3])]
         command += ["--ray-client-server-port", str(ports[4])]
+        command += ["--no-monitor"]  # which would add machines, and here there are none to add
         command += ["--min-worker-port", "0", "--max-worker-port", "0"]
         command += ["--temp-dir", str(folder), "--disable-usage-stats", "--log-color", "false"]
         command += [] if cpus is None else ["--num-cpus", str(cpus)]
