@@ -18,6 +18,8 @@ import av
 import numpy as np
 import psutil
 
+from farm.head import LocalHead
+
 SETTINGS = """\
 name = "many"
 fps = "30"
@@ -87,6 +89,17 @@ class Farm:
         )
         return done.stdout
 
+    def processor_seconds(self) -> float:
+        """Of the head, its workers and drivers, those that ended too."""
+        state = LocalHead(self.home).state()
+        assert state is not None
+        head = psutil.Process(state.process.pid)
+        found = 0.0
+        for process in (head, *head.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                found += sum(process.cpu_times()[:4])  # its own, and of children that ended
+        return found
+
     @contextlib.contextmanager
     def head(self, cpus: int) -> Iterator[None]:
         """A local head while the block runs."""
@@ -104,6 +117,7 @@ class Job:
 
     status: dict[str, Any]
     submit_seconds: float
+    processor_seconds: float  # of all processes
     driver_seconds: float  # of processor
     driver_mb: float  # peak
 
@@ -122,7 +136,7 @@ class Job:
 def ingest(farm: Farm, folder: Path, *options: str) -> Job:
     """Submit all shots, and watch the driver until it ends."""
     forget(folder)
-    began = time.perf_counter()
+    processor, began = farm.processor_seconds(), time.perf_counter()
     job = farm.run(folder, "submit", "ingest", "--shots", "all.txt", *options).split()[-1]
     submitted = time.perf_counter() - began
     ledger = folder / "store" / "jobs" / job
@@ -141,4 +155,4 @@ def ingest(farm: Farm, folder: Path, *options: str) -> Job:
     status = json.loads(farm.run(folder, "status", job, "--json"))
     if status["state"] != "done":
         raise SystemExit(f"{job} {status['state']}: {status['counts']}")
-    return Job(status, submitted, seconds, peak)
+    return Job(status, submitted, farm.processor_seconds() - processor, seconds, peak)

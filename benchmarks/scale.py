@@ -68,16 +68,19 @@ def over_workers(farm: Farm, base: Path, cores: int, shots: int, frames: int, ro
     folder = make(base / "workers", shots, frames, LARGE)
     print(f"\n{shots} shots of {frames} frames of 1200x1600, median of {rounds}")
     rates: dict[int, list[float]] = {workers: [] for workers in range(1, cores + 1)}
+    costs: dict[int, list[float]] = {workers: [] for workers in rates}
     for _ in range(rounds):
-        for workers, found in rates.items():
+        for workers in rates:
             job = ingest(farm, folder, "--max-parallel", str(workers))
-            found.append(shots * frames / job.seconds)
+            rates[workers].append(shots * frames / job.seconds)
+            costs[workers].append(job.processor_seconds / shots / frames * 1e3)
     for workers, found in rates.items():
         linear = statistics.median(
-            a / (workers * one) for a, one in zip(found, rates[1], strict=True)
+            a / workers / one for a, one in zip(found, rates[1], strict=True)
         )
         print(
-            f"{workers:3} workers {statistics.median(found):8.0f} frames/s, {linear:.3f} of linear"
+            f"{workers:3} workers {statistics.median(found):8.0f} frames/s, {linear:.3f} of linear,"
+            f" {statistics.median(costs[workers]):.1f} ms of processor a frame, the job's start included"
         )
     if cores > 1:
         ratio(
@@ -85,6 +88,12 @@ def over_workers(farm: Farm, base: Path, cores: int, shots: int, frames: int, ro
             rates[cores],
             [cores * rate for rate in rates[1]],
             at_least=0.95,
+        )
+        ratio(
+            f"processor time a frame, {cores} workers : one",
+            costs[cores],
+            costs[1],
+            at_most=1.05,
         )
 
 
