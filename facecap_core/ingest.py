@@ -29,6 +29,7 @@ class IngestResult:
     seconds: float
     picture_size: tuple[int, int] = (0, 0)
     without_face: int = 0  # pictures whose landmarks are a guess
+    decoder: str = ""  # what decoded, for the log
 
 
 def ingest_frames(
@@ -44,6 +45,7 @@ def ingest_frames(
 
     Args:
         crop: x, y, width, height in the pixels of the picture as displayed.
+        threads: for decoding; a long shot is split among them at its key pictures.
         destination: the frame store to make, see `StorePaths.frames`.
 
     Raises:
@@ -80,7 +82,8 @@ def ingest_frames(
                 "made": made(),
             }
         )
-    return IngestResult(done, not group.won, time.monotonic() - started, picture_size)
+    seconds = time.monotonic() - started
+    return IngestResult(done, not group.won, seconds, picture_size, decoder=source.decoder)
 
 
 def ingest_stabilised(

@@ -63,7 +63,11 @@ def _ingest(
         )
         log.line(
             f"{camera}: {result.frames} frames"
-            + (", in the store already" if result.reused else f" in {result.seconds:.1f} s")
+            + (
+                ", in the store already"
+                if result.reused
+                else f" in {result.seconds:.1f} s, decoded by {result.decoder}"
+            )
         )
         lengths[camera], reused = result.frames, reused and result.reused
         stabilise = stabiliser(actor.cameras[camera], shot.name)

@@ -39,6 +39,9 @@ _WEIGHTS = {
     _BT2020: (0.2627, 0.6780, 0.0593),
 }
 
+# What hardware decoders give: luma for itself, in the upper bits, with how many below are empty.
+_LUMA_ALONE = {"nv12": 0, "p010le": 6, "p012le": 4}
+
 # Their bitstreams say "limited" by saying nothing, and they can carry gray without chroma.
 _LIMITED_WHEN_UNTAGGED = frozenset({"h264", "hevc", "vp9", "av1", "vvc", "mpeg2video", "mpeg4"})
 
@@ -152,6 +155,7 @@ class PictureFilter:
                 linear_light=linear_light,
                 weight=weight,
                 rounding=0.5 if index == 0 else 0.0,
+                empty_bits=_LUMA_ALONE.get(self._split_format, 0),
             )
             for index, weight in enumerate(weights)
         ]
@@ -178,6 +182,8 @@ def _splittable(format_: av.VideoFormat) -> str:
     """The nearest pixel format with planes of native numbers; nearly always `format_` itself."""
     name, bits = format_.name, format_.components[0].bits
     half_floats = "f16" in name
+    if name in _LUMA_ALONE:
+        return name
     if name.startswith(("yuv", "gbr", "gray")) and not name.endswith("be") and not half_floats:
         planes = [component.plane for component in format_.components]
         if len(set(planes)) == len(planes):
@@ -205,8 +211,10 @@ class _Plane:
         linear_light: bool,
         weight: float,
         rounding: float,
+        empty_bits: int,
     ) -> None:
         self._index = index
+        self._empty_bits = empty_bits
         self._crop = crop
         self._size = size
         self._dtype = np.dtype({8: np.uint8, 32: np.float32}.get(bits, np.uint16))
@@ -242,6 +250,8 @@ class _Plane:
     def _filtered(self, frame: av.VideoFrame) -> npt.NDArray[np.uint16] | npt.NDArray[np.float32]:
         x, y, width, height = self._crop
         cropped = _rows(frame, self._index, self._dtype)[y : y + height, x : x + width]
+        if self._empty_bits:
+            cropped = np.right_shift(cropped, self._empty_bits)
         if (width, height) == self._size:
             # The scaler would fill the lower bits as well, by a rule of its own.
             return np.left_shift(cropped, self._shift, dtype=np.uint16) if self._shift else cropped

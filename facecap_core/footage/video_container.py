@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 import av.error
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
@@ -63,8 +64,12 @@ _OPTIONS = {
 
 
 @contextmanager
-def open_video(path: str | Path, threads: int = 1) -> Iterator[VideoFile]:
+def open_video(
+    path: str | Path, threads: int = 1, device: str | None = None
+) -> Iterator[VideoFile]:
     """Open a local video file, and close it at the end of the context whatever happens.
+
+    With a `device`, as FFmpeg names it, that decodes and no other: what it cannot is unreadable.
 
     Raises FootageMissing, FootageEmpty, FootageTruncated, FootageUnreadable, PictureSizeError.
     """
@@ -73,8 +78,10 @@ def open_video(path: str | Path, threads: int = 1) -> Iterator[VideoFile]:
     try:
         _check_boxes(path, size)
         # "file:" and the lists in the options: a name such as concat:a|b or http://… stays a name.
-        container = av.open(f"file:{os.path.abspath(path)}", options=_OPTIONS)
-    except (av.error.FFmpegError, OSError) as error:
+        container = av.open(
+            f"file:{os.path.abspath(path)}", options=_OPTIONS, hwaccel=_accelerator(device)
+        )
+    except (av.error.FFmpegError, OSError, RuntimeError) as error:  # RuntimeError: of the device
         raise FootageUnreadable(
             f"this is not a video file that can be read ({reason_of(error)})",
             remedy="name a video file (playlists are not followed), or an image sequence such as "
@@ -99,6 +106,10 @@ def open_video(path: str | Path, threads: int = 1) -> Iterator[VideoFile]:
         yield VideoFile(path, container, stream)
     finally:
         container.close()
+
+
+def _accelerator(device: str | None) -> HWAccel | None:
+    return HWAccel(device, allow_software_fallback=False) if device else None
 
 
 def _check_file(path: Path) -> int:
