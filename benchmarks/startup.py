@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -27,6 +28,12 @@ COMMANDS = {
     "import typer (the limit)": [sys.executable, "-c", "import typer"],
     "python -c pass": [sys.executable, "-c", "pass"],
 }
+BARE = """
+import ray
+ray.init(logging_level="ERROR", log_to_driver=False)
+ray.get(ray.remote(lambda: 0).remote())
+print("done", flush=True)
+"""
 RETURNED, BEGUN, ENDED = "farm submit returns", "first shot is begun", "first shot is ended"
 LOOK_SECONDS = 0.02
 LONGEST_SECONDS = 120.0
@@ -67,13 +74,29 @@ def submission(farm: Farm, folder: Path) -> dict[str, float]:
     raise SystemExit(f"{job}: no shot was done in {LONGEST_SECONDS:.0f} s")
 
 
+def bare_ray() -> float:
+    """Seconds until a cluster of Ray's own has done one empty task: the limit of a cold start."""
+    began = time.perf_counter()
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+    command = [sys.executable, "-c", BARE]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        if not any(line == "done\n" for line in process.stdout):
+            raise SystemExit("Ray does not start")
+        return time.perf_counter() - began
+
+
 def submissions(base: Path, runs: int) -> None:
     """With a head and without one, in turns."""
     folder = make(base / "show", 4, 10)
     farm = Farm(base / "home")
     up: dict[str, list[float]] = {RETURNED: [], BEGUN: [], ENDED: []}
     cold: dict[str, list[float]] = {name: [] for name in up}
+    bare = []
     for _ in range(runs):
+        bare.append(bare_ray())
         try:
             for place in (cold, up):
                 for name, seconds in submission(farm, folder).items():
@@ -83,10 +106,12 @@ def submissions(base: Path, runs: int) -> None:
     for title, place in (("a head is up", up), ("no head yet", cold)):
         for name, seconds in place.items():
             print(f"{title + ', ' + name:34} {statistics.median(seconds):6.2f} s   (n={runs})")
+    print(f"{'ray.init() with one empty task':34} {statistics.median(bare):6.2f} s   (n={runs})")
     figure(f"a head is up: {RETURNED}", up[RETURNED], unit="s", at_most=2.0)
     figure(f"a head is up: {BEGUN}", up[BEGUN], unit="s")
     figure(f"no head yet: {RETURNED}", cold[RETURNED], unit="s")
     figure(f"no head yet: {BEGUN}", cold[BEGUN], unit="s", at_most=10.0)
+    ratio(f"no head yet: {BEGUN} : ray.init() with one empty task", cold[BEGUN], bare)
 
 
 def main() -> None:
