@@ -67,7 +67,7 @@ def submission(farm: Farm, folder: Path) -> dict[str, float]:
         records = [json.loads(path.read_text()) for path in shots.glob("[!.]*.json")]
         ends = [record["ended"] for record in records if record["ended"]]
         if ends:
-            found[BEGUN] = min(record["started"] for record in records) - began
+            found[BEGUN] = min(r["started"] for r in records if r["started"]) - began
             found[ENDED] = min(ends) - began
             return found
         time.sleep(LOOK_SECONDS)
