@@ -13,6 +13,10 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
+LARGE_PICTURE = (
+    2400  # pixels from which another layout is worth its making: docs/LOG.md, 2026-11-23
+)
+IMAGES_AT_ONCE = 4
 CHANNELS_AT_ONCE = 8  # the matrix units of a GPU take bfloat16 channels in multiples of this
 
 
@@ -68,26 +72,61 @@ class _Stack(torch.autograd.Function):
         for place in reversed(range(len(ctx.shapes))):
             source, weight, _ = saved[2 * place : 2 * place + 3]
             stride, padding = ctx.shapes[place]
-            gradient, of_weight, of_bias = torch.ops.aten.convolution_backward(
-                gradient,
-                source,
-                weight,
-                [weight.shape[0]],
-                stride,
-                padding,
-                (1, 1),
-                False,
-                (0, 0),
-                1,
-                (place > 0, True, True),
-            )
+            of_weight, of_bias = _weight_gradient(gradient, source, weight, stride, padding)
             rows, columns = ctx.parameters[2 * place][:2]
             found += [of_bias[:rows].float(), of_weight[:rows, :columns].float()]
-            if place:  # in place: nobody else holds this gradient
+            if place:
+                gradient = _backward(gradient, source, weight, stride, padding, (True, False))[0]
+                # In place, since nobody else holds this gradient.
                 torch.ops.aten.threshold_backward.grad_input(
                     gradient, source, 0, grad_input=gradient
                 )
         return (None, None, None, *reversed(found))
+
+
+def _backward(
+    gradient: torch.Tensor, source: torch.Tensor, weight: torch.Tensor, *shape: Any
+) -> Any:
+    """Gradients of source, weight and bias; of the last two or of the first."""
+    stride, padding, (of_source, of_weights) = shape
+    return torch.ops.aten.convolution_backward(
+        gradient,
+        source,
+        weight,
+        [weight.shape[0]],
+        stride,
+        padding,
+        (1, 1),
+        False,
+        (0, 0),
+        1,
+        (of_source, of_weights, of_weights),
+    )
+
+
+def _weight_gradient(
+    gradient: torch.Tensor, source: torch.Tensor, weight: torch.Tensor, stride: Any, padding: Any
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gradients of weight and bias."""
+    if not (
+        gradient[0, 0].numel() >= LARGE_PICTURE
+        and source.shape[1] > 1
+        and _slow_when_large(gradient.device.type)
+    ):
+        return tuple(_backward(gradient, source, weight, stride, padding, (False, True))[1:])
+    weight = weight.contiguous()  # one tensor with channels last makes all of them so
+    parts = zip(gradient.split(IMAGES_AT_ONCE), source.split(IMAGES_AT_ONCE), strict=True)
+    found = [
+        _backward(g.contiguous(), s.contiguous(), weight, stride, padding, (False, True))[1:]
+        for g, s in parts
+    ]
+    return sum(w for w, _ in found), sum(b for _, b in found)
+
+
+@functools.cache
+def _slow_when_large(kind: str) -> bool:
+    """Whether oneDNN's gradient of weights is slow on large pictures with channels last, as with AVX2."""
+    return kind == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2"
 
 
 def _filled(tensor: torch.Tensor, axis: int, multiple: int) -> torch.Tensor:
