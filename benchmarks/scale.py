@@ -132,7 +132,7 @@ def main() -> None:
             if options.only in (None, "shots"):
                 over_shots(farm, base, [10, 100] if options.quick else [10, 100, 1000], cores)
             if options.only in (None, "workers"):
-                shots, frames, rounds = (8, 30, 1) if options.quick else (24, 60, 3)
+                shots, frames, rounds = (8, 30, 1) if options.quick else (16, 60, 3)
                 over_workers(farm, base, cores, shots, frames, rounds)
             if options.only in (None, "length"):
                 over_length(farm, base, 300, 1200 if options.quick else 6000)
