@@ -145,6 +145,7 @@ class _Whole(nn.Module):
     def __init__(self, solved: Solved) -> None:
         super().__init__()
         self.network, self.whitening = solved.network, solved.whitening
+        self.eval()  # exporting sets the mode of what is exported: dropout would come back
 
     def forward(self, levels: torch.Tensor) -> torch.Tensor:
         coordinates: torch.Tensor = self.network(

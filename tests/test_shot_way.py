@@ -9,6 +9,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+import torch
 from tiny_model import CROP, save_tiny_model
 from tiny_production import TEMPLATE, write_video
 
@@ -16,12 +17,14 @@ from facecap_core.errors import (
     Cancelled,
     FootageError,
     FootageTruncated,
+    ModelError,
     PictureSizeError,
     PointCacheError,
 )
 from facecap_core.inference import infer_shot
 from facecap_core.ingest import ingest_frames, ingest_targets
-from facecap_core.learning.model import load_model
+from facecap_core.learning.lanes import Lanes
+from facecap_core.learning.model import Model, load_model, save_model
 from facecap_core.learning.trainingset import ShotPaths, load_examples
 from facecap_core.pointcaches.pc2 import write_pc2
 from facecap_core.stores.groups import open_frames, open_targets, open_vertices
@@ -133,6 +136,7 @@ def test_vertices_are_what_the_network_says_frame_by_frame(tmp_path, video, mode
     assert (facts["shot"], facts["actor"], facts["model"], facts["fps"]) == ("s", "a", "m1", "30")
     assert (facts["units"], facts["start_frame"]) == ("m", 0)
     assert len(facts["footage_fingerprint"]) == len(facts["model_fingerprint"]) == 32
+    assert facts["made"]["engine"] == load_model(model, "cpu").solver(luma[:, None]).name
     assert infer_shot(model, {"center": video}, fps=FPS, destination=out, device="cpu").reused
 
 
@@ -143,6 +147,31 @@ def test_two_runs_give_the_same_bytes(tmp_path, video, model):
         )
     first, second = (open_vertices(tmp_path / name).read("positions") for name in "ab")
     assert first.tobytes() == second.tobytes()
+
+
+def test_a_shot_in_lanes_as_on_a_gpu_is_the_same(tmp_path, video, model, monkeypatch):
+    plain, laned = tmp_path / "plain", tmp_path / "laned"
+    infer_shot(model, {"center": video}, fps=FPS, destination=plain, device="cpu", threads=1)
+    monkeypatch.setattr(Model, "solver", lambda self, luma, views: Lanes(self.engine(views)))
+    infer_shot(model, {"center": video}, fps=FPS, destination=laned, device="cpu", threads=1)
+    # The last batch is padded, which may change the order of sums.
+    np.testing.assert_allclose(
+        open_vertices(laned).read("positions"),
+        open_vertices(plain).read("positions"),
+        rtol=1e-5,
+        atol=1e-6,
+    )
+
+
+def test_positions_that_are_not_numbers_are_not_stored(tmp_path, video, model):
+    loaded = load_model(model)
+    weights = loaded.network.state_dict()
+    weights["fc.bias"] = torch.full_like(weights["fc.bias"], torch.inf)
+    save_model(tmp_path / "m", weights, loaded.facts, [])
+    out = tmp_path / "v.zarr"
+    with pytest.raises(ModelError, match="not numbers"):
+        infer_shot(tmp_path / "m", {"center": video}, fps=FPS, destination=out, device="cpu")
+    assert not out.exists()
 
 
 def test_footage_framed_otherwise_is_refused(tmp_path, model):

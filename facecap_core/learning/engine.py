@@ -20,8 +20,8 @@ from facecap_core.learning.whitening import Whitening
 Result = Callable[[], np.ndarray]
 """Waits for positions float32 [frame, vertex, xyz]."""
 
-# Above 32 MiB glibc maps every tensor afresh, and its pages are faulted in one by one.
-ACTIVATION_BYTES = 20 << 20
+# Of the largest layer. Less is more calls; above 32 MiB glibc maps every tensor afresh, page by page.
+ACTIVATION_BYTES = 10 << 20
 CUDNN_CHANNELS = 8  # half-precision kernels of full speed take channels in multiples of this
 
 
