@@ -17,6 +17,7 @@ from farm.init_command import init
 from farm.models_command import models
 from farm.regions_command import regions
 from farm.report_command import report
+from farm.review_command import review
 from farm.stabilise_command import stabilise
 from farm.verify_command import verify
 
@@ -61,6 +62,7 @@ app.command()(models)
 app.command()(evaluate)
 app.command()(report)
 app.command()(export)
+app.command()(review)
 app.command()(regions)
 app.command()(head_commands.up)
 app.command()(head_commands.down)

@@ -16,7 +16,6 @@ from farm.option_groups import JsonOption
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from facecap_core.productions.production import Production
 
 SCHEMA_VERSION = 1
 
@@ -94,6 +93,7 @@ def export(
     from facecap_core.errors import Cancelled, FacecapError
     from facecap_core.exports.export import ExportOptions, export_shot
     from farm.bar import bar
+    from farm.shot_choice import solved_shots
 
     found = find_and_load(production)
     options = ExportOptions(
@@ -102,7 +102,7 @@ def export(
         up_axis=_one_of(up_axis, "--up-axis", ["y", "z"]),
         start_frame=_start(start_frame, start_timecode, found.fps),
     )
-    names = _shots(found, shots or [], listed, actor)
+    names = solved_shots(found, shots or [], listed, actor)
     folder = (out or found.folder / "exports").absolute()
     results, failed = [], {}
     for name in names:
@@ -177,59 +177,3 @@ def _start(frame: float | None, timecode: str | None, fps: Fraction) -> float | 
             "--start-frame and --start-timecode say the same thing", remedy="give one of them"
         )
     return frame if timecode is None else float(frame_of(timecode, fps))
-
-
-def _shots(
-    production: Production, patterns: list[str], listed: Path | None, actor: str | None
-) -> list[str]:
-    """The shots meant, in the production's order.
-
-    Raises:
-        ConfigError: none is meant. ProductionError: there is no such shot or actor.
-    """
-    from fnmatch import fnmatchcase
-
-    from facecap_core.errors import ConfigError, Fault, ProductionError
-    from facecap_core.names import did_you_mean
-    from facecap_core.productions.production import read_shot_list
-
-    if not patterns and listed is None and actor is None:
-        raise ConfigError(
-            "no shot is named",
-            remedy="name shots, or all of an actor with --actor, or --shots LIST",
-        )
-    if actor is not None and actor not in production.actors:
-        remedy = did_you_mean(actor, production.actors)
-        raise ProductionError([Fault(f"no actor is called {actor!r}", remedy)])
-    faults, chosen = [], set()
-    for pattern in patterns:
-        matching = [name for name in production.shots if fnmatchcase(name, pattern)]
-        if not matching:
-            faults.append(
-                Fault(
-                    f"no shot is called {pattern!r}",
-                    did_you_mean(pattern, production.shots),
-                    str(production.shots_path),
-                )
-            )
-        chosen.update(matching)
-    if faults:
-        raise ProductionError(faults)
-    if listed is not None:
-        chosen.update(read_shot_list(listed, production))
-    if not patterns and listed is None and actor is not None:
-        paths = production.paths
-        chosen.update(
-            shot.name
-            for shot in production.shots_of(actor)
-            if paths.vertices(actor, shot.name).exists()
-        )
-        if not chosen:
-            raise ConfigError(
-                f"no shot of {actor} is solved", remedy=f"farm submit infer --actor {actor}"
-            )
-    return [
-        name
-        for name, shot in production.shots.items()
-        if name in chosen and actor in (None, shot.actor)
-    ]

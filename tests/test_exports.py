@@ -183,7 +183,7 @@ def test_what_cannot_be_exported_is_said_and_leaves_nothing(production, tmp_path
         (["nobody*"], ProductionError, "no shot is called 'nobody*'"),
         (["learn_a", "-f", "fbx"], ConfigError, "'fbx' is not known"),
         (["learn_a", "--units", "ell"], ConfigError, "'ell' is not known"),
-        (["learn_b"], StoreError, "learn_b is not solved"),
+        (["learn_b"], StoreError, "the shot is not solved"),
         (["learn_a", "--start-timecode", "noon"], ConfigError, "is no timecode"),
     ):
         done = run(production, *arguments, *out)

@@ -231,6 +231,8 @@ def _for_real(printed, base):
     printed.run("verify", folder, "verify", "--all")
     printed.run("export", folder, "export", "--actor", "ada", "--format", "pc2")
     printed.run("export", folder, "export", "*", "--format", "npy", code=100)
+    printed.run("review", folder, "review", "bulk_*", "--against", "truth")
+    printed.run("review", folder, "review", "*", code=100)
     chunk = next(p for p in (folder / "store/vertices").rglob("positions/c.*") if p.is_file())
     chunk.write_bytes(chunk.read_bytes()[:-1])
     weights = production.paths.model("ada", training.model) / "weights.safetensors"

@@ -10,15 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facecap_core.errors import StoreError
 from facecap_core.exports.animation import Animation
 from facecap_core.exports.formats import FORMATS
 from facecap_core.files import write_text_atomically
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
-from facecap_core.stores.groups import GroupReader, open_vertices
-from facecap_core.template import read_template
+from facecap_core.solved_shot import open_solved
 
 SCHEMA_VERSION = 1
 
@@ -61,45 +59,31 @@ def export_shot(
         PointCacheError: a format's library is missing, or a position is not finite.
         Cancelled: `on_progress` answered False.
     """
-    actor = production.actors[production.shots[shot].actor]
-    path = production.paths.vertices(actor.name, shot)
-    if not path.exists():
-        raise StoreError(
-            f"{shot} is not solved",
-            remedy=f"farm submit infer --actor {actor.name}",
-            file=str(path),
-        )
-    store, template = open_vertices(path), read_template(actor.template)
-    facts = store.attributes
-    if facts.get("topology_sha256") != template.topology_sha256:
-        raise StoreError(
-            f"{shot} was solved on another template than the actor's present one",
-            remedy="put the old template back, or solve the shot again",
-            file=str(path),
-        )
+    solved = open_solved(production, shot)
+    facts, template = solved.facts, solved.template
     given = facts.get("start_frame", 0)
     start_frame = float(given if options.start_frame is None else options.start_frame)
-    total = store.frames * len(options.formats)
+    total = solved.frames * len(options.formats)
     done = 0
 
     def read(start: int, stop: int) -> NDArray[np.float32]:
         nonlocal done
         report(on_progress, Progress("export", min(done, total), total))
         done += stop - start
-        return store.read("positions", start, stop)
+        return solved.read(start, stop)
 
     animation = Animation(
         name=shot,
-        frames=store.frames,
-        fps=Fraction(str(facts["fps"])),
+        frames=solved.frames,
+        fps=solved.fps,
         template=template,
         read=read,
         source_units=str(facts["units"]),
         units=options.units or str(facts["units"]),
         up_axis=options.up_axis,
         start_frame=start_frame,
-        confidence=_confidence(store),
-        about=f"{shot}, solved by {facts.get('model')}, model of {actor.name}",
+        confidence=solved.confidence,
+        about=f"{shot}, solved by {solved.model}, model of {solved.actor.name}",
     )
     files = []
     for name in options.formats:
@@ -109,7 +93,7 @@ def export_shot(
     told = {
         "schema_version": SCHEMA_VERSION,
         "shot": shot,
-        "actor": actor.name,
+        "actor": solved.actor.name,
         "files": [file.name for file in files],
         "frames": animation.frames,
         "vertices": template.vertex_count,
@@ -118,7 +102,7 @@ def export_shot(
         "units": animation.units,
         "up_axis": animation.up_axis,
         "topology_sha256": template.topology_sha256,
-        "model": facts.get("model"),
+        "model": solved.model,
         "job": facts.get("job"),
         "solved": facts.get("made"),
         "made": made(),
@@ -126,9 +110,3 @@ def export_shot(
     write_text_atomically(folder / f"{shot}.json", json.dumps(told, indent=1) + "\n")
     report(on_progress, Progress("export", total, total))
     return ExportResult(shot, animation.frames, files, start_frame, animation.fps)
-
-
-def _confidence(store: GroupReader) -> NDArray[np.float32] | None:
-    """A figure a frame; None where none was estimated."""
-    confidence = store.read("confidence")
-    return confidence if np.isfinite(confidence).any() else None

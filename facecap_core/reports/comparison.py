@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from facecap_core.evaluation.clips import Clip
 from facecap_core.rasteriser import Camera, Light, Lighting, Rasteriser
 from facecap_core.reports.figures import error_colours
+from facecap_core.reports.lettering import PITCH, Lettering
 
 BACKGROUND = (0.925, 0.933, 0.941)
 # Nearly all light comes from everywhere, so that a colour means the same millimetres wherever it is.
@@ -25,7 +26,6 @@ _EVEN = Lighting(
 # Rows of the moving face above its panels. The curve is at the top, since players cover the bottom.
 _CURVE, _NAMES = 62, 26
 _HEAD = _CURVE + _NAMES
-_PITCH = 8  # columns a digit of its readout takes
 
 
 class MeshPictures:
@@ -78,14 +78,14 @@ def moving_face(clip: Clip, pictures: MeshPictures) -> Iterator[np.ndarray]:
     """
     width, height = pictures.size
     still = _surround(clip, pictures)
-    glyphs = _glyphs()
+    letters = Lettering()
     columns = still.shape[1]
     curve_left, curve_width = int(width * 0.6), columns - int(width * 0.65)
     frames = len(clip)
     for index in range(frames):
         picture = still.copy()
         panels = (
-            *(_as_rgb(view, pictures.size) for view in clip.luma[index]),
+            *(as_rgb(view, pictures.size) for view in clip.luma[index]),
             pictures.clay(clip.target[index]),
             pictures.clay(clip.result[index]),
             pictures.difference(clip.result[index], clip.distance_mm[index]),
@@ -94,8 +94,8 @@ def moving_face(clip: Clip, pictures: MeshPictures) -> Iterator[np.ndarray]:
             picture[_HEAD : _HEAD + height, column * width : (column + 1) * width] = panel
         at = curve_left + round((curve_width - 1) * index / max(frames - 1, 1))
         picture[6 : _CURVE - 2, at - 1 : at + 1] = (213, 94, 0)
-        _write(picture, glyphs, f"{clip.first_frame + index:6d}", 10, 56)
-        _write(picture, glyphs, f"{clip.rmse_mm[index]:6.2f}", 34, 56)
+        letters.write(picture, f"{clip.first_frame + index:6d}", 10, 56)
+        letters.write(picture, f"{clip.rmse_mm[index]:6.2f}", 34, 56)
         yield picture
 
 
@@ -147,7 +147,7 @@ def _surround(clip: Clip, pictures: MeshPictures) -> np.ndarray:
         for line, label, unit in ((20, "frame", ""), (44, "RMSE", "mm")):
             y = 1 - line / rows
             figure.text(10 / columns, y, label, va="center", color="#555555")
-            figure.text((60 + 6 * _PITCH) / columns, y, unit, va="center", color="#555555")
+            figure.text((60 + 6 * PITCH) / columns, y, unit, va="center", color="#555555")
         axes = figure.add_axes(
             (
                 int(width * 0.6) / columns,
@@ -170,30 +170,7 @@ def _surround(clip: Clip, pictures: MeshPictures) -> np.ndarray:
         return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def _glyphs() -> dict[str, np.ndarray]:
-    """Pictures of the digits, all equally wide: drawing text for each frame would take most of the time."""
-    text = "0123456789."
-    with mpl.rc_context({"font.family": "sans-serif", "font.size": 10.0}):
-        figure = Figure(figsize=(len(text) * _PITCH / 100, 0.16), dpi=100, facecolor="white")
-        canvas = FigureCanvasAgg(figure)
-        for place, letter in enumerate(text):
-            figure.text((place + 0.5) / len(text), 0.12, letter, ha="center", va="baseline")
-        canvas.draw()
-        drawn = np.asarray(canvas.buffer_rgba())[..., :3]
-    return {c: drawn[:, i * _PITCH : (i + 1) * _PITCH].copy() for i, c in enumerate(text)}
-
-
-def _write(
-    picture: np.ndarray, glyphs: dict[str, np.ndarray], text: str, top: int, left: int
-) -> None:
-    for place, letter in enumerate(text):
-        if letter in glyphs:
-            glyph = glyphs[letter]
-            column = left + place * _PITCH
-            picture[top : top + len(glyph), column : column + _PITCH] = glyph
-
-
-def _as_rgb(luma: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def as_rgb(luma: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A gray picture [y, x] at another size, uint8 [y, x, rgb]."""
     if luma.shape != (size[1], size[0]):
         scaled = torch.nn.functional.interpolate(

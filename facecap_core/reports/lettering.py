@@ -1,0 +1,39 @@
+"""Lettering: figures that change with every picture, drawn from a few pictures of letters."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+LETTERS = "0123456789.:-"
+PITCH = 8  # columns a letter takes
+_ROWS = 16
+
+
+class Lettering:
+    """Letters of equal width: drawing text anew for each picture would take most of the time."""
+
+    def __init__(self) -> None:
+        with mpl.rc_context({"font.family": "sans-serif", "font.size": 10.0}):
+            figure = Figure(
+                figsize=(len(LETTERS) * PITCH / 100, _ROWS / 100), dpi=100, facecolor="white"
+            )
+            canvas = FigureCanvasAgg(figure)
+            for place, letter in enumerate(LETTERS):
+                x = (place + 0.5) / len(LETTERS)
+                figure.text(x, 0.12, letter, ha="center", va="baseline")
+            canvas.draw()
+            drawn = np.asarray(canvas.buffer_rgba())[..., :3]
+        self._glyphs = {
+            letter: drawn[:, place * PITCH : (place + 1) * PITCH].copy()
+            for place, letter in enumerate(LETTERS)
+        }
+
+    def write(self, picture: np.ndarray, text: str, top: int, left: int) -> None:
+        """Put `text` onto a picture, uint8 [y, x, rgb]; what is none of `LETTERS` is a space."""
+        for place, letter in enumerate(text):
+            if letter in self._glyphs:
+                column = left + place * PITCH
+                picture[top : top + _ROWS, column : column + PITCH] = self._glyphs[letter]

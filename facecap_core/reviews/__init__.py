@@ -1,0 +1,1 @@
+"""Reviews: solved shots to be looked at."""

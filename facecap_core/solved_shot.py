@@ -1,0 +1,76 @@
+"""Solved shot: a shot's vertex store with the actor's mesh that it belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from facecap_core.errors import StoreError
+from facecap_core.productions.production import Actor, Production
+from facecap_core.stores.groups import GroupReader, open_vertices
+from facecap_core.template import Template, read_template
+
+
+@dataclass(frozen=True)
+class SolvedShot:
+    """A result, as it was written."""
+
+    name: str
+    actor: Actor
+    store: GroupReader
+    template: Template
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the store says of itself: model, fps, units, start_frame, made, …"""
+        return self.store.attributes
+
+    @property
+    def frames(self) -> int:
+        return self.store.frames
+
+    @property
+    def fps(self) -> Fraction:
+        return Fraction(str(self.facts["fps"]))
+
+    @property
+    def model(self) -> str:
+        return str(self.facts.get("model", ""))
+
+    @property
+    def confidence(self) -> np.ndarray | None:
+        """float32 [frame]; None where none was estimated."""
+        confidence = self.store.read("confidence")
+        return confidence if np.isfinite(confidence).any() else None
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Frames [start, stop), float32 [frame, vertex, xyz] in the production's units."""
+        return self.store.read("positions", start, stop)
+
+
+def open_solved(production: Production, shot: str) -> SolvedShot:
+    """The shot's result.
+
+    Raises:
+        StoreError: it is not solved, its store is damaged, or it was solved on another template.
+        TemplateError: the actor's template cannot be read.
+    """
+    actor = production.actors[production.shots[shot].actor]
+    path = production.paths.vertices(actor.name, shot)
+    if not path.exists():
+        raise StoreError(
+            "the shot is not solved",
+            remedy=f"farm submit infer --actor {actor.name}",
+            file=str(path),
+        )
+    store, template = open_vertices(path), read_template(actor.template)
+    if store.attributes.get("topology_sha256") != template.topology_sha256:
+        raise StoreError(
+            "was solved on another template than the actor's present one",
+            remedy="put the old template back, or solve the shot again",
+            file=str(path),
+        )
+    return SolvedShot(shot, actor, store, template)

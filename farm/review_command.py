@@ -1,0 +1,139 @@
+"""Review: solved shots as videos, what the camera saw beside what was solved."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from farm.completion import complete_actor, complete_shot
+from farm.context import ProductionOption, find_and_load
+from farm.exit_codes import JOB_FAILED
+from farm.option_groups import JsonOption
+
+SCHEMA_VERSION = 1
+
+
+def review(
+    shots: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SHOT]…",
+            help="Shots, or globs of their names; else all of --shots or --actor.",
+            show_default=False,
+            autocompletion=complete_shot,
+        ),
+    ] = None,
+    listed: Annotated[
+        Path | None,
+        typer.Option("--shots", metavar="LIST", help="A shot list.", show_default=False),
+    ] = None,
+    actor: Annotated[
+        str | None,
+        typer.Option(
+            "--actor",
+            "-a",
+            help="All solved shots of this actor.",
+            show_default=False,
+            autocompletion=complete_actor,
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CACHES",
+            help="Point caches to hold the result against: a folder, or truth/{shot}.pc2."
+            " Else the target of a tracked shot.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="Else reviews/ of the production.",
+            show_default=False,
+        ),
+    ] = None,
+    cpus: Annotated[
+        int | None, typer.Option(min=1, help="Processors; else all.", show_default=False)
+    ] = None,
+    open_video: Annotated[bool, typer.Option("--open", help="Show the first in a viewer.")] = False,
+    production: ProductionOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a video of each solved shot: the crop, the result, and how far it is from its target where there is one.
+
+    SHOT.mp4 is H.264 of 1280x720 pixels at the production's rate, with frame number and timecode; a curve shows
+    the error of each frame, or how far the face moves where there is no target.
+
+    Examples:
+
+    farm review ada_line_0042 --open
+
+    farm review --actor ada --out /mnt/dailies
+
+    farm review 'ada_*' --against 'truth/{shot}.pc2'
+    """
+    from facecap_core.errors import Cancelled, FacecapError
+    from facecap_core.evaluation.solved import truth_of
+    from facecap_core.reviews.playblast import PlayblastResult, write_playblast
+    from facecap_core.reviews.reviewed_shot import open_reviewed
+    from farm.bar import bar
+    from farm.shot_choice import solved_shots
+
+    found = find_and_load(production)
+    names = solved_shots(found, shots or [], listed, actor)
+    folder = (out or found.folder / "reviews").absolute()
+    made: dict[str, PlayblastResult] = {}
+    failed: dict[str, str] = {}
+    for name in names:
+        began = time.monotonic()
+        try:
+            truth = truth_of(against, name) if against else None
+            with bar() as on_progress:
+                made[name] = write_playblast(
+                    folder / f"{name}.mp4",
+                    open_reviewed(found, name, truth),
+                    threads=cpus or os.cpu_count() or 1,
+                    on_progress=on_progress,
+                )
+        except Cancelled:
+            raise
+        except FacecapError as error:
+            if len(names) == 1:
+                raise
+            failed[name] = str(error)
+            typer.echo(f"{name}: {error}", err=True)
+            continue
+        if not as_json:
+            result = made[name]
+            rmse = f", RMSE {result.rmse_mm:.3f} mm" if result.rmse_mm == result.rmse_mm else ""
+            seconds = time.monotonic() - began
+            typer.echo(f"{name}: {result.frames} frames in {seconds:.1f} s{rmse}, {result.path}")
+    if as_json:
+        told = {
+            "schema_version": SCHEMA_VERSION,
+            "folder": str(folder),
+            "shots": [
+                {
+                    "shot": name,
+                    "frames": result.frames,
+                    "rmse_mm": result.rmse_mm if result.rmse_mm == result.rmse_mm else None,
+                    "video": str(result.path),
+                }
+                for name, result in made.items()
+            ],
+            "failed": failed,
+        }
+        typer.echo(json.dumps(told))
+    if open_video and made:
+        typer.launch(next(iter(made.values())).path.as_uri())
+    if failed:
+        raise typer.Exit(JOB_FAILED)
