@@ -86,7 +86,7 @@ def test_the_same_as_from_one(tmp_path: Path, name: str, monkeypatch: pytest.Mon
     with open_video(path) as video:
         assert len(list(segments_of(video))) >= 2
     # So that no second pass mends what the split one does wrong.
-    monkeypatch.setattr(Footage, "_in_one", None)
+    monkeypatch.setattr("facecap_core.footage.footage.filtered", None)
     assert read(path, 3) == one
 
 

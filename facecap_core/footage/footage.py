@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facecap_core.errors import FootageError, FootageUnreadable, PictureSizeError
+from facecap_core.footage.filtered_pictures import FilteredPicture, filtered
 from facecap_core.footage.frame_clock import FrameClock
 from facecap_core.footage.hardware_decoder import choose_device
 from facecap_core.footage.image_sequence import find_image_sequence, is_pattern
@@ -30,7 +31,7 @@ from facecap_core.footage.picture import (
     check_crop,
     is_limited_range,
 )
-from facecap_core.footage.split_decoding import FilteredPicture, split
+from facecap_core.footage.split_decoding import split
 from facecap_core.footage.video_container import open_video
 from facecap_core.footage.video_file import TimedPicture, VideoFile
 
@@ -203,7 +204,7 @@ class Footage:
         count, last = 0, None
         with closing(source):
             if self._faster is None:
-                yield from self._timed(self._in_one(source), source.video)
+                yield from self._timed(filtered(source.pictures(), self._filter), source.video)
                 return
             source.close()  # its decoder has done what it was for
             try:
@@ -215,7 +216,7 @@ class Footage:
             except FootageError:
                 pass  # whether it is damaged, and where, shows when all is decoded in one
         with closing(_Source(self.info.path, self._threads)) as source:
-            frames = self._timed(self._in_one(source), source.video)
+            frames = self._timed(filtered(source.pictures(), self._filter), source.video)
             for index, frame in enumerate(frames):
                 if index >= count:
                     yield frame
@@ -228,7 +229,7 @@ class Footage:
 
     def _by_device(self, device: str) -> Generator[FilteredPicture, None, None]:
         with closing(_Source(self.info.path, 1, device)) as source:
-            yield from self._in_one(source)
+            yield from filtered(source.pictures(), self._filter)
 
     def _timed(
         self, pictures: Generator[FilteredPicture, None, None], video: VideoFile | None
@@ -238,13 +239,6 @@ class Footage:
             for index, (luma, pts) in enumerate(pictures):
                 seconds = clock.seconds(index, pts) if clock else float(index / self._fps)
                 yield Frame(seconds, luma)
-
-    def _in_one(self, source: _Source) -> Generator[FilteredPicture, None, None]:
-        with closing(source.pictures()) as pictures:
-            picture_filter: PictureFilter | None = None
-            for picture, pts in pictures:
-                picture_filter = picture_filter or self._filter(picture)
-                yield FilteredPicture(picture_filter(picture), pts)
 
     def _filter(self, first: av.VideoFrame) -> PictureFilter:
         return PictureFilter(self._crop, first, codec=self.info.codec, file=self.info.path)

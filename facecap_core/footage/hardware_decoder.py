@@ -18,14 +18,13 @@ import numpy as np
 from av.codec.hwaccel import hwdevices_available
 
 from facecap_core.errors import FootageError
+from facecap_core.footage.filtered_pictures import Filter
 from facecap_core.footage.orientation import LumaArray
 from facecap_core.footage.video_container import open_video
 from facecap_core.footage.video_file import reason_of
 
 DEVICE = "cuda"  # NVDEC
 _COMPARED_PICTURES = 48
-
-Filter = Callable[[av.VideoFrame], LumaArray]
 
 
 @dataclass(frozen=True)

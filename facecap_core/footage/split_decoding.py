@@ -13,27 +13,17 @@ from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
-from typing import NamedTuple
 
 import av
 
 from facecap_core.errors import FootageUnreadable
+from facecap_core.footage.filtered_pictures import Filter, FilteredPicture, filtered
 from facecap_core.footage.key_pictures import KeyPicture, Segment
-from facecap_core.footage.orientation import LumaArray
 from facecap_core.footage.video_container import open_video
 from facecap_core.footage.video_file import VideoFile
 
 SEGMENT_PICTURES = 48  # at least; seeking costs a few pictures' time
 WAITING_PICTURES = 256  # of a segment, 20 MB: more than most key pictures are apart
-
-Filter = Callable[[av.VideoFrame], LumaArray]
-
-
-class FilteredPicture(NamedTuple):
-    """A picture's luma uint8 [y=320, x=240], and its time stamp in ticks."""
-
-    luma: LumaArray
-    pts: int | None
 
 
 class SplitDecoding:
@@ -155,15 +145,13 @@ def _work(
     tasks: SimpleQueue[_Stretch | None],
 ) -> None:
     video: VideoFile | None = None
-    filter_: Filter | None = None
     with ExitStack() as stack:
         while (stretch := tasks.get()) is not None:
             try:
                 video = video or stack.enter_context(open_video(path))
-                with closing(video.pictures(stretch.segment)) as pictures:
-                    for picture, pts in pictures:
-                        filter_ = filter_ or make_filter(picture)
-                        if not stretch.put(FilteredPicture(filter_(picture), pts)):
+                with closing(filtered(video.pictures(stretch.segment), make_filter)) as pictures:
+                    for picture in pictures:
+                        if not stretch.put(picture):
                             break
                 stretch.end()
             except BaseException as error:
