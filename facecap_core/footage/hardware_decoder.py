@@ -1,4 +1,4 @@
-"""Hardware decoder: whether a device of the machine decodes a video, to the same pictures, and faster.
+"""Hardware decoder: whether a device of the machine decodes a video faster to the same pictures.
 
 H.264 and HEVC define every bit of a decoded picture, so that a device's are the processor's; that is
 looked at all the same. What a device cannot tell is damage inside of pictures: it hides it.

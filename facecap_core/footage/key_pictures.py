@@ -1,4 +1,4 @@
-"""Key picture: where decoding can begin anew, and end, with the pictures that decoding from the start gives.
+"""Key picture: where decoding can begin anew with the pictures that decoding from the start gives.
 
 H.264 begins anew at an IDR picture (ITU-T H.264, 7.4.1.2.4), HEVC also at a CRA picture, from whose
 leading pictures on, shown before it and sent after it, the ones before are needed (ITU-T H.265, 3.28
