@@ -86,7 +86,7 @@ def end_to_end(bench: Bench) -> None:
         print("  measured by benchmarks/end_to_end.py, which has a --quick of its own")
         return
     script = importlib.import_module("benchmarks.end_to_end")
-    with patch.object(sys, "argv", ["end_to_end", "--quick", "--device", str(bench.device)]):
+    with patch.object(sys, "argv", ["end_to_end", "--quick", "--presets", "paper"]):
         script.main()
 
 
