@@ -113,7 +113,9 @@ def measure(preset: str, threads: int, device: torch.device, size: str) -> None:
         figure(name, measured[ours], unit="frames/s", at_least=H200_FRAMES_PER_SECOND)
 
 
-def errors(production: Path, model: str, actor: str | None, device: str | None) -> None:
+def errors(
+    production: Path, model: str, actor: str | None, device: str | None, most: int | None
+) -> None:
     """What each way's positions of the validation shots are off by."""
     from facecap_core.evaluation.subject import open_subject
     from facecap_core.learning.rmse import per_frame_rmse_mm, pooled_rmse_mm
@@ -140,8 +142,9 @@ def errors(production: Path, model: str, actor: str | None, device: str | None) 
     frames = 0
     for shot in subject.shots(subject.names("validation")):
         pictures, targets = open_frames(shot.views[0]), open_targets(shot.target)
-        for start in range(0, pictures.frames, 64):
-            stop = min(start + 64, pictures.frames)
+        last = min(most or pictures.frames, pictures.frames)
+        for start in range(0, last, 64):
+            stop = min(start + 64, last)
             luma = pictures.read("luma", start, stop)[:, None]
             target = targets.read("positions", start, stop)
             plain = found["eager PyTorch"](luma) * scale
@@ -178,11 +181,12 @@ def main() -> None:
     parser.add_argument("--production", type=Path, help="measure errors on this one instead")
     parser.add_argument("--model")
     parser.add_argument("--actor", help="else the first")
+    parser.add_argument("--frames", type=int, help="of each validation shot; else all")
     options = parser.parse_args()
     if options.production:
         if not options.model:
             parser.error("--production needs --model")
-        errors(options.production, options.model, options.actor, options.device)
+        errors(options.production, options.model, options.actor, options.device, options.frames)
         return
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     for preset in options.presets:
