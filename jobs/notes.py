@@ -12,9 +12,8 @@ from jobs.log import Log
 from jobs.records import ShotRecord
 
 _Key = TypeVar("_Key")
-_Stamp = tuple[
-    int, int
-]  # number of the file and time of its change: each state is a file of its own
+_Stamp = tuple[int, int]
+"""Number of the file, and time of its change: each state is a file of its own."""
 
 
 class Notes:

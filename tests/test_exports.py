@@ -137,7 +137,9 @@ def test_usd_says_rate_units_axis_topology_and_confidence(exported, production):
     shown = mesh.GetPrim().GetAttribute("userProperties:confidence")
     assert [shown.Get(1001 + frame) for frame in range(FRAMES)] == figures().tolist()
     without = Usd.Stage.Open(str(exported / "held_a.usdc"))
-    assert not without.GetPrimAtPath("/actor/face").HasAttribute("userProperties:confidence"), "NaN is no figure"
+    assert not without.GetPrimAtPath("/actor/face").HasAttribute("userProperties:confidence"), (
+        "NaN is no figure"
+    )
 
 
 def test_alembic_says_rate_topology_and_confidence(exported, production):

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from facecap_core.learning.area_mean import area_mean
+from facecap_core.learning.convolution import cudnn_fuses
 from facecap_core.learning.fully_connected import FullyConnected
 from facecap_core.learning.networks import AnyNetwork
 from facecap_core.learning.several_views import SeveralViews
@@ -240,19 +241,6 @@ def onednn_fuses(dtype: torch.dtype) -> bool:
     if not torch.backends.cpu.get_cpu_capability().startswith("AVX"):
         return False
     return dtype == torch.float32 or half_type(torch.device("cpu")) == dtype
-
-
-def cudnn_fuses(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether cuDNN has convolution, bias and ReLU in one kernel here; asked by trying."""
-    try:
-        values = torch.zeros(1, 8, 8, 8, device=device, dtype=dtype)
-        values = values.contiguous(memory_format=torch.channels_last)
-        weight = torch.zeros(8, 8, 3, 3, device=device, dtype=dtype)
-        weight = weight.contiguous(memory_format=torch.channels_last)
-        torch.cudnn_convolution_relu(values, weight, weight[:, 0, 0, 0], [1, 1], [1, 1], [1, 1], 1)
-    except RuntimeError:
-        return False
-    return True
 
 
 def half_type(device: torch.device) -> torch.dtype | None:

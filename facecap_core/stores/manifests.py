@@ -21,7 +21,7 @@ from facecap_core.stores.object_folder import ArrayFolder, ObjectFolder
 
 SUFFIX = ".json"
 _BLOCK = 2**20
-# `<array>/c.<number>.0.0`; in stores that were made before version 0.3, `<array>/c/<number>/0/0`.
+# `<array>/c.<number>.0.0`; in older stores, `<array>/c/<number>/0/0`.
 _CHUNK = re.compile(r"(?P<array>.+)/c[./](?P<number>\d+)([./]\d+)*")
 
 
