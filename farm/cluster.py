@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from facecap_core.errors import FacecapError
 
 TIMEOUT_SECONDS = 20.0
 LONGEST_ANSWER = 64 * 2**20
+NO_AGENT = "No available agent"
+"""What Ray's dashboard says while the process that would start the driver has not come up, or is too busy."""
+AGENT_SECONDS = 60.0
 
 
 class ClusterError(FacecapError, ConnectionError):
@@ -41,11 +45,17 @@ class Cluster:
     def submit(self, entrypoint: str, submission_id: str, metadata: dict[str, str]) -> None:
         """Start a job's driver. An id that the cluster knows already is no error: it runs then."""
         body = {"entrypoint": entrypoint, "submission_id": submission_id, "metadata": metadata}
-        try:
-            self._ask("POST", "/api/jobs/", body)
-        except ClusterError:
-            if self.job_status(submission_id) is None:
-                raise
+        deadline = time.monotonic() + AGENT_SECONDS
+        while True:
+            try:
+                self._ask("POST", "/api/jobs/", body)
+                return
+            except ClusterError as error:
+                if self.job_status(submission_id) is not None:
+                    return
+                if NO_AGENT not in str(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(1.0)
 
     def stop(self, submission_id: str) -> None:
         """Ask for the end of a job's driver and of its tasks."""

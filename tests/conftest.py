@@ -23,16 +23,12 @@ HIDDEN = (
 )
 
 
-RAY = "ray"
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Two processes share the tests: all that start Ray go to one, which begins with them at once."""
+    """Whatever starts a Ray head is marked so: with other tests beside it, heads come up too late."""
     for item in items:
-        with_ray = item.get_closest_marker("cluster") or "farm" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group(RAY if with_ray else item.path.name))
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args != (RAY,))
+        if "farm" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.cluster)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ class Dashboard(http.server.BaseHTTPRequestHandler):
     """Enough of a dashboard to see what our client sends."""
 
     token = "0" * 64
+    refusals = 0  # how often it has no agent for the job c-1
 
     def do_GET(self):
         if self.headers.get("Authorization") != f"Bearer {self.token}":
@@ -29,6 +30,13 @@ class Dashboard(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_POST(self):
+        wanted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if wanted["submission_id"] == "c-1":
+            busy, Dashboard.refusals = Dashboard.refusals > 0, Dashboard.refusals - 1
+            self.send_response(500 if busy else 200)
+            self.end_headers()
+            self.wfile.write(b"No available agent to submit job" if busy else b"{}")
+            return
         self.send_response(500)
         self.end_headers()
         self.wfile.write(b"Traceback ...\nValueError: exists already\n")
@@ -63,6 +71,17 @@ def test_a_submission_that_the_cluster_has_already_is_no_error(dashboard):
     ours.submit("true", "a-1", {})
     with pytest.raises(ClusterError, match="exists already"):
         ours.submit("true", "b-1", {})
+
+
+def test_a_cluster_that_is_not_quite_up_is_asked_again(dashboard, monkeypatch):
+    ours = Cluster(dashboard, Dashboard.token)
+    Dashboard.refusals = 1
+    ours.submit("true", "c-1", {})
+    assert Dashboard.refusals == -1, "refused, then taken"
+    Dashboard.refusals = 9
+    monkeypatch.setattr("farm.cluster.AGENT_SECONDS", 0.0)
+    with pytest.raises(ClusterError, match="No available agent"):
+        ours.submit("true", "c-1", {})
 
 
 def test_a_silent_server_is_given_up():
