@@ -126,6 +126,12 @@ def test_the_end_of_the_attempt_before_is_not_taken_for_an_end(ledger, monkeypat
 # -- the command itself ------------------------------------------------------------------------------
 
 
+def _as_in_a_terminal():
+    """Whoever runs the tests may ignore Ctrl-C or hold it back, and a child would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+
+
 class Terminal:
     """`farm status --watch` on a pseudo-terminal."""
 
@@ -140,6 +146,7 @@ class Terminal:
             stderr=theirs,
             env={**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "40"},
             start_new_session=True,
+            preexec_fn=_as_in_a_terminal,
         )
         os.close(theirs)
 
