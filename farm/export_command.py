@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farm.completion import complete_actor, complete_shot
 from farm.context import ProductionOption, find_and_load
 from farm.exit_codes import JOB_FAILED
-from farm.option_groups import JsonOption
+from farm.option_groups import (
+    AllOfActorOption,
+    JsonOption,
+    ShotListOption,
+    SolvedShotsArgument,
+)
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -21,15 +25,7 @@ SCHEMA_VERSION = 1
 
 
 def export(
-    shots: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[SHOT]…",
-            help="Shots, or globs of their names; else all of --shots or --actor.",
-            show_default=False,
-            autocompletion=complete_shot,
-        ),
-    ] = None,
+    shots: SolvedShotsArgument = None,
     formats: Annotated[
         str,
         typer.Option("--format", "-f", help="usd, abc, pc2, mdd, npy, obj; several with commas."),
@@ -44,20 +40,8 @@ def export(
             show_default=False,
         ),
     ] = None,
-    listed: Annotated[
-        Path | None,
-        typer.Option("--shots", metavar="LIST", help="A shot list.", show_default=False),
-    ] = None,
-    actor: Annotated[
-        str | None,
-        typer.Option(
-            "--actor",
-            "-a",
-            help="All solved shots of this actor.",
-            show_default=False,
-            autocompletion=complete_actor,
-        ),
-    ] = None,
+    listed: ShotListOption = None,
+    actor: AllOfActorOption = None,
     start_frame: Annotated[
         float | None,
         typer.Option(help="Number of the first frame; else the store's.", show_default=False),

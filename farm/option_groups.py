@@ -6,11 +6,12 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from farm.completion import complete_job
+from farm.completion import complete_actor, complete_job, complete_shot
 from farm.context import ProductionOption
 
 OnDoneOption = Annotated[
@@ -45,6 +46,29 @@ OneJob = Annotated[
     ),
 ]
 WaitOption = Annotated[bool, typer.Option("--wait", help="Stay until the job ends.")]
+SolvedShotsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="SHOT",
+        help="Shots, or globs of their names; else all of --shots or --actor.",
+        show_default=False,
+        autocompletion=complete_shot,
+    ),
+]
+ShotListOption = Annotated[
+    Path | None,
+    typer.Option("--shots", metavar="LIST", help="A shot list.", show_default=False),
+]
+AllOfActorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--actor",
+        "-a",
+        help="All solved shots of this actor.",
+        show_default=False,
+        autocompletion=complete_actor,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 

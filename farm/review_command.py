@@ -10,38 +10,22 @@ from typing import Annotated
 
 import typer
 
-from farm.completion import complete_actor, complete_shot
 from farm.context import ProductionOption, find_and_load
 from farm.exit_codes import JOB_FAILED
-from farm.option_groups import JsonOption
+from farm.option_groups import (
+    AllOfActorOption,
+    JsonOption,
+    ShotListOption,
+    SolvedShotsArgument,
+)
 
 SCHEMA_VERSION = 1
 
 
 def review(
-    shots: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[SHOT]…",
-            help="Shots, or globs of their names; else all of --shots or --actor.",
-            show_default=False,
-            autocompletion=complete_shot,
-        ),
-    ] = None,
-    listed: Annotated[
-        Path | None,
-        typer.Option("--shots", metavar="LIST", help="A shot list.", show_default=False),
-    ] = None,
-    actor: Annotated[
-        str | None,
-        typer.Option(
-            "--actor",
-            "-a",
-            help="All solved shots of this actor.",
-            show_default=False,
-            autocompletion=complete_actor,
-        ),
-    ] = None,
+    shots: SolvedShotsArgument = None,
+    listed: ShotListOption = None,
+    actor: AllOfActorOption = None,
     against: Annotated[
         str | None,
         typer.Option(

@@ -67,8 +67,9 @@ def test_blender_sees_the_same_points(animation, tmp_path, name):
     command = [BLENDER, *options, str(script), "--", *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    if not told.exists():
-        pytest.skip(f"this Blender does not read {name}")
+    if not told.exists():  # Debian's
+        assert name in ("abc", "usd"), "points alone are read by every Blender"
+        return
     facts = json.loads(told.read_text())
     found = np.fromfile(f"{told}.points", np.float32).reshape(len(frames), -1, 3)
     x, y, z = np.moveaxis(animation[0:FRAMES][[frame - 1001 for frame in frames]], 2, 0)
