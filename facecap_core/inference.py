@@ -35,6 +35,9 @@ from facecap_core.provenance import made
 from facecap_core.stores.groups import new_group, stored
 from facecap_core.stores.object_folder import ArrayFolder
 
+FRAME_FIGURES = ("confidence", "predicted_rmse_mm", "novelty")
+"""Arrays float32 [frame] beside the positions; NaN where nothing was estimated."""
+
 
 @dataclass(frozen=True)
 class InferResult:
@@ -114,9 +117,10 @@ def infer_shot(
             dtype="float32",
             dimension_names=("frame", "vertex", "xyz"),
         )
-        confidence = group.array(
-            "confidence", row_shape=(), dtype="float32", dimension_names=("frame",)
-        )
+        figures = [
+            group.array(name, row_shape=(), dtype="float32", dimension_names=("frame",))
+            for name in FRAME_FIGURES
+        ]
 
         def write(result: Result) -> None:
             began = time.monotonic()
@@ -129,7 +133,8 @@ def infer_shot(
                     file=model_directory,
                 )
             positions.append(solved)
-            confidence.append(np.full(len(solved), np.nan, np.float32))
+            for figure in figures:
+                figure.append(np.full(len(solved), np.nan, np.float32))
 
         done, total, engine = 0, None, None
         with _Stage(write) as writer:
@@ -155,7 +160,7 @@ def infer_shot(
                 "topology_sha256": model.facts["topology_sha256"],
                 "start_frame": 0,
                 "footage": Path(footage[views[0]]).name,
-                "confidence": "not estimated by this version: NaN",
+                "confidence": "not estimated: the model has no calibration",
                 "made": {
                     **made(),
                     "device": str(model.device),

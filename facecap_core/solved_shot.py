@@ -42,13 +42,30 @@ class SolvedShot:
 
     @property
     def confidence(self) -> np.ndarray | None:
-        """float32 [frame]; None where none was estimated."""
-        confidence = self.store.read("confidence")
-        return confidence if np.isfinite(confidence).any() else None
+        """float32 [frame] from 0 to 1, which is as good as a usual validation frame: half of it is an error
+        that is expected to be twice the usual one. None where none was estimated."""
+        return self._figure("confidence")
+
+    @property
+    def predicted_rmse_mm(self) -> np.ndarray | None:
+        """float32 [frame], the error that is expected over the animated vertices; None: not estimated."""
+        return self._figure("predicted_rmse_mm")
+
+    @property
+    def novelty(self) -> np.ndarray | None:
+        """float32 [frame], how far the picture is from those of training as the network sees it; 1 is the
+        95th percentile of the validation frames. None where none was estimated."""
+        return self._figure("novelty")
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Frames [start, stop), float32 [frame, vertex, xyz] in the production's units."""
         return self.store.read("positions", start, stop)
+
+    def _figure(self, name: str) -> np.ndarray | None:
+        if not self.store.has(name):  # of an earlier version
+            return None
+        figure = self.store.read(name)
+        return figure if np.isfinite(figure).any() else None
 
 
 def open_solved(production: Production, shot: str) -> SolvedShot:

@@ -34,6 +34,10 @@ FILES = {
         "positions/c.1.0.0": (64, 65),
         "confidence/zarr.json": None,
         "confidence/c.0": (0, 65),
+        "predicted_rmse_mm/zarr.json": None,
+        "predicted_rmse_mm/c.0": (0, 65),
+        "novelty/zarr.json": None,
+        "novelty/c.0": (0, 65),
     },
     "model": {"weights.safetensors": None, "metrics.jsonl": None, "model.json": None},
 }

@@ -189,6 +189,10 @@ class GroupReader:
     def frames(self) -> int:
         return int(self.attributes["frames"])
 
+    def has(self, name: str) -> bool:
+        """Whether there is an array of this name, whole or damaged."""
+        return name in self._group
+
     def shape(self, name: str) -> tuple[int, ...]:
         return tuple(self._array(name).shape)
 
@@ -272,5 +276,6 @@ def open_targets(path: ArrayFolder) -> GroupReader:
 
 
 def open_vertices(path: ArrayFolder) -> GroupReader:
-    """A vertex store: `positions` float32 [frame, vertex, xyz], `confidence` float32 [frame]."""
+    """A vertex store: `positions` float32 [frame, vertex, xyz]; `confidence`, `predicted_rmse_mm` and
+    `novelty` float32 [frame]."""
     return GroupReader(path)
