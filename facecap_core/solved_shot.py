@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from facecap_core.corrections.correction import standing
+from facecap_core.corrections.shot_corrections import ShotCorrections, combine
 from facecap_core.errors import StoreError
 from facecap_core.productions.production import Actor, Production
 from facecap_core.stores.groups import GroupReader, open_vertices
@@ -16,12 +18,15 @@ from facecap_core.template import Template, read_template
 
 @dataclass(frozen=True)
 class SolvedShot:
-    """A result, as it was written."""
+    """A result, with the frames that an artist corrected in their place."""
 
     name: str
     actor: Actor
     store: GroupReader
     template: Template
+    corrections: ShotCorrections | None = (
+        None  # None: there are none, or it is taken as it was solved
+    )
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -43,8 +48,11 @@ class SolvedShot:
     @property
     def confidence(self) -> np.ndarray | None:
         """float32 [frame] from 0 to 1, which is as good as a usual validation frame: half of it is an error
-        that is expected to be twice the usual one. None where none was estimated."""
-        return self._figure("confidence")
+        that is expected to be twice the usual one. Of corrected frames 1. None where none was estimated."""
+        confidence = self._figure("confidence")
+        if confidence is None or self.corrections is None:
+            return confidence
+        return np.where(self.corrections.corrected, np.float32(1), confidence)
 
     @property
     def predicted_rmse_mm(self) -> np.ndarray | None:
@@ -59,6 +67,12 @@ class SolvedShot:
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Frames [start, stop), float32 [frame, vertex, xyz] in the production's units."""
+        if self.corrections is not None:
+            return self.corrections.read(start, stop, self.read_solved)
+        return self.read_solved(start, stop)
+
+    def read_solved(self, start: int, stop: int) -> np.ndarray:
+        """The same as they were solved, whatever was corrected."""
         return self.store.read("positions", start, stop)
 
     def _figure(self, name: str) -> np.ndarray | None:
@@ -68,11 +82,15 @@ class SolvedShot:
         return figure if np.isfinite(figure).any() else None
 
 
-def open_solved(production: Production, shot: str) -> SolvedShot:
+def open_solved(production: Production, shot: str, *, corrected: bool = True) -> SolvedShot:
     """The shot's result.
 
+    Args:
+        corrected: with the corrections of the shot that count; False: as it was solved.
+
     Raises:
-        StoreError: it is not solved, its store is damaged, or it was solved on another template.
+        StoreError: it is not solved, its store is damaged, it was solved on another template, or it has
+            corrections of other footage.
         TemplateError: the actor's template cannot be read.
     """
     actor = production.actors[production.shots[shot].actor]
@@ -90,4 +108,12 @@ def open_solved(production: Production, shot: str) -> SolvedShot:
             remedy="put the old template back, or solve the shot again",
             file=str(path),
         )
-    return SolvedShot(shot, actor, store, template)
+    corrections = None
+    if corrected:
+        corrections = combine(
+            standing(production.paths, actor.name, shot),
+            store.frames,
+            footage_fingerprint=store.attributes.get("footage_fingerprint"),
+            topology_sha256=template.topology_sha256,
+        )
+    return SolvedShot(shot, actor, store, template, corrections)

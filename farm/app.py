@@ -9,6 +9,7 @@ import typer
 from facecap_core.errors import FacecapError, ProductionError
 from farm import change_commands, head_commands, job_commands, submit_commands
 from farm.check_command import check
+from farm.correct_command import correct
 from farm.demo_command import demo
 from farm.evaluate_command import evaluate
 from farm.exit_codes import INTERNAL, of_error
@@ -63,6 +64,7 @@ app.command()(evaluate)
 app.command()(report)
 app.command()(export)
 app.command()(review)
+app.command()(correct)
 app.command()(regions)
 app.command()(head_commands.up)
 app.command()(head_commands.down)

@@ -12,6 +12,7 @@ from farm.context import ProductionOption, find_and_load
 from farm.exit_codes import JOB_FAILED
 from farm.option_groups import (
     AllOfActorOption,
+    CorrectedOption,
     JsonOption,
     ShotListOption,
     SolvedShotsArgument,
@@ -55,6 +56,7 @@ def export(
         typer.Option(help="mm, cm, dm, m, in or ft; else the production's.", show_default=False),
     ] = None,
     up_axis: Annotated[str, typer.Option(help="y, as the production has it, or z.")] = "y",
+    corrected: CorrectedOption = True,
     production: ProductionOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -85,6 +87,7 @@ def export(
         units=_one_of(units, "--units", _units()) if units else None,
         up_axis=_one_of(up_axis, "--up-axis", ["y", "z"]),
         start_frame=_start(start_frame, start_timecode, found.fps),
+        corrected=corrected,
     )
     names = solved_shots(found, shots or [], listed, actor)
     folder = (out or found.folder / "exports").absolute()

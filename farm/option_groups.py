@@ -69,6 +69,13 @@ AllOfActorOption = Annotated[
         autocompletion=complete_actor,
     ),
 ]
+CorrectedOption = Annotated[
+    bool,
+    typer.Option(
+        "--corrected/--as-solved",
+        help="With the frames that artists corrected in their place, or without.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 

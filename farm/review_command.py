@@ -14,6 +14,7 @@ from farm.context import ProductionOption, find_and_load
 from farm.exit_codes import JOB_FAILED
 from farm.option_groups import (
     AllOfActorOption,
+    CorrectedOption,
     JsonOption,
     ShotListOption,
     SolvedShotsArgument,
@@ -49,6 +50,7 @@ def review(
         int | None, typer.Option(min=1, help="Processors; else all.", show_default=False)
     ] = None,
     open_video: Annotated[bool, typer.Option("--open", help="Show the first in a viewer.")] = False,
+    corrected: CorrectedOption = True,
     production: ProductionOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -84,7 +86,7 @@ def review(
             with bar() as on_progress:
                 made[name] = write_playblast(
                     folder / f"{name}.mp4",
-                    open_reviewed(found, name, truth),
+                    open_reviewed(found, name, truth, corrected=corrected),
                     threads=cpus or os.cpu_count() or 1,
                     on_progress=on_progress,
                 )

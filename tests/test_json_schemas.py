@@ -231,6 +231,12 @@ def _for_real(printed, base):
     printed.run("verify", folder, "verify", "--all")
     printed.run("export", folder, "export", "--actor", "ada", "--format", "pc2")
     printed.run("export", folder, "export", "*", "--format", "npy", code=100)
+    printed.run("correct", folder, "correct", "--list")
+    for number in (1, 2):
+        write_cache(folder / "right.pc2", 6, number)
+        right = ("correct", "bulk_0", "right.pc2", "--frames", "4-9", "--force")
+        printed.run("correct", folder, *right)
+    printed.run("correct", folder, "correct", "bulk_0", "--remove", "1")
     printed.run("review", folder, "review", "bulk_*", "--against", "truth")
     printed.run("review", folder, "review", "*", code=100)
     chunk = next(p for p in (folder / "store/vertices").rglob("positions/c.*") if p.is_file())

@@ -29,6 +29,7 @@ class ExportOptions:
     units: str | None = None
     up_axis: str = "y"
     start_frame: float | None = None
+    corrected: bool = True  # False: as it was solved, without the corrections of artists
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ def export_shot(
         PointCacheError: a format's library is missing, or a position is not finite.
         Cancelled: `on_progress` answered False.
     """
-    solved = open_solved(production, shot)
-    facts, template = solved.facts, solved.template
+    solved = open_solved(production, shot, corrected=options.corrected)
+    facts, template, corrections = solved.facts, solved.template, solved.corrections
     given = facts.get("start_frame", 0)
     start_frame = float(given if options.start_frame is None else options.start_frame)
     total = solved.frames * len(options.formats)
@@ -83,7 +84,8 @@ def export_shot(
         up_axis=options.up_axis,
         start_frame=start_frame,
         confidence=solved.confidence,
-        about=f"{shot}, solved by {solved.model}, model of {solved.actor.name}",
+        about=f"{shot}, solved by {solved.model}, model of {solved.actor.name}"
+        + ("" if corrections is None else f", {len(corrections.frames)} frames corrected"),
     )
     files = []
     for name in options.formats:
@@ -105,6 +107,7 @@ def export_shot(
         "model": solved.model,
         "job": facts.get("job"),
         "solved": facts.get("made"),
+        "corrections": [] if corrections is None else corrections.told(),
         "made": made(),
     }
     write_text_atomically(folder / f"{shot}.json", json.dumps(told, indent=1) + "\n")

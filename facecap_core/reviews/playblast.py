@@ -171,6 +171,8 @@ class _Sheet:
                 text(370, 22, "RMSE", color="#555555")
                 text(424 + 6 * PITCH, 22, "mm", color="#555555")
             words = f"{self._shot.name}, solved by {self._shot.solved.model}"
+            if self._shot.solved.corrections is not None:
+                words += f", {len(self._shot.solved.corrections.frames)} frames corrected"
             text(width - 20, 22, words, ha="right")
             for place, name in enumerate(self._names):
                 text(

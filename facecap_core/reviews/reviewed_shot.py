@@ -149,13 +149,18 @@ class ReviewedShot:
         return read
 
 
-def open_reviewed(production: Production, shot: str, against: Path | None = None) -> ReviewedShot:
+def open_reviewed(
+    production: Production, shot: str, against: Path | None = None, *, corrected: bool = True
+) -> ReviewedShot:
     """A solved shot; its target is `against`, else that of the store where it was tracked.
+
+    Args:
+        corrected: with the frames that artists corrected, see `open_solved`.
 
     Raises:
         StoreError: the shot is not solved. TemplateError: the template cannot be read.
     """
-    solved = open_solved(production, shot)
+    solved = open_solved(production, shot, corrected=corrected)
     actor, count = solved.actor, solved.template.vertex_count
     camera = str(solved.facts.get("camera", actor.main_camera))
     target: Path | GroupReader | None = against

@@ -28,6 +28,10 @@ class StorePaths:
     def vertices(self, actor: str, shot: str) -> ArrayFolder:
         return self._arrays / "vertices" / actor / f"{shot}.zarr"
 
+    def corrections(self, actor: str, shot: str) -> Path:
+        """On the file system in any case: nothing could make them anew."""
+        return self.root / "corrections" / actor / shot
+
     def models(self, actor: str) -> Path:
         return self.root / "models" / actor
 

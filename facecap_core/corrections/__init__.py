@@ -1,0 +1,1 @@
+"""Corrections: frames of solved shots as artists put them right."""

@@ -1,0 +1,295 @@
+"""Correct: frames that an artist put right, taken in, listed and taken out."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from farm.completion import complete_shot
+from farm.context import ProductionOption, find_and_load
+from farm.option_groups import JsonOption
+
+if TYPE_CHECKING:
+    from facecap_core.corrections.correction import Correction
+    from facecap_core.corrections.delivery import Delivery
+    from facecap_core.productions.production import Production
+
+SCHEMA_VERSION = 1
+JUMP_MM = 1.0  # at the end of a corrected range, that an eye may see
+
+
+def correct(
+    shot: Annotated[
+        str | None,
+        typer.Argument(metavar="SHOT", show_default=False, autocompletion=complete_shot),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FILE",
+            help="PC2, MDD, NPY, USD, Alembic, or OBJ files (face.%04d.obj, or a folder of them).",
+            show_default=False,
+        ),
+    ] = None,
+    frames: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIRST-LAST",
+            help="The frames that are corrected, both included; the file has these alone, or the whole shot."
+            " Else those in which a file of the whole shot differs from the shot as it is now.",
+            show_default=False,
+        ),
+    ] = None,
+    note: Annotated[str, typer.Option(help="Kept with it.", show_default=False)] = "",
+    units: Annotated[
+        str | None,
+        typer.Option(
+            help="mm, cm, dm, m, in or ft; else as the file says, or SHOT.json of the export beside it,"
+            " else the production's.",
+            show_default=False,
+        ),
+    ] = None,
+    up_axis: Annotated[
+        str | None, typer.Option(help="y or z; else likewise.", show_default=False)
+    ] = None,
+    start_frame: Annotated[
+        int | None,
+        typer.Option(
+            help="What the shot's first frame is called in --frames and in the file; else likewise, else 0.",
+            show_default=False,
+        ),
+    ] = None,
+    blend: Annotated[
+        int,
+        typer.Option(min=0, max=1000, help="Frames over which it fades out beyond both ends."),
+    ] = 0,
+    force: Annotated[
+        bool, typer.Option("--force", help="Take what is absurdly far from the solve.")
+    ] = False,
+    listing: Annotated[
+        bool, typer.Option("--list", help="What there is, of this shot or of all.")
+    ] = False,
+    remove: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Let correction N count no more; it is kept.", show_default=False
+        ),
+    ] = None,
+    restore: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Let a removed one count again.", show_default=False),
+    ] = None,
+    production: ProductionOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take in frames of a solved shot that an artist put right.
+
+    They are held against the solve (mesh, polygons, rate, units, distance in mm) and kept beside it with who
+    sent them, when, and what they correct. From then on `farm export` and `farm review` show them, and
+    `farm submit train` learns from them; `farm submit train --from MODEL` does so in a fraction of the time.
+    Where several corrections have the same frame, the latest counts.
+
+    Examples:
+
+    farm correct ada_line_0042 fixed/ada_line_0042.abc --frames 120-180 --note "lips in the b"
+
+    farm correct ada_line_0042 from_maya.usd --frames 1121-1181 --start-frame 1001 --blend 4
+
+    farm correct ada_line_0042 fixed/ada_line_0042.pc2
+
+    farm correct --list
+
+    farm correct ada_line_0042 --remove 2
+    """
+    from facecap_core.corrections.correction import corrections_of, put_back, take_out
+    from facecap_core.errors import ConfigError
+
+    found = find_and_load(production)
+    asked = [file is not None, listing, remove is not None, restore is not None]
+    if sum(asked) != 1 or (shot is None and not listing):
+        raise ConfigError(
+            "say one thing: a shot and a file, --list, --remove N or --restore N",
+            remedy="farm correct SHOT FILE --frames FIRST-LAST",
+        )
+    added, warnings, shots = None, [], [shot] if shot is not None else list(found.shots)
+    for name in shots:
+        _check_shot(found, name)
+    if file is not None:
+        assert shot is not None
+        reading = {"units": units, "up_axis": up_axis, "start_frame": start_frame}
+        correction, delivery = _take_in(
+            found, shot, file, {**reading, "frames": _range(frames)}, note, blend, force
+        )
+        added, warnings = correction.number, _warnings(delivery, blend)
+        for warning in warnings:
+            typer.echo(f"warning: {warning}", err=True)
+        if not as_json:
+            _tell(correction, delivery)
+    for number, act in ((remove, take_out), (restore, put_back)):
+        if number is not None:
+            assert shot is not None
+            act(_numbered(found, shot, number))
+    listed = [
+        correction
+        for name in shots
+        for correction in corrections_of(found.paths, found.shots[name].actor, name)
+    ]
+    if as_json:
+        told = [_as_json(correction) for correction in listed]
+        whole = {"schema_version": SCHEMA_VERSION, "added": added, "warnings": warnings}
+        typer.echo(json.dumps({**whole, "corrections": told}))
+    elif file is None:
+        _print(listed)
+
+
+def _take_in(
+    production: Production,
+    shot: str,
+    file: Path,
+    reading: dict[str, Any],
+    note: str,
+    blend: int,
+    force: bool,
+) -> tuple[Correction, Delivery]:
+    from facecap_core.corrections.correction import add_correction, standing
+    from facecap_core.corrections.delivery import Reading, read_delivery
+    from facecap_core.solved_shot import open_solved
+    from farm.bar import bar
+
+    solved = open_solved(production, shot)
+    with bar() as on_progress:
+        delivery = read_delivery(
+            production, solved, file, Reading(**reading), force=force, on_progress=on_progress
+        )
+        before = standing(production.paths, solved.actor.name, shot)
+        if before and before[-1].content == delivery.content and before[-1].blend == blend:
+            return before[-1], delivery  # the same command again
+        return (
+            add_correction(
+                production.paths,
+                solved.actor.name,
+                shot,
+                frames=delivery.frames,
+                blocks=delivery.blocks(),
+                facts={**delivery.facts(), "note": note, "blend": blend},
+            ),
+            delivery,
+        )
+
+
+def _check_shot(production: Production, shot: str) -> None:
+    from facecap_core.errors import Fault, ProductionError
+    from facecap_core.names import did_you_mean
+
+    if shot not in production.shots:
+        remedy = did_you_mean(shot, production.shots)
+        raise ProductionError(
+            [Fault(f"no shot is called {shot!r}", remedy, str(production.shots_path))]
+        )
+
+
+def _numbered(production: Production, shot: str, number: int) -> Correction:
+    from facecap_core.corrections.correction import corrections_of
+    from facecap_core.errors import ConfigError
+
+    every = corrections_of(production.paths, production.shots[shot].actor, shot)
+    for correction in every:
+        if correction.number == number:
+            return correction
+    numbers = ", ".join(str(correction.number) for correction in every)
+    raise ConfigError(
+        f"{shot} has no correction {number}",
+        remedy=f"it has {numbers}" if numbers else "it has none",
+    )
+
+
+def _range(text: str | None) -> tuple[int, int] | None:
+    from facecap_core.errors import ConfigError
+
+    if text is None:
+        return None
+    match = re.fullmatch(r"\s*(-?\d+)\s*(?:-\s*(-?\d+)\s*)?", text)
+    if match is None or int(match[2] or match[1]) < int(match[1]):
+        raise ConfigError(
+            f"--frames: {text!r} is no range of frames", remedy="write FIRST-LAST, such as 120-180"
+        )
+    return int(match[1]), int(match[2] or match[1])
+
+
+def _warnings(delivery: Delivery, blend: int) -> list[str]:
+    warnings = list(delivery.warnings)
+    high = {end: mm for end, mm in delivery.jumps_mm.items() if mm > JUMP_MM}
+    if high and not blend:
+        end = max(high, key=lambda frame: high[frame])
+        warnings.append(
+            f"at frame {end + delivery.start_frame} it lies {high[end]:.1f} mm beside what was solved, where it"
+            " begins or ends: --blend 4 fades it out over the frames beyond"
+        )
+    return warnings
+
+
+def _tell(correction: Correction, delivery: Delivery) -> None:
+    shown = ", ".join(
+        _words(first + delivery.start_frame, last + delivery.start_frame)
+        for first, last in correction.ranges[:8]
+    )
+    counted = f" ({_places(correction)} counted from 0)" if delivery.start_frame else ""
+    axes = f"{delivery.axes.units}, {delivery.axes.up_axis} up"
+    typer.echo(
+        f"correction {correction.number} of {correction.shot}: {len(correction.frames)} frames, {shown}{counted};"
+        f" {correction.facts['rmse_mm']:.2f} mm from what {correction.facts['solve']['model']} solved,"
+        f" {correction.facts['worst_mm']:.2f} at most ({delivery.format}, {axes})"
+    )
+
+
+def _words(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}-{last}"
+
+
+def _places(correction: Correction, most: int = 8) -> str:
+    ranges = [_words(*pair) for pair in correction.ranges]
+    return ", ".join(ranges[:most]) + (" …" if ranges[most:] else "")
+
+
+def _print(listed: list[Correction]) -> None:
+    from farm.tables import print_table
+
+    rows = [
+        [
+            one.shot,
+            str(one.number),
+            _places(one),
+            str(len(one.frames)),
+            f"{one.facts['rmse_mm']:.2f}",
+            str(one.facts["by"]),
+            str(one.facts["made"]["date"])[:16].replace("T", " "),
+            str(one.facts["solve"]["model"]),
+            "" if one.removed is None else f"removed by {one.removed['by']}",
+            str(one.facts.get("note", "")),
+        ]
+        for one in listed
+    ]
+    columns = ["shot", "no", "frames", "count", "mm", "by", "date", "corrects", "state", "note"]
+    print_table(columns, rows, right=["no", "count", "mm"])
+
+
+def _as_json(correction: Correction) -> dict[str, Any]:
+    facts = correction.facts
+    return {
+        "shot": correction.shot,
+        "number": correction.number,
+        "frames": len(correction.frames),
+        "ranges": [list(pair) for pair in correction.ranges],
+        "by": facts["by"],
+        "date": facts["made"]["date"],
+        "note": facts["note"],
+        "blend": correction.blend,
+        "model": facts["solve"]["model"],
+        "rmse_mm": facts["rmse_mm"],
+        "worst_mm": facts["worst_mm"],
+        "removed": correction.removed,
+    }
