@@ -32,6 +32,7 @@ ALL = (
     "inference",
     "end_to_end",
     "training",
+    "contention",
     "gpu",
     "startup",
     "scale",

@@ -21,6 +21,7 @@ from farm.report_command import report
 from farm.review_command import review
 from farm.stabilise_command import stabilise
 from farm.verify_command import verify
+from jobs.patience import wait_without_spinning
 
 app = typer.Typer(
     name="farm",
@@ -73,6 +74,7 @@ app.command()(head_commands.dashboard)
 
 def main() -> None:
     """Run `farm`; errors that a user can mend end it with a sentence instead of a traceback."""
+    wait_without_spinning()
     try:
         app()
     except ProductionError as error:

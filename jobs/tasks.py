@@ -10,6 +10,7 @@ from typing import Any
 from facecap_core.productions.production import Production, load_production
 from jobs.failpoint_variable import arm_from_environment
 from jobs.ledger import Ledger
+from jobs.patience import wait_without_spinning
 from jobs.records import Lot
 
 
@@ -27,6 +28,7 @@ class TaskCall:
 def work(call: TaskCall) -> dict[str, Any]:
     """The Ray task: one shot, or one training; returns the final record as a small dict."""
     arm_from_environment()
+    wait_without_spinning()
     ledger = _ledger(call.folder)
     production = _production(call.production)
     request = ledger.request()
