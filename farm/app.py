@@ -14,6 +14,7 @@ from farm.demo_command import demo
 from farm.evaluate_command import evaluate
 from farm.exit_codes import INTERNAL, of_error
 from farm.export_command import export
+from farm.flag_command import flag
 from farm.init_command import init
 from farm.models_command import models
 from farm.regions_command import regions
@@ -66,6 +67,7 @@ app.command()(report)
 app.command()(export)
 app.command()(review)
 app.command()(correct)
+app.command()(flag)
 app.command()(regions)
 app.command()(head_commands.up)
 app.command()(head_commands.down)

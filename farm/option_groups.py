@@ -76,6 +76,10 @@ CorrectedOption = Annotated[
         help="With the frames that artists corrected in their place, or without.",
     ),
 ]
+CsvOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write the table as a CSV file too.", show_default=False),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 

@@ -37,7 +37,7 @@ GOLDEN = Path(__file__).parent / "golden"
 SMALL = ["schedule.epochs=1", "network.components=3", "network.channels=[8,8]"]
 SMALL += ["network.refine=[false,false]"]
 BY_NAME = {"figures", "inputs", "stale", "models", "cameras", "stages", "actors", "crops"}
-BY_NAME |= {"failed", "footage", "paper_minutes", "minutes", "shots"}
+BY_NAME |= {"failed", "footage", "not_judged", "paper_minutes", "minutes", "shots"}
 BY_NAME |= {"by_shot", "vertices", "regions_mm", "region_amplitudes"}
 """Objects whose keys are names of the user's own, or figures."""
 TWICE = {"minutes", "shots"}
@@ -239,6 +239,8 @@ def _for_real(printed, base):
     printed.run("correct", folder, "correct", "bulk_0", "--remove", "1")
     printed.run("review", folder, "review", "bulk_*", "--against", "truth")
     printed.run("review", folder, "review", "*", code=100)
+    printed.run("flag", folder, "flag", "--actor", "ada", "--jump-mm", "0.01")
+    printed.run("flag", folder, "flag", "*", code=100)
     chunk = next(p for p in (folder / "store/vertices").rglob("positions/c.*") if p.is_file())
     chunk.write_bytes(chunk.read_bytes()[:-1])
     weights = production.paths.model("ada", training.model) / "weights.safetensors"

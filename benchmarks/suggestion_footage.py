@@ -1,0 +1,103 @@
+"""Suggestion footage: the made-up actor with little tracked and much bulk footage, for benchmarks/suggestion.py.
+
+    python -m benchmarks.suggestion_footage FOLDER [--minutes 12]
+
+What a production's footage is like: most of the bulk is talk, the extremes are rare. Pictures are kept at the
+network's 60x80, drawn at twice that, without a video between; positions as target stores (bulk shots' too,
+in the place of the caches that a tracker would deliver). A shot that is there is not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from facecap_core.madeup.actor import MadeUpActor
+from facecap_core.madeup.motion import FPS, perform
+from facecap_core.madeup.production import ACTOR, SEED, PlannedShot, make_production_files
+from facecap_core.madeup.shoot import Studio, imaging
+from facecap_core.productions.production import Production, load_production
+from facecap_core.stores.groups import new_group
+
+INPUT = (60, 80)  # width, height
+TRACKED = (("pangrams", "train", 10), ("expressions", "train", 10))  # category, split, seconds
+HELD_BACK = tuple(
+    (category, "validation", 15) for category in ("rom", "expressions", "pangrams", "in-character")
+)
+BULK = ("pangrams", "in-character", "pangrams", "in-character", "rom", "pangrams", "in-character")
+BULK += ("pangrams", "in-character", "expressions", "pangrams", "in-character")
+BULK_SECONDS = 20
+_SIZE, _CROP = (136, 180), (8, 10)  # a quarter of the studio's, wide enough for its chroma
+
+
+def footage_plan(minutes: float) -> list[PlannedShot]:
+    """Tracked shots, those held back, and so many minutes of bulk footage."""
+    rows = [*TRACKED, *HELD_BACK]
+    bulk = round(minutes * 60 / BULK_SECONDS)
+    rows += [(BULK[number % len(BULK)], "", BULK_SECONDS) for number in range(bulk)]
+    return [
+        PlannedShot(f"{ACTOR}_{number:03d}_{kind}", kind, split, seconds * FPS, SEED, number)
+        for number, (kind, split, seconds) in enumerate(rows)
+    ]
+
+
+def luma_path(folder: Path, shot: str) -> Path:
+    """uint8 [frame, y=80, x=60]."""
+    return folder / "luma" / f"{shot}.npy"
+
+
+def make_footage(folder: Path, minutes: float) -> Production:
+    """Film what is not there yet."""
+    plan = footage_plan(minutes)
+    make_production_files(folder, plan)
+    production = load_production(folder)
+    luma_path(folder, "").parent.mkdir(exist_ok=True)
+    actor = MadeUpActor(SEED)
+    studio = Studio(actor, size=_SIZE)
+    for shot in plan:
+        path = luma_path(folder, shot.name)
+        if path.exists():
+            continue
+        seed = (shot.seed, shot.number)
+        performance = perform(shot.category, shot.frames, seed)
+        positions, drawn = actor.scene(
+            performance.controls,
+            performance.head_rotation_degrees,
+            performance.head_translation_cm,
+        )
+        with new_group(production.paths.targets(shot.name)) as group:
+            names = ("frame", "vertex", "xyz")
+            group.array(
+                "positions", row_shape=positions.shape[1:], dtype="float32", dimension_names=names
+            ).append(positions)
+        x, y = _CROP
+        luma = np.empty((shot.frames, INPUT[1], INPUT[0]), np.uint8)
+        for number, picture in enumerate(studio.pictures(drawn, imaging(shot.frames, seed), seed)):
+            cropped = picture[y : y + 2 * INPUT[1], x : x + 2 * INPUT[0]].astype(np.float32)
+            small = cropped.reshape(INPUT[1], 2, INPUT[0], 2).mean(axis=(1, 3))
+            luma[number] = np.rint(small)
+        partial = path.with_suffix(".partial.npy")
+        np.save(partial, luma)
+        os.replace(partial, path)
+        print(f"{shot.name}: {shot.frames} frames", flush=True)
+    return production
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--minutes", type=float, default=12)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    options.folder.mkdir(parents=True, exist_ok=True)
+    make_footage(options.folder, options.minutes)
+
+
+if __name__ == "__main__":
+    main()

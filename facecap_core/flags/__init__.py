@@ -1,0 +1,1 @@
+"""Flags: the frames of solved shots that are worth an artist's hour."""
