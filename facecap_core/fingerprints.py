@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from facecap_core.errors import FootageMissing
+from facecap_core.errors import FootageMissing, ModelError
 
 _PRINTF = re.compile(r"%0?\d*d")
 _BLOCK = 64 * 1024
@@ -58,6 +58,21 @@ def fingerprint_footage(path: Path) -> str:
     for member in members:
         digest.update(member.name.encode() + b"\0" + fingerprint_file(member).encode())
     return digest.hexdigest()
+
+
+def fingerprint_weights(directory: Path) -> str:
+    """What tells a model's weights from others.
+
+    Raises:
+        ModelError: there are none.
+    """
+    try:
+        weights = (Path(directory) / "weights.safetensors").read_bytes()
+    except OSError as error:
+        raise ModelError(
+            "is not a model", remedy="`farm models` lists what there is", file=directory
+        ) from error
+    return hashlib.sha256(weights).hexdigest()[:32]
 
 
 def members_of(path: Path) -> list[Path]:

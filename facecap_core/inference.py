@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import queue
 import threading
@@ -18,7 +17,7 @@ import numpy as np
 import torch
 
 from facecap_core.errors import FootageMissing, ModelError
-from facecap_core.fingerprints import fingerprint_footage
+from facecap_core.fingerprints import fingerprint_footage, fingerprint_weights
 from facecap_core.footage.input_stabilisation import Stabiliser
 from facecap_core.learning.engine import Result
 from facecap_core.learning.model import Model, load_model
@@ -215,8 +214,7 @@ def _cached_model(directory: str, device: str | None) -> Model:
 
 @functools.lru_cache(maxsize=8)
 def _model_fingerprint(directory: str) -> str:
-    weights = (Path(directory) / "weights.safetensors").read_bytes()
-    return hashlib.sha256(weights).hexdigest()[:32]
+    return fingerprint_weights(Path(directory))
 
 
 class _Stage:

@@ -106,7 +106,7 @@ def _ingest(
             on_progress=on_progress,
         )
         reused = reused and targets.reused
-    elif isinstance(request, TrainRequest):
+    elif isinstance(request, TrainRequest) and shot.name not in request.corrections:
         raise FootageMissing(
             "the shot has no point cache to learn from",
             remedy="fill in its cache, or clear its split",

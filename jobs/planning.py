@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from facecap_core.errors import Fault, ProductionError
+from facecap_core.fingerprints import fingerprint_weights
 from facecap_core.learning.config import TrainConfig
+from facecap_core.learning.fine_tuning import check_base
 from facecap_core.names import did_you_mean
 from facecap_core.productions.production import Production
+from facecap_core.template import read_template
+from jobs.corrections import corrections_to_learn
 from jobs.inputs import content, file_content, stamp
 from jobs.ledger import Ledger
-from jobs.models import choose_model
-from jobs.request import InferRequest, IngestRequest, Request, TrainRequest, one_or_several
+from jobs.models import choose_model, model_facts
+from jobs.request import Base, InferRequest, IngestRequest, Request, TrainRequest, one_or_several
 from jobs.shots import inputs_of
 
 
@@ -53,14 +57,20 @@ def plan_train(
     actor: str | None,
     config: TrainConfig,
     cameras: Sequence[str] = (),
+    base: str | None = None,
+    corrected: bool = True,
 ) -> TrainRequest:
     """Train on the actor's shots of split train, validate on those of split validation.
 
     Args:
-        cameras: that the network sees together; none: the actor's main one.
+        cameras: that the network sees together; none: those of the base, else the actor's main one.
+        base: a model to start from, see `choose_base`.
+        corrected: learn from the corrections of artists too, see `corrections_to_learn`.
 
     Raises:
-        ProductionError: an unknown actor or camera, or no training shots.
+        ProductionError: an unknown actor or camera, or no training shots. ModelError: no such base, or one
+            that is of another network, other pictures or another mesh. StoreError: a correction is damaged,
+            or of other footage.
     """
     name = _actor(production, actor)
     training = [shot.name for shot in production.shots_of(name, split="train")]
@@ -71,6 +81,13 @@ def plan_train(
             f"{name} has no shots of split train",
             "set split to train for the tracked shots",
         )
+    start = None
+    if base is not None:
+        facts = model_facts(production.store, name, base)
+        cameras = cameras or facts["cameras"]
+        check_base(facts, config, _pictured(production, name, cameras))
+        fingerprint = fingerprint_weights(production.paths.model(name, base))
+        start = Base(model=base, fingerprint=fingerprint)
     cameras = _cameras(production, name, cameras)
     _check_stabilised(production, name, config, cameras, training + validation)
     request = TrainRequest(
@@ -80,8 +97,20 @@ def plan_train(
         training=tuple(training),
         validation=tuple(validation),
         config=config.model_dump(mode="json"),
+        base=start,
+        corrections=corrections_to_learn(production, name, cameras)[0] if corrected else {},
     )
     return request.model_copy(update={"inputs": _inputs(production, request, content)})
+
+
+def choose_base(production: Production, actor: str | None, model: str) -> tuple[str, str]:
+    """The actor and the whole name of the model that a training shall start from.
+
+    Raises:
+        ProductionError: an unknown actor. ModelError: no such model.
+    """
+    name = _actor(production, actor)
+    return name, choose_model(production.store, name, model).model
 
 
 def plan_infer(
@@ -205,6 +234,17 @@ def _check_stabilised(
                 f"targets=stabilised: {len(missing)} shots are not stabilised yet, {missing[0]} first",
                 f"farm stabilise --actor {actor} --apply",
             )
+
+
+def _pictured(production: Production, actor: str, cameras: Sequence[str]) -> dict[str, Any]:
+    """What a model of these cameras would say of its pictures and its mesh."""
+    settings = production.actors[actor]
+    return {
+        "cameras": list(cameras),
+        "crop": {c: list(settings.cameras[c].crop) for c in cameras if c in settings.cameras},
+        "topology_sha256": read_template(settings.template).topology_sha256,
+        "units": production.units,
+    }
 
 
 def _settings(production: Production, actors: Sequence[str]) -> dict[str, Any]:

@@ -8,7 +8,16 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
+    model_serializer,
+)
 
 from facecap_core.errors import StoreError
 from facecap_core.names import NAME_RULE, is_name, shown
@@ -21,6 +30,7 @@ def _name(text: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_name)]
+LATER = ("base", "corrections")
 ShotNames = Annotated[tuple[Name, ...], Field(min_length=1)]
 
 
@@ -69,6 +79,15 @@ class IngestRequest(_Request):
         return self.actors[0] if len(self.actors) == 1 else "shots"
 
 
+class Base(BaseModel):
+    """The model that a fine-tuning starts from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: Name
+    fingerprint: str = Field(description="of its weights: others make another job")
+
+
 class TrainRequest(_Request):
     """Train one network of one actor; ingests of its shots what is missing."""
 
@@ -78,6 +97,17 @@ class TrainRequest(_Request):
     training: ShotNames
     validation: tuple[Name, ...]
     config: dict[str, Any] = Field(description="the resolved TrainConfig")
+    base: Base | None = Field(None, description="whose weights to start from")
+    corrections: dict[Name, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="shot: contents of the artists' corrections to learn from, the oldest first",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, inner: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What came later is written where it says something: requests without stay what they were."""
+        told: dict[str, Any] = inner(self)
+        return {key: told[key] for key in told if key not in LATER or told[key]}
 
     @property
     def label(self) -> str:
@@ -90,12 +120,14 @@ class TrainRequest(_Request):
     @property
     def shots(self) -> tuple[str, ...]:
         """All shots that must be in the store before training starts."""
-        return self.training + self.validation
+        tracked = self.training + self.validation
+        return tracked + tuple(shot for shot in self.corrections if shot not in tracked)
 
     @property
     def model(self) -> str:
-        """The model's id, e.g. `cpu-1f3a9c20`."""
+        """The model's id, e.g. `cpu-1f3a9c20`, `cpu_tuned-1f3a9c20` where it starts from another one."""
         preset = re.sub(r"[^A-Za-z0-9_]+", "_", str(self.config.get("preset", "model")))
+        preset += "_tuned" if self.base is not None else ""
         return f"{preset}-{self.digest}"
 
 

@@ -28,17 +28,28 @@ def train_model(ledger: Ledger, production: Production, request: Request, lot: L
         )
 
         asked = _as_asked(production, request, ledger)
-        skipped = len(request.shots) - len(asked.shots)
+        skipped = len(request.training) + len(request.validation) - len(asked.shots)
         log.line(
             f"{len(request.training)} training and {len(request.validation)} validation shots"
             + (f", {skipped} of them skipped" if skipped else "")
         )
+        corrections = {
+            shot: contents
+            for shot, contents in request.corrections.items()
+            if ledger.shot(shot).state != "skipped"
+        }
+        if corrections:
+            log.line(f"frames that artists corrected in {', '.join(corrections)}")
+        if request.base is not None:
+            log.line(f"starts from {request.base.model}")
         result = train_actor(
             asked,
             request.actor,
             parse(request.config),
             model=request.model,
             cameras=request.cameras,
+            base=request.base.model if request.base else None,
+            corrections=corrections,
             threads=lot.threads,
             on_progress=on_progress,
         )

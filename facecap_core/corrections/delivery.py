@@ -96,6 +96,7 @@ class Delivery:
             "units": _units_of(self._solved),
             "fps": str(about["fps"]),
             "topology_sha256": self._solved.template.topology_sha256,
+            "camera": about.get("camera"),
             "footage_fingerprint": about.get("footage_fingerprint"),
             "solve": {name: about.get(name) for name in names},
             "rmse_mm": round(float(np.sqrt(np.mean(np.square(self.rmse_mm)))), 4),

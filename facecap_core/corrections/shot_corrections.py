@@ -123,7 +123,7 @@ def combine(
     frames: int,
     *,
     footage_fingerprint: str | None,
-    topology_sha256: str | None,
+    topology_sha256: str,
 ) -> ShotCorrections | None:
     """What these add up to for a shot of this many frames; None where there are none.
 
@@ -144,7 +144,7 @@ def _check(
     correction: Correction,
     frames: int,
     footage_fingerprint: str | None,
-    topology_sha256: str | None,
+    topology_sha256: str,
 ) -> None:
     other = ""
     meant = (correction.facts.get("footage_fingerprint"), footage_fingerprint)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from facecap_core.corrections.corrected_examples import (
+    CorrectedShot,
+    chosen_corrections,
+    with_corrections,
+)
 from facecap_core.errors import TrainingError
+from facecap_core.fingerprints import fingerprint_weights
 from facecap_core.learning.config import TrainConfig
+from facecap_core.learning.fine_tuning import check_base
+from facecap_core.learning.model import load_model
 from facecap_core.learning.target_stabilisation import check_stabilised
 from facecap_core.learning.training import TrainResult, train
 from facecap_core.learning.trainingset import ShotPaths, load_examples
@@ -15,6 +24,7 @@ from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
 from facecap_core.regions import actor_regions
 from facecap_core.stores.groups import open_frames, open_targets
+from facecap_core.stores.object_folder import ArrayFolder
 from facecap_core.template import read_animated, read_template
 
 
@@ -25,6 +35,8 @@ def train_actor(
     *,
     model: str,
     cameras: Sequence[str] = (),
+    base: str | None = None,
+    corrections: Mapping[str, Sequence[str]] | None = None,
     device: str | None = None,
     threads: int | None = None,
     on_progress: OnProgress | None = None,
@@ -34,8 +46,11 @@ def train_actor(
     Args:
         model: the name of the model to make, a folder under `store/models/<actor>`.
         cameras: the views that the network sees; none: the actor's main camera.
+        base: a model of the actor, from whose weights to start.
+        corrections: of each shot the contents of the corrections to learn from, the oldest first.
 
     Raises:
+        ModelError: the base is missing or damaged, or of another network, other pictures or another mesh.
         TrainingError: no training shots, shots framed differently, or not stabilised as the configuration
         wants it. StoreError: a shot is not
         ingested, or the model cannot be written. Cancelled: see `train`.
@@ -50,14 +65,15 @@ def train_actor(
         else np.arange(template.vertex_count)
     )
 
+    def views(shot: str) -> tuple[ArrayFolder, ...]:
+        stabilised = config.stabilised_input
+        return tuple(paths.frames(shot, camera, stabilised=stabilised) for camera in cameras)
+
     def shots(split: str) -> list[ShotPaths]:
         return [
             ShotPaths(
                 shot.name,
-                tuple(
-                    paths.frames(shot.name, camera, stabilised=config.stabilised_input)
-                    for camera in cameras
-                ),
+                views(shot.name),
                 paths.targets(shot.name, stabilised=config.targets == "stabilised"),
             )
             for shot in production.shots_of(actor, split=split)
@@ -85,22 +101,45 @@ def train_actor(
         "fps": str(production.fps),
         "units": production.units,
         "topology_sha256": template.topology_sha256,
-        "training": {
-            "fingerprints": {
-                shot.shot: _fingerprints(shot, cameras) for shot in (*training, *validation)
-            }
-        },
+    }
+    begun: dict[str, Any] = {
+        "fingerprints": {
+            shot.shot: _fingerprints(shot, cameras) for shot in (*training, *validation)
+        }
     }
     size = config.network.input_size
+    start = None
+    if base is not None:
+        start = load_model(paths.model(actor, base), device)
+        check_base(start.facts, config, facts)
+        begun["base"] = {
+            "model": base,
+            "fingerprint": fingerprint_weights(paths.model(actor, base)),
+        }
+    examples = load_examples(training, units=production.units, input_size=size)
+    if corrections:
+        corrected = [
+            CorrectedShot(shot, views(shot), chosen_corrections(paths, actor, shot, contents))
+            for shot, contents in corrections.items()
+        ]
+        examples = with_corrections(
+            examples,
+            corrected,
+            units=production.units,
+            topology_sha256=template.topology_sha256,
+            input_size=size,
+        )
+        begun["corrections"] = {shot: list(contents) for shot, contents in corrections.items()}
     return train(
-        load_examples(training, units=production.units, input_size=size),
+        examples,
         load_examples(validation, units=production.units, input_size=size) if validation else None,
         config,
         animated=animated,
         regions=actor_regions(settings, template),
-        facts=facts,
+        facts={**facts, "training": begun},
         model_directory=paths.model(actor, model),
         state_directory=paths.training_state(actor, model),
+        base=start,
         device=device,
         threads=threads,
         on_progress=on_progress,

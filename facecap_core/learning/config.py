@@ -7,7 +7,16 @@ import json
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from facecap_core.errors import ConfigError
 
@@ -138,6 +147,23 @@ class LossConfig(_Settings):
         return regions
 
 
+class CorrectionsConfig(_Settings):
+    """How much frames that artists corrected count beside the tracked ones."""
+
+    share: float = Field(
+        0.1, ge=0, le=0.9, description="of what an epoch shows; 0: each once, as any other frame"
+    )
+    most_repeats: int = Field(16, ge=1, description="how often an epoch shows one of them at most")
+
+    def repeats(self, corrected: int, frames: int) -> int:
+        """How often an epoch shows each of so many corrected frames among all `frames`."""
+        if not corrected:
+            return 1
+        others = frames - corrected
+        wanted = round(others * self.share / (1 - self.share) / corrected)
+        return min(max(wanted, 1), self.most_repeats)
+
+
 class TrainConfig(_Settings):
     """Everything that decides a training run besides the data."""
 
@@ -155,6 +181,15 @@ class TrainConfig(_Settings):
     schedule: ScheduleConfig = ScheduleConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     loss: LossConfig = LossConfig()
+    corrections: CorrectionsConfig = CorrectionsConfig()
+
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, inner: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Settings that came later are written where they are set: requests without stay what they were."""
+        told: dict[str, Any] = inner(self)
+        if self.corrections == CorrectionsConfig():
+            del told["corrections"]
+        return told
 
     @model_validator(mode="after")
     def _check(self) -> TrainConfig:
@@ -242,6 +277,16 @@ def resolve(
     values: dict[str, Any] = {"preset": preset, **json.loads(json.dumps(PRESETS[preset]))}
     for section, settings in NETWORKS[network].items():
         values[section] = {**values.get(section, {}), **settings}
+    return parse(overridden(values, overrides))
+
+
+def overridden(values: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """A configuration's JSON form with overrides such as `schedule.epochs=20` on top.
+
+    Raises:
+        ConfigError: an unknown setting; all of them together.
+    """
+    values = json.loads(json.dumps(values))
     faults = []
     for override in overrides:
         key, separator, text = override.partition("=")
@@ -266,7 +311,7 @@ def resolve(
             place[names[-1]] = text
     if faults:
         raise ConfigError("; ".join(faults), remedy="see farm submit train --help")
-    return parse(values)
+    return values
 
 
 def parse(values: dict[str, Any]) -> TrainConfig:

@@ -9,11 +9,18 @@ import torch
 
 
 class Order:
-    """Training frames in random order, each once an epoch."""
+    """Training frames in random order, each once an epoch, but some more often."""
 
-    def __init__(self, frames: int, seed: int) -> None:
-        self._frames, self._seed = frames, seed
+    def __init__(self, frames: int, seed: int, again: torch.Tensor | None = None) -> None:
+        """`again` int64 [n]: frames that come once more, for each time that they are in it."""
+        every = torch.arange(frames)
+        self._pool = every if again is None else torch.cat([every, again])
+        self._frames, self._seed = len(self._pool), seed
         self._epochs: dict[int, torch.Tensor] = {}
+
+    def __len__(self) -> int:
+        """How many frames an epoch has."""
+        return self._frames
 
     def batch(self, start: int, size: int) -> torch.Tensor:
         """Indices of the stream's positions [start, start + size), on the CPU."""
@@ -29,7 +36,7 @@ class Order:
         if epoch not in self._epochs:
             generator = torch.Generator().manual_seed(mixed_seed(self._seed, 0, epoch))
             self._epochs = {e: order for e, order in self._epochs.items() if e >= epoch - 1}
-            self._epochs[epoch] = torch.randperm(self._frames, generator=generator)
+            self._epochs[epoch] = self._pool[torch.randperm(self._frames, generator=generator)]
         return self._epochs[epoch]
 
 

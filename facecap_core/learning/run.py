@@ -18,7 +18,7 @@ from facecap_core.learning.examples import Examples
 from facecap_core.learning.fully_connected import FullyConnected
 from facecap_core.learning.image_basis import compute_image_basis
 from facecap_core.learning.losses import Objective, vertex_deviation
-from facecap_core.learning.model import autocast, whitened
+from facecap_core.learning.model import Model, autocast, whitened
 from facecap_core.learning.muon import Muon
 from facecap_core.learning.networks import AnyNetwork, build_network
 from facecap_core.learning.order import Order, mixed_seed, neighbours
@@ -43,32 +43,38 @@ class Run:
         animated: np.ndarray,
         device: torch.device,
         regions: FaceRegions | None = None,
+        base: Model | None = None,
     ) -> None:
-        """Raises ConfigError for a configuration that these data do not allow."""
+        """`base`: whose weights and whitening to start from. Raises ConfigError for a configuration that these
+        data do not allow."""
         self.training, self.validation = training, validation
         self.animated = torch.from_numpy(animated).to(device)
         self.config, self.device = config, device
-        self.whitening: tuple[Whitening, ...] = tuple(
-            choose_whitening(config.whitening, training.luma[:, view])
-            for view in range(training.views)
+        self.whitening: tuple[Whitening, ...] = (
+            base.whitening
+            if base is not None
+            else tuple(
+                choose_whitening(config.whitening, training.luma[:, view])
+                for view in range(training.views)
+            )
         )
         self.basis: Basis = compute_basis(training.positions, config.network.components)
         self.objective = Objective(
             config.loss, regions=regions, deviation=vertex_deviation(training.positions)
         )
-        self.order = Order(len(training), config.seed)
-        self.neighbours = neighbours(training.shots)
+        again = training.corrected.repeat(
+            config.corrections.repeats(len(training.corrected), len(training)) - 1
+        )
+        self.order = Order(len(training), config.seed, again)
+        self.neighbours = neighbours([*training.shots, *training.runs])
         self._pairs = config.loss.pairs_of(config.batch)
         self._recorded: dict[tuple[int, ...], Work] = {}  # by the views that a step sees
         self.network = build_network(config.network, training.positions.shape[1], training.views)
-        basis = Basis(*(part.cpu() for part in vars(self.basis).values()))
-        self.network.initialise(config.network, basis, config.seed)
-        if isinstance(self.network, FullyConnected):
-            self.network.set_inputs(
-                compute_image_basis(
-                    training.luma[:, 0], self.whitening[0], config.network.image_components
-                )
-            )
+        if base is not None:
+            self.network.load_state_dict(base.network.state_dict())
+            self.network.output.requires_grad_(config.network.train_output)
+        else:
+            self._initialise()
         self.network.place(device)
         self.optimizers = _optimizers(self.network, config)
         self.average: list[torch.Tensor] | None = None
@@ -76,13 +82,24 @@ class Run:
             self.average = [p.detach().clone() for p in self.network.parameters()]
         self.position = Position("")
 
+    def _initialise(self) -> None:
+        config = self.config
+        basis = Basis(*(part.cpu() for part in vars(self.basis).values()))
+        self.network.initialise(config.network, basis, config.seed)
+        if isinstance(self.network, FullyConnected):
+            self.network.set_inputs(
+                compute_image_basis(
+                    self.training.luma[:, 0], self.whitening[0], config.network.image_components
+                )
+            )
+
     @property
     def steps(self) -> int:
-        return math.ceil(len(self.training) * self.config.schedule.epochs / self.config.batch)
+        return math.ceil(len(self.order) * self.config.schedule.epochs / self.config.batch)
 
     def epoch(self, step: int) -> float:
         """Progress in epochs; the last batch may reach beyond the end."""
-        return min(step * self.config.batch / len(self.training), self.config.schedule.epochs)
+        return min(step * self.config.batch / len(self.order), self.config.schedule.epochs)
 
     def restore(self, path: Path, key: str) -> None:
         found = load_checkpoint(path, key, self.network, self.optimizers, self.average)

@@ -20,6 +20,7 @@ from facecap_core.learning.checkpoint import save_checkpoint
 from facecap_core.learning.config import TrainConfig
 from facecap_core.learning.examples import Examples
 from facecap_core.learning.model import (
+    Model,
     choose_device,
     metrics_lines,
     precision,
@@ -61,6 +62,7 @@ def train(
     facts: dict[str, Any],
     model_directory: Path,
     state_directory: Path,
+    base: Model | None = None,
     device: str | None = None,
     threads: int | None = None,
     checkpoint_seconds: float | None = None,
@@ -75,6 +77,8 @@ def train(
     Args:
         animated: indices of the vertices that count in errors.
         regions: of the mesh, for losses that weigh them.
+        base: a model of the same network and cameras, from whose weights to start; named in
+            `facts["training"]`, which decides whether a killed run goes on.
         facts: what model.json says besides what training finds out (actor, crop, units, ...).
         device: "cpu", "cuda", "cuda:1", ...; None takes a GPU where there is one.
         threads: of the CPU; None leaves torch's setting.
@@ -96,7 +100,13 @@ def train(
     if where.type == "cuda":
         torch.backends.cudnn.deterministic = True  # or a resumed run would end with other bits
     run = Run(
-        training.to(where), validation and validation.to(where), config, animated, where, regions
+        training.to(where),
+        validation and validation.to(where),
+        config,
+        animated,
+        where,
+        regions,
+        base,
     )
     key = _run_key(config, facts, run, torch.get_num_threads())
     state_path = Path(state_directory) / "state.safetensors"
@@ -286,9 +296,14 @@ def _errors(run: Run, examples: Examples, animated: np.ndarray) -> dict[str, Any
         part = errors[start : start + frames]
         shots[shot] = {"frames": frames, "rmse_mm": pooled_rmse_mm(part)}
         start += frames
+    corrected = {}
+    if len(examples.corrected):
+        part = errors[examples.corrected.numpy()]
+        corrected = {"corrected_frames": len(part), "corrected_rmse_mm": pooled_rmse_mm(part)}
     return {
         "shots": shots,
         "frames": len(examples),
+        **corrected,
         "rmse_mm": pooled_rmse_mm(errors),  # as the loss pools them
         "frame_mean_mm": float(errors.mean()),  # the plain mean of Figure 6's curve
     }
@@ -300,7 +315,7 @@ def _run_key(config: TrainConfig, facts: dict[str, Any], run: Run, threads: int)
         [
             config.model_dump_json(),
             facts.get("training"),
-            run.training.shots,
+            [*run.training.shots, *run.training.runs],
             run.training.positions.shape,
             [vars(whitening) for whitening in run.whitening],
             None if run.objective.weights is None else run.objective.weights.tolist(),

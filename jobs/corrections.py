@@ -1,0 +1,65 @@
+"""Corrections: those of artists that a training learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from facecap_core.errors import FootageMissing, StoreError
+from facecap_core.fingerprints import fingerprint_footage
+from facecap_core.productions.production import Production, Shot
+
+if TYPE_CHECKING:
+    from facecap_core.corrections.correction import Correction
+
+
+def corrections_to_learn(
+    production: Production, actor: str, cameras: Sequence[str]
+) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+    """Of each shot the contents of the corrections that count, the oldest first; and why others are left out.
+
+    Not those of validation shots, or errors would be measured on frames that were learned.
+
+    Raises:
+        StoreError: one is damaged, or its shot has other footage now.
+    """
+    if not any(production.paths.corrections(actor, "").glob("*")):
+        return {}, {}
+    from facecap_core.corrections.correction import (
+        standing,  # Zarr, which most submissions do without
+    )
+
+    chosen: dict[str, tuple[str, ...]] = {}
+    left_out: dict[str, str] = {}
+    for shot in production.shots_of(actor):
+        found = standing(production.paths, actor, shot.name)
+        missing = [camera for camera in cameras if camera not in shot.footage]
+        if not found:
+            continue
+        if shot.split == "validation":
+            left_out[shot.name] = "is a validation shot"
+        elif missing:
+            left_out[shot.name] = f"has no footage of {' and '.join(missing)}"
+        else:
+            for correction in found:
+                _check_footage(shot, correction)
+            chosen[shot.name] = tuple(correction.content for correction in found)
+    return chosen, left_out
+
+
+def _check_footage(shot: Shot, correction: Correction) -> None:
+    """It is of the pictures that the shot has now; a shot without its video fails by itself at ingest."""
+    footage = shot.footage.get(str(correction.facts.get("camera")))
+    made_for = correction.facts.get("footage_fingerprint")
+    if footage is None or made_for is None:
+        return
+    try:
+        same = fingerprint_footage(footage) == made_for
+    except FootageMissing:
+        return
+    if not same:
+        raise StoreError(
+            f"correction {correction.number} of {shot.name} was made for other footage than the shot has now",
+            remedy=f"farm correct {shot.name} --remove {correction.number}, or --without-corrections",
+            file=correction.store.path,
+        )
