@@ -22,6 +22,7 @@ LONGEST_ANSWER = 64 * 2**20
 NO_AGENT = "No available agent"
 """What Ray's dashboard says while the process that would start the driver has not come up, or is too busy."""
 AGENT_SECONDS = 60.0
+AGENT_LOOK_SECONDS = 0.2
 
 
 class ClusterError(FacecapError, ConnectionError):
@@ -55,7 +56,7 @@ class Cluster:
                     return
                 if NO_AGENT not in str(error) or time.monotonic() > deadline:
                     raise
-            time.sleep(1.0)
+            time.sleep(AGENT_LOOK_SECONDS)
 
     def stop(self, submission_id: str) -> None:
         """Ask for the end of a job's driver and of its tasks."""

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 from facecap_core.errors import FacecapError
 from facecap_core.files import write_text_atomically
+from farm import start_hook
 from farm.cluster import Cluster
 from jobs.processes import known_dead, process_of, this_host
 from jobs.records import Process
@@ -30,6 +31,7 @@ LOOPBACK = "127.0.0.1"
 START_SECONDS = 120.0
 ANSWER_SECONDS = 30.0
 STOP_SECONDS = 10.0
+LOOK_SECONDS = 0.1
 LONGEST_TEMPORARY = 44
 """Ray puts sockets 63 characters deeper, and a Unix socket's path may have 107."""
 
@@ -86,6 +88,10 @@ class LocalHead:
             "RAY_enable_infeasible_task_early_exit": "true",  # else such a task waits for ever
             "RAY_JOB_STOP_WAIT_TIME_S": "20",  # time for a driver to write its ledger
             "RAY_DEDUP_LOGS": "0",
+            # A process that connects before the other listens tries again after this time, of which Ray's
+            # default is a whole second: often a second of a cold start.
+            "RAY_raylet_client_connect_timeout_milliseconds": "50",
+            "RAY_raylet_client_num_connect_attempts": "200",
         }
 
     def state(self) -> HeadState | None:
@@ -139,20 +145,20 @@ class LocalHead:
 
     def _start(self, cpus: int | None, gpus: int | None) -> HeadState:
         token, folder = self._token(), self._temporary()
-        ports = _free_ports(7)
+        ports = _free_ports(6)
         dashboard = f"http://{LOOPBACK}:{ports[1]}"
         log = self.log_path
-        # Two metrics pages have fixed ports, of which a second head would find neither free.
-        metrics = {
-            "AUTOSCALER_METRIC_PORT": str(ports[5]),
-            "DASHBOARD_METRIC_PORT": str(ports[6]),
+        own = {
+            # Two metrics pages have fixed ports, of which a second head would find neither free.
+            "AUTOSCALER_METRIC_PORT": str(ports[4]),
+            "DASHBOARD_METRIC_PORT": str(ports[5]),
+            start_hook.VARIABLE: start_hook.NAME,
         }
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
         command += ["--node-ip-address", LOOPBACK, "--port", str(ports[0])]
         command += ["--dashboard-host", LOOPBACK, "--dashboard-port", str(ports[1])]
         command += ["--dashboard-agent-listen-port", str(ports[2])]
         command += ["--metrics-export-port", str(ports[3])]
-        command += ["--ray-client-server-port", str(ports[4])]
         command += ["--no-monitor"]  # which would add machines, and here there are none to add
         command += ["--min-worker-port", "0", "--max-worker-port", "0"]
         command += ["--temp-dir", str(folder), "--disable-usage-stats", "--log-color", "false"]
@@ -164,7 +170,7 @@ class LocalHead:
             process = subprocess.Popen(
                 command,
                 cwd=self.home,
-                env={**environment, **self.environment(), **metrics},
+                env={**environment, **self.environment(), **own},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -198,7 +204,7 @@ class LocalHead:
             # The dashboard answers before the machine is registered.
             if cluster.answers() and cluster.nodes():
                 return
-            time.sleep(0.25)
+            time.sleep(LOOK_SECONDS)
         tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
         raise HeadError(
             "the local Ray head does not start: " + " | ".join(tail),
