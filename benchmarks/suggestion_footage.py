@@ -3,14 +3,13 @@
     python -m benchmarks.suggestion_footage FOLDER [--minutes 12]
 
 What a production's footage is like: most of the bulk is talk, the extremes are rare. Pictures are kept at the
-network's 60x80, drawn at twice that, without a video between; positions as target stores (bulk shots' too,
-in the place of the caches that a tracker would deliver). A shot that is there is not made again.
+network's 60x80, drawn at twice that, without a video between, in stores of the usual form; positions too, the bulk
+shots' in the place of the caches that a tracker would deliver. A shot that is there is not made again.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ import torch
 
 from facecap_core.madeup.actor import MadeUpActor
 from facecap_core.madeup.motion import FPS, perform
-from facecap_core.madeup.production import ACTOR, SEED, PlannedShot, make_production_files
+from facecap_core.madeup.production import ACTOR, CENTER, SEED, PlannedShot, make_production_files
 from facecap_core.madeup.shoot import Studio, imaging
 from facecap_core.productions.production import Production, load_production
 from facecap_core.stores.groups import new_group
@@ -45,22 +44,16 @@ def footage_plan(minutes: float) -> list[PlannedShot]:
     ]
 
 
-def luma_path(folder: Path, shot: str) -> Path:
-    """uint8 [frame, y=80, x=60]."""
-    return folder / "luma" / f"{shot}.npy"
-
-
 def make_footage(folder: Path, minutes: float) -> Production:
     """Film what is not there yet."""
     plan = footage_plan(minutes)
     make_production_files(folder, plan)
     production = load_production(folder)
-    luma_path(folder, "").parent.mkdir(exist_ok=True)
     actor = MadeUpActor(SEED)
     studio = Studio(actor, size=_SIZE)
     for shot in plan:
-        path = luma_path(folder, shot.name)
-        if path.exists():
+        frames = production.paths.frames(shot.name, CENTER)
+        if frames.exists():
             continue
         seed = (shot.seed, shot.number)
         performance = perform(shot.category, shot.frames, seed)
@@ -69,22 +62,31 @@ def make_footage(folder: Path, minutes: float) -> Production:
             performance.head_rotation_degrees,
             performance.head_translation_cm,
         )
-        with new_group(production.paths.targets(shot.name)) as group:
+        x, y = _CROP
+        with (
+            new_group(production.paths.targets(shot.name)) as targets,
+            new_group(frames) as group,
+        ):
             names = ("frame", "vertex", "xyz")
-            group.array(
+            targets.array(
                 "positions", row_shape=positions.shape[1:], dtype="float32", dimension_names=names
             ).append(positions)
-        x, y = _CROP
-        luma = np.empty((shot.frames, INPUT[1], INPUT[0]), np.uint8)
-        for number, picture in enumerate(studio.pictures(drawn, imaging(shot.frames, seed), seed)):
-            cropped = picture[y : y + 2 * INPUT[1], x : x + 2 * INPUT[0]].astype(np.float32)
-            small = cropped.reshape(INPUT[1], 2, INPUT[0], 2).mean(axis=(1, 3))
-            luma[number] = np.rint(small)
-        partial = path.with_suffix(".partial.npy")
-        np.save(partial, luma)
-        os.replace(partial, path)
+            targets.set_attributes({"cache_fingerprint": shot.name})
+            luma = group.array(
+                "luma", row_shape=(320, 240), dtype="uint8", dimension_names=("frame", "y", "x")
+            )
+            for picture in studio.pictures(drawn, imaging(shot.frames, seed), seed):
+                cropped = picture[y : y + 2 * INPUT[1], x : x + 2 * INPUT[0]]
+                small = cropped.reshape(INPUT[1], 2, INPUT[0], 2).mean(axis=(1, 3))
+                luma.append(enlarged(small)[None])
+            group.set_attributes({"footage_fingerprint": shot.name, "picture_size": list(_SIZE)})
         print(f"{shot.name}: {shot.frames} frames", flush=True)
     return production
+
+
+def enlarged(small: np.ndarray) -> np.ndarray:
+    """As a frame store has it: uint8 [y=320, x=240], of which the network's input is the same again."""
+    return np.rint(small).astype(np.uint8).repeat(4, axis=0).repeat(4, axis=1)
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from farm.regions_command import regions
 from farm.report_command import report
 from farm.review_command import review
 from farm.stabilise_command import stabilise
+from farm.suggest_command import suggest
 from farm.verify_command import verify
 from jobs.patience import wait_without_spinning
 
@@ -68,6 +69,7 @@ app.command()(export)
 app.command()(review)
 app.command()(correct)
 app.command()(flag)
+app.command()(suggest)
 app.command()(regions)
 app.command()(head_commands.up)
 app.command()(head_commands.down)

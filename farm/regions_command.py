@@ -53,24 +53,14 @@ def regions(
 
     farm regions --actor ada --out actors/ada/regions.json
     """
-    from facecap_core.errors import Fault, ProductionError
     from facecap_core.files import write_text_atomically
-    from facecap_core.names import did_you_mean
     from facecap_core.regions import actor_regions, regions_json
     from facecap_core.template import read_template
+    from farm.actor_choice import chosen_actor
     from farm.tables import print_table
 
     found = find_and_load(production)
-    if actor is None and len(found.actors) == 1:
-        actor = next(iter(found.actors))
-    if actor not in found.actors:
-        remedy = (
-            did_you_mean(actor, found.actors)
-            if actor
-            else "name one of: " + ", ".join(found.actors)
-        )
-        message = f"no actor is called {actor!r}" if actor else "the production has several actors"
-        raise ProductionError([Fault(message, remedy)])
+    actor = chosen_actor(found, actor)
     settings = found.actors[actor]
     template = read_template(settings.template)
     these = actor_regions(settings, template)

@@ -241,6 +241,7 @@ def _for_real(printed, base):
     printed.run("review", folder, "review", "*", code=100)
     printed.run("flag", folder, "flag", "--actor", "ada", "--jump-mm", "0.01")
     printed.run("flag", folder, "flag", "*", code=100)
+    printed.run("suggest", folder, "suggest", "--minutes", "0.02", "--clip-seconds", "1")
     chunk = next(p for p in (folder / "store/vertices").rglob("positions/c.*") if p.is_file())
     chunk.write_bytes(chunk.read_bytes()[:-1])
     weights = production.paths.model("ada", training.model) / "weights.safetensors"

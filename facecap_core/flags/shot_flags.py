@@ -133,6 +133,8 @@ def _novelty(solved: SolvedShot, limits: Limits) -> Iterator[_Finding]:
     novelty = solved.novelty
     if novelty is None:
         return
+    if solved.corrections is not None:
+        novelty = np.where(solved.corrections.corrected, 0, novelty)
 
     def detail(worst: int) -> str:
         return (

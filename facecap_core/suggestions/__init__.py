@@ -1,0 +1,1 @@
+"""Suggestions: which footage to track next, so that a model gains most."""
