@@ -1,0 +1,190 @@
+"""Review page: a solved shot to be turned, played and searched for its faults, in a browser without network."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from facecap_core.errors import ConfigError
+from facecap_core.exports.whole_path import whole_path
+from facecap_core.flags.flagged_range import FlaggedRange
+from facecap_core.progress import OnProgress, Progress, report
+from facecap_core.reports.figures import error_colours, round_up, scale_top_mm
+from facecap_core.reviews.packed_scene import packed_scenes
+from facecap_core.reviews.reviewed_shot import BATCH, ReviewedShot
+
+INSTALL = "pip install 'facecap-farm[viewer]'"
+FOV_DEGREES = 30.0
+_SCENES = "<!-- scenes -->"
+
+
+def review_page(
+    shot: ReviewedShot,
+    flags: Sequence[FlaggedRange] = (),
+    *,
+    others: Sequence[str] = (),
+    on_progress: OnProgress | None = None,
+) -> str:
+    """The page as HTML; it asks for `scenes/NUMBER` where a scene is not in the page itself.
+
+    Args:
+        flags: in the order of their rank.
+        others: names of shots that the page offers as `../NAME/`.
+
+    Raises:
+        ConfigError: the viewer is not installed.
+        StoreError, PointCacheError: what is shown cannot be read.
+    """
+    errors, motion = shot.rmse_mm(on_progress), shot.motion_mm(on_progress)
+    top_mm = scale_top_mm(_pooled(motion if errors is None else errors))
+    told: dict[str, Any] = {
+        "shot": shot.name,
+        "frames": shot.frames,
+        "fps": float(shot.solved.fps),
+        "vertices": shot.template.vertex_count,
+        "target": errors is not None,
+        "batch": BATCH,
+        "mm_per_unit": shot.mm_per_unit,
+        "tops_mm": {"distance": top_mm, "motion": scale_top_mm(_pooled(motion))},
+        "colours": _colours(),
+        "camera": _camera(shot.bounds()),
+        "curves": _curves(shot, errors, motion),
+        "flags": [asdict(flag) for flag in flags],
+    }
+    library, scene = _library(), _scene(shot, told["camera"], top_mm)
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    return environment.from_string(_text("review_page.html")).render(
+        told=told,
+        model=shot.solved.model,
+        others=others,
+        scene=base64.b64encode(scene).decode(),
+        library=library,
+        script=_text("review_page.js"),
+    )
+
+
+def save_review_page(
+    path: Path,
+    shot: ReviewedShot,
+    flags: Sequence[FlaggedRange] = (),
+    *,
+    threads: int = 1,
+    on_progress: OnProgress | None = None,
+) -> int:
+    """Write the page with all its scenes as one file that needs no other, and return its size in bytes.
+
+    Raises:
+        ConfigError, FootageError, StoreError, PointCacheError: as above.
+        Cancelled: `on_progress` answered False.
+    """
+    before, after = review_page(shot, flags, on_progress=on_progress).split(_SCENES)
+    with whole_path(path) as temporary:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(before)
+            for number, scene in enumerate(packed_scenes(shot, threads)):
+                report(on_progress, Progress("review", number * BATCH, shot.frames))
+                text = base64.b64encode(scene).decode()
+                file.write(f'<script type="text/plain" id="scene-{number}">{text}</script>\n')
+            file.write(after)
+        return temporary.stat().st_size
+
+
+def check_viewer() -> None:
+    """Raises ConfigError where the optional viewer is not installed."""
+    try:
+        resources.files("k3d")
+    except ModuleNotFoundError:
+        raise ConfigError("the interactive view needs k3d", remedy=INSTALL) from None
+
+
+def _curves(
+    shot: ReviewedShot, errors: np.ndarray | None, motion: np.ndarray
+) -> list[dict[str, Any]]:
+    """What is drawn below the pictures, a strip each; lines of one strip share a unit and a scale."""
+    solved = shot.solved
+    strips: list[tuple[str, float | None, dict[str, np.ndarray | None]]] = [
+        ("mm", None, {"RMSE": errors, "predicted RMSE": solved.predicted_rmse_mm}),
+        ("mm/frame", None, {"motion": motion}),
+        ("", 1.0, {"confidence": solved.confidence}),
+        ("", None, {"novelty": solved.novelty}),
+    ]
+    told = []
+    for unit, top, named in strips:
+        lines = {name: values for name, values in named.items() if values is not None}
+        if lines:
+            highest = max(float(np.nanmax(values)) for values in lines.values())
+            told.append(
+                {
+                    "unit": unit,
+                    "top": top or round_up(highest or 1.0),
+                    "lines": [{"name": n, "values": _rounded(v)} for n, v in lines.items()],
+                }
+            )
+    return told
+
+
+def _rounded(values: np.ndarray) -> list[float | None]:
+    return [float(f"{value:.4g}") if math.isfinite(value) else None for value in values]
+
+
+def _pooled(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def _colours() -> list[float]:
+    """The heat map's colours as k3d wants them: place, red, green, blue, and so on."""
+    places = np.linspace(0.0, 1.0, 65)
+    return [round(float(v), 4) for v in np.column_stack([places, error_colours(places, 1.0)]).flat]
+
+
+def _camera(bounds: np.ndarray) -> list[float]:
+    """Before the face, which it sees whole: its place, the point that it looks at and turns around, its up."""
+    low, high = bounds
+    middle, extent = (low + high) / 2, high - low
+    away = 0.58 * max(extent[0], extent[1]) / math.tan(math.radians(FOV_DEGREES / 2))
+    return [float(v) for v in (*middle[:2], high[2] + away, *middle, 0, 1, 0)]
+
+
+def _scene(shot: ReviewedShot, camera: list[float], top_mm: float) -> bytes:
+    """The mesh at rest before k3d's camera, as its viewer loads it."""
+    import k3d
+
+    plot = k3d.plot(
+        grid_visible=False,
+        menu_visibility=False,
+        camera_auto_fit=False,
+        camera_fov=FOV_DEGREES,
+        camera_mode="orbit",
+        axes_helper=0,
+        background_color=0xECEEF0,
+        camera=camera,
+    )
+    plot += k3d.mesh(
+        shot.template.positions.astype(np.float32),
+        shot.template.faces.astype(np.uint32),
+        attribute=np.zeros(shot.template.vertex_count, np.float32),
+        color_map=_colours(),
+        color_range=[0.0, top_mm],
+        flat_shading=False,
+        side="double",
+    )
+    return bytes(plot.get_binary_snapshot())
+
+
+def _library() -> str:
+    """k3d's viewer, fit to stand in a page."""
+    check_viewer()
+    source = resources.files("k3d").joinpath("static", "standalone.js").read_text("utf-8")
+    return source.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def _text(name: str) -> str:
+    return resources.files("facecap_core.reviews").joinpath(name).read_text("utf-8")
