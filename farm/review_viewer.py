@@ -90,7 +90,9 @@ class ShownShot:
         return page, SceneReel(packed_scenes(shot))
 
 
-def show(names: Sequence[str], open_shot: Open, *, port: int, browser: bool, as_json: bool) -> None:
+def show(
+    names: Sequence[str], opener: ShotOpener, *, port: int, browser: bool, as_json: bool
+) -> None:
     """Serve the shots until Ctrl-C, the first one in the browser.
 
     Raises:

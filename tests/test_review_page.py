@@ -44,6 +44,9 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 def production(tmp_path_factory):
     folder = make_production(tmp_path_factory.mktemp("page") / "show", bulk=2, frames=FRAMES)
     solve(folder, "bulk_0", FRAMES)
+    jumping = result(FRAMES)
+    jumping[50] += 5
+    solve(folder, "bulk_1", FRAMES, jumping)
     write_pc2(folder / "truth" / "bulk_0.pc2", result(FRAMES) + np.float32([0.3, 0, 0]))
     return folder
 
@@ -214,8 +217,8 @@ def test_open_shows_every_frame_until_it_is_interrupted(production, tmp_path):
     assert not list(tmp_path.glob("review-*.html"))
 
 
-def save(production, path, *more):
-    arguments = ["review", "bulk_0", "--save", str(path), "-P", str(production), *more]
+def save(production, path, *more, shot="bulk_0"):
+    arguments = ["review", shot, "--save", str(path), "-P", str(production), *more]
     return CliRunner().invoke(app, arguments, catch_exceptions=False)
 
 
@@ -272,30 +275,56 @@ async def until(evaluate, expression, meant):
     pytest.fail(f"{expression}: {found!r}, not {meant!r}")
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
-def test_a_saved_page_plays_in_a_browser(production, tmp_path):
+def use(folder, page, steps):
+    """Do some steps with a page in Chromium; none without it."""
     pytest.importorskip("k3d")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium")
+
+    async def session():
+        async with browser(folder / "profile", page) as evaluate:
+            await until(evaluate, "document.getElementById('wait')?.hidden", True)
+            await steps(evaluate)
+
+    asyncio.run(session())
+
+
+FRAME = "document.getElementById('frame').textContent"
+
+
+def test_a_saved_page_plays_in_a_browser(production, tmp_path):
     page = tmp_path / "bulk_0.html"
     save(production, page, "--against", str(production / "truth"))
 
-    async def use():
-        async with browser(tmp_path / "profile", f"{page.as_uri()}#65") as evaluate:
-            await until(evaluate, "document.getElementById('frame')?.textContent", "65")
-            await until(evaluate, "document.getElementById('wait').hidden", True)
-            assert (
-                await evaluate("document.getElementById('timecode').textContent") == "00:00:02:05"
-            )
-            strip = await evaluate("document.querySelector('.strip').innerText")
-            assert strip.startswith("RMSE 3.00 mm")
-            picture = "document.getElementById('picture')"
-            lit = f"{picture}.getContext('2d').getImageData(0, 0, 240, 320).data.some((v, i) => i % 4 < 3 && v > 50)"
-            assert await evaluate(lit), "the footage is drawn"
-            await evaluate(
-                "document.getElementById('play').click()"
-            )  # from the start, after the last
-            await until(evaluate, "document.getElementById('frame').textContent > 9", True)
+    async def steps(evaluate):
+        assert await evaluate(FRAME) == "65"
+        assert await evaluate("document.getElementById('timecode').textContent") == "00:00:02:05"
+        strip = await evaluate("document.querySelector('.strip').innerText")
+        assert strip.startswith("RMSE 3.00 mm")
+        pixels = "document.getElementById('picture').getContext('2d').getImageData(0, 0, 240, 320)"
+        assert await evaluate(f"{pixels}.data.some((v, i) => i % 4 < 3 && v > 50)"), "footage"
+        await evaluate("document.getElementById('play').click()")  # from the start, after the last
+        await until(evaluate, f"{FRAME} > 9 && {FRAME} < 60", True)
 
-    asyncio.run(use())
+    use(tmp_path, f"{page.as_uri()}#65", steps)
+
+
+def test_a_click_on_a_flag_leads_there(production, tmp_path):
+    page = tmp_path / "bulk_1.html"
+    save(production, page, shot="bulk_1")
+    (flag,) = told_of(page.read_text())["flags"]
+    assert flag["reason"] == "jump"
+    assert flag["first"] <= 50 <= flag["last"]
+
+    async def steps(evaluate):
+        assert await evaluate("document.querySelector('aside').innerText.includes('jump')")
+        for place in ("aside", "#lane"):
+            await evaluate("document.dispatchEvent(new KeyboardEvent('keydown', {key: 'Home'}))")
+            await until(evaluate, FRAME, "0")
+            await evaluate(f"document.querySelector('{place} [data-flag]').click()")
+            await until(evaluate, FRAME, str(flag["first"]))
+
+    use(tmp_path, page.as_uri(), steps)
 
 
 def test_without_the_viewer_it_is_said_how_to_get_it(production, tmp_path, monkeypatch):
