@@ -1,4 +1,4 @@
-"""Report: one page of what a model can do, to look at and to hand around."""
+"""Report: one page of what a model can do, or of what came of a job, to look at and to hand around."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farm.completion import complete_actor, complete_model
+from farm.completion import complete_actor, complete_job, complete_model
 from farm.context import ProductionOption, find_and_load
+from farm.night_report import report_night
 from farm.option_groups import JsonOption
 
 if TYPE_CHECKING:
+    from facecap_core.productions.production import Production
     from facecap_core.reports.report import ReportResult
     from facecap_core.reports.side_by_side import ComparisonResult
+    from jobs.models import ModelSummary
 
 SCHEMA_VERSION = 1
 
@@ -27,6 +30,17 @@ def report(
             help="A model, or the beginning of its name; two, to see them side by side.",
             show_default=False,
             autocompletion=complete_model,
+        ),
+    ] = None,
+    job: Annotated[
+        str | None,
+        typer.Option(
+            "--job",
+            "-j",
+            metavar="JOB",
+            help="A job's name, or the beginning of one: a page about it instead.",
+            show_default=False,
+            autocompletion=complete_job,
         ),
     ] = None,
     actor: Annotated[
@@ -45,7 +59,7 @@ def report(
             "--out",
             "-o",
             metavar="FILE",
-            help="Else reports/ACTOR-MODEL.html of the production, or ACTOR-MODEL-MODEL.html.",
+            help="Else in reports/ of the production: ACTOR-MODEL.html, ACTOR-MODEL-MODEL.html or JOB.html.",
             show_default=False,
         ),
     ] = None,
@@ -71,6 +85,10 @@ def report(
     their frames and targets in the store; nothing else of the farm is started. The page is one file
     that needs no network, and prints. Two models are measured on the validation shots that both have.
 
+    With --job, a page about a night's work: what failed and what mends it, frames a second of each
+    machine, confidence, and the shots to look at first. It is read from the ledger and the stores, so
+    the cluster may be down, and the job may still run.
+
     Examples:
 
     farm report
@@ -80,14 +98,26 @@ def report(
     farm report 20261122-1530-paper --out ada.html --clip 10
 
     farm report 20261122-1530-paper 20261123-0910-fast
+
+    farm report --job infer-ada --open
     """
+    from facecap_core.errors import ConfigError
     from facecap_core.reports.report import write_report
     from facecap_core.reports.side_by_side import write_comparison
     from farm.bar import bar
-    from farm.model_choice import choose_of_any, choose_two
+    from farm.model_choice import choose_two
 
     found = find_and_load(production)
     names = models or []
+    if job is not None:
+        if names or actor:
+            raise ConfigError(
+                "--job is a page about a job alone", remedy="leave out model and actor"
+            )
+        path = report_night(found, job, out, as_json=as_json)
+        if open_page:
+            typer.launch(path.as_uri())
+        return
     result: ReportResult | ComparisonResult
     with bar() as on_progress:
         if len(names) > 1:
@@ -104,7 +134,7 @@ def report(
                 on_progress=on_progress,
             )
         else:
-            chosen = choose_of_any(found, actor, names[0] if names else None)
+            chosen = _model(found, actor, names[0] if names else None)
             page = out or found.folder / "reports" / f"{chosen.actor}-{chosen.model}.html"
             result = write_report(
                 found,
@@ -118,6 +148,21 @@ def report(
     _say(result, as_json)
     if open_page:
         typer.launch(result.path.as_uri())
+
+
+def _model(production: Production, actor: str | None, name: str | None) -> ModelSummary:
+    from facecap_core.errors import ModelError
+    from farm.model_choice import choose_of_any
+    from jobs.ledger import ledgers
+
+    try:
+        return choose_of_any(production, actor, name)
+    except ModelError:
+        if name and any(ledger.job.startswith(name) for ledger in ledgers(production.paths.jobs)):
+            raise ModelError(
+                f"{name} is a job, and no model", remedy=f"farm report --job {name}"
+            ) from None
+        raise
 
 
 def _say(result: ReportResult | ComparisonResult, as_json: bool) -> None:

@@ -79,6 +79,15 @@ class Moment(BaseModel):
     figures: dict[str, float] = Field(default_factory=dict)
 
 
+class Try(BaseModel):
+    """One time that a shot's work was begun, as it ended; None where its end was not seen."""
+
+    host: str
+    started: float
+    ended: float | None = None
+    cause: Cause | None = None
+
+
 class ShotRecord(_Record):
     """The state of one shot of a job, or (stage `train`) of the training of its model."""
 
@@ -99,6 +108,15 @@ class ShotRecord(_Record):
     ended: float | None = None
     progress: Moment | None = None
     figures: dict[str, float] = Field(default_factory=dict, description="results in units by name")
+    earlier: list[Try] = Field(default_factory=list, description="its tries before this one")
+
+    @property
+    def tries(self) -> list[Try]:
+        """All of them, this one included once it was begun."""
+        if self.started is None:
+            return self.earlier
+        now = Try(host=self.host, started=self.started, ended=self.ended, cause=self.cause)
+        return [*self.earlier, now]
 
 
 class Lot(BaseModel):

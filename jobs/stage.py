@@ -300,7 +300,8 @@ class Stage:
 
     def _queued(self, record: ShotRecord) -> ShotRecord:
         update = {"state": "queued", "stage": self.name, "progress": None, "cause": None}
-        return record.model_copy(update={**update, "ended": None})
+        past = {"earlier": record.tries, "started": None, "ended": None}
+        return record.model_copy(update=update | past)
 
     def _cancel(self) -> None:
         """End what runs; workers see cancel.json themselves and leave nothing half done."""

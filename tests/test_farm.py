@@ -173,6 +173,9 @@ def test_bad_shots_fail_alone_and_retry_does_only_those(farm, production, head):
         "bulk_4": 1,
         "bulk_5": 2,
     }
+    earlier = [(s["name"], one["cause"]["type"]) for s in found["shots"] for one in s["earlier"]]
+    assert dict(earlier) == causes
+    assert len(earlier) == 4
     assert [(path.readlink(), path.lstat().st_ino) for path in solved] == before
     for number in range(6):
         assert open_vertices(store / "vertices" / "ada" / f"bulk_{number}.zarr").frames == 40

@@ -25,7 +25,7 @@ from facecap_core.stores.groups import open_frames, open_targets
 from facecap_core.stores.paths import StorePaths
 from farm.app import app
 
-SAME = 2e-3  # part by which two engines on one machine may differ
+SAME = 5e-3  # part by which two engines on one machine may differ
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
 

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from facecap_core.evaluation.evaluation import Evaluation
 from facecap_core.productions.composition import PAPER_MINUTES, PAPER_PARTS, UNNAMED, Composition
 from facecap_core.reports.error_tables import mean_shape_mm
+from facecap_core.reports.page import Card
 from facecap_core.reports.wording import date, duration, mm
-
-
-@dataclass(frozen=True)
-class Card:
-    """A headline figure."""
-
-    figure: str
-    unit: str
-    what: str
 
 
 def cards(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,15 @@ import torch
 from facecap_core.files import write_text_atomically
 from facecap_core.provenance import made
 from facecap_core.reports.wording import date, figure, mm
+
+
+@dataclass(frozen=True)
+class Card:
+    """A headline figure."""
+
+    figure: str
+    unit: str
+    what: str
 
 
 def write_page(destination: Path, template: str, shown: Mapping[str, Any]) -> int:

@@ -139,7 +139,7 @@ def _tables(
         "preset": facts["preset"],
         "trained": date(str(facts["made"].get("date", ""))),
         "split": split,
-        "cards": model_tables.cards(facts, found, composition[-1]["minutes"], split=split),
+        "headline": model_tables.cards(facts, found, composition[-1]["minutes"], split=split),
         "warnings": error_tables.warnings(facts, found, current, split=split),
         "composition": composition,
         "provenance": model_tables.provenance_rows(facts, template=str(subject.template.path)),

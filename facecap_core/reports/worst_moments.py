@@ -1,0 +1,88 @@
+"""Worst moments: single frames of solved shots as thumbnails, what the camera saw beside the result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from facecap_core.errors import Cancelled, FacecapError, StoreError
+from facecap_core.footage.footage import Footage
+from facecap_core.productions.production import Production
+from facecap_core.progress import OnProgress, Progress, report
+from facecap_core.rasteriser import framing_camera
+from facecap_core.reports.comparison import MeshPictures, as_rgb
+from facecap_core.reports.page import one_thread
+from facecap_core.reports.report_pictures import shown
+from facecap_core.solved_shot import SolvedShot, open_solved
+from facecap_core.stores.groups import open_frames
+
+THUMBNAIL = (180, 240)  # width, height
+
+
+def thumbnails(
+    production: Production,
+    moments: Sequence[tuple[str, int]],
+    on_progress: OnProgress | None = None,
+) -> list[list[dict[str, Any]]]:
+    """Of each moment (shot, frame) two pictures for the page: the crop, and the result.
+
+    Where the shot's stores or footage cannot be read any more a picture is missing: a page about a night
+    is no place to fail for it.
+
+    Raises:
+        Cancelled: `on_progress` answered False.
+    """
+    found = []
+    with one_thread():
+        for done, (name, frame) in enumerate(moments):
+            report(on_progress, Progress("thumbnails", done, len(moments), unit="shots"))
+            pictures = []
+            try:
+                solved = open_solved(production, name)
+                pictures.append(shown(_result(solved, frame), f"result of {name}, frame {frame}"))
+                luma = _luma(production, solved, frame, on_progress)
+                crop = as_rgb(luma, THUMBNAIL)
+                pictures.insert(0, shown(crop, f"what the camera saw of {name}, frame {frame}"))
+            except Cancelled:
+                raise
+            except FacecapError:
+                pass
+            found.append(pictures)
+    return found
+
+
+def _result(solved: SolvedShot, frame: int) -> np.ndarray:
+    (points,) = solved.read(frame, frame + 1)
+    rest = solved.template.positions
+    bounds = np.stack(
+        [np.minimum(points.min(0), rest.min(0)), np.maximum(points.max(0), rest.max(0))]
+    )
+    pictures = MeshPictures(
+        solved.template.faces,
+        camera=framing_camera(bounds, THUMBNAIL[0] / THUMBNAIL[1]),
+        size=THUMBNAIL,
+        highest_mm=1.0,
+    )
+    return pictures.clay(points)
+
+
+def _luma(
+    production: Production, solved: SolvedShot, frame: int, on_progress: OnProgress | None
+) -> np.ndarray:
+    """uint8 [y, x], from the frame store, or decoded as far as the frame where there is none."""
+    camera = str(solved.facts.get("camera", solved.actor.main_camera))
+    stored = production.paths.frames(solved.name, camera)
+    if stored.exists():
+        luma: np.ndarray = open_frames(stored).read("luma", frame, frame + 1)[0]
+        return luma
+    crop = solved.actor.cameras[camera].crop
+    footage = production.shots[solved.name].footage[camera]
+    with Footage(footage, crop=crop, fps=solved.fps) as pictures:
+        for number, picture in enumerate(pictures):
+            if number == frame:
+                return picture.luma.copy()
+            if number % 256 == 0:
+                report(on_progress, Progress("decode", number, frame))
+    raise StoreError(f"has no frame {frame}", file=footage)
