@@ -29,7 +29,7 @@ from jobs.ledger import Ledger
 from jobs.models import list_models
 from jobs.planning import plan_infer, plan_train
 from jobs.processes import this_process
-from jobs.records import Moment, options
+from jobs.records import Moment, Try, options
 
 pytestmark = pytest.mark.cluster
 
@@ -151,7 +151,8 @@ def _by_hand(printed, base):
     every = options(cpus=1, gpus=0.5, memory=8, max_parallel=2, hung_minutes=5, after="train-ada-0")
     submit(running, options=every, keeper=this_process(), user="ada")
     drive(running)
-    note(running, "train_1", "running", memory_gb=8.0, figures={"x": 1.0})
+    earlier = [Try(host="h", started=1.0, ended=2.0, cause=CAUSE)]
+    note(running, "train_1", "running", memory_gb=8.0, figures={"x": 1.0}, earlier=earlier)
     printed.run("status", folder, "status", code=101)
     printed.run("wait", folder, "wait", "--timeout", "0", code=101)
     printed.run("list", folder, "list")
@@ -159,8 +160,8 @@ def _by_hand(printed, base):
     printed.run("submit", folder, "submit", "ingest")
     printed.run("retry", folder, "retry")
     failed = Ledger(next((base / "failed/store/jobs").iterdir()))
-    printed.run("skip", base / "failed", "skip", failed.job, "train_*")
     printed.run("report_job", base / "failed", "report", "--job", failed.job)
+    printed.run("skip", base / "failed", "skip", failed.job, "train_*")
     submit(failed, cause=CAUSE)
     printed.run("status", base / "failed", "status", code=100)
     submit(failed)
