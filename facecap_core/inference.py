@@ -82,7 +82,7 @@ def infer_shot(
     if threads is not None:
         torch.set_num_threads(threads)
     model = _cached_model(os.path.realpath(model_directory), device)
-    views = _views(model, footage)
+    views = views_of(model, footage)
     fingerprints = {camera: fingerprint_footage(footage[camera]) for camera in views}
     identity = {
         "footage_fingerprint": fingerprints[views[0]],
@@ -93,7 +93,7 @@ def infer_shot(
     }
     if len(model.cameras) > 1:
         identity["footage_fingerprints"] = fingerprints
-    still = _stabilisers(model, views, stabiliser_of)
+    still = stabilisers_of(model, views, stabiliser_of)
     if still:
         identity["landmarks"] = {camera: one.identity for camera, one in still.items()}
     found = stored(destination, identity)
@@ -176,7 +176,7 @@ def infer_shot(
     )
 
 
-def _views(model: Model, footage: Mapping[str, Path]) -> list[str]:
+def views_of(model: Model, footage: Mapping[str, Path]) -> list[str]:
     """The model's cameras that the shot has footage of."""
     views = [camera for camera in model.cameras if camera in footage]
     missing = [camera for camera in model.cameras if camera not in footage]
@@ -188,7 +188,7 @@ def _views(model: Model, footage: Mapping[str, Path]) -> list[str]:
     return views
 
 
-def _stabilisers(
+def stabilisers_of(
     model: Model, views: Sequence[str], stabiliser_of: Callable[[str], Stabiliser | None]
 ) -> dict[str, Stabiliser]:
     """One for each camera of the shot; none for a model that takes the pictures as they are."""

@@ -9,6 +9,7 @@ import typer
 from facecap_core.errors import FacecapError, ProductionError
 from farm import change_commands, head_commands, job_commands, submit_commands
 from farm.check_command import check
+from farm.compare_command import compare
 from farm.correct_command import correct
 from farm.demo_command import demo
 from farm.evaluate_command import evaluate
@@ -68,6 +69,7 @@ app.command()(report)
 app.command()(export)
 app.command()(review)
 app.command()(correct)
+app.command()(compare)
 app.command()(flag)
 app.command()(suggest)
 app.command()(regions)

@@ -76,6 +76,18 @@ def work(ledger, name, stage):
     assert record["state"] == "solved", record
 
 
+def run_job(production, request, *stages):
+    """Do a job in this process, `ingest` or `infer` of its shots and then `train`; returns its request."""
+    ledger = Ledger.create(production.paths.jobs, request)
+    submit(ledger)
+    drive(ledger)
+    for shot in request.shots:
+        work(ledger, shot, stages[0])
+    if "train" in stages:
+        work(ledger, request.model, "train")
+    return request
+
+
 def make_job(folder, state):
     """An ingest of a tiny production whose files say this state of the whole job."""
     request = plan_ingest(load_production(folder), actor="ada", shots=None, camera=None)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from made_jobs import drive, submit, work
+from made_jobs import run_job
 from test_training import assert_same_bits, config, examples, run, weights
 from tiny_production import make_production
 from tracked_production import ANIMATED, make_tracked, rest_positions, train_model, write_shot
@@ -36,7 +36,6 @@ from facecap_core.stores.groups import open_frames, open_targets
 from facecap_core.template import read_template
 from farm.app import app
 from jobs.corrections import corrections_to_learn
-from jobs.ledger import Ledger
 from jobs.planning import plan_infer, plan_train
 from jobs.request import job_id, parse_request
 
@@ -273,8 +272,10 @@ def test_a_job_ingests_solves_and_learns_what_was_corrected(tmp_path):
     production = load_production(make_production(tmp_path / "p", train=2, bulk=1, frames=20))
     small = ["schedule.epochs=8", "network.channels=[8,8]", "network.refine=[false,false]"]
     config = resolve("demo", [*small, "network.components=3"])
-    base = done(production, plan_train(production, actor="ada", config=config), "ingest", "train")
-    done(production, plan_infer(production, actor="ada", shots=None, model=None), "infer")
+    base = run_job(
+        production, plan_train(production, actor="ada", config=config), "ingest", "train"
+    )
+    run_job(production, plan_infer(production, actor="ada", shots=None, model=None), "infer")
     solved = open_solved(production, "bulk_0")
     np.save(tmp_path / "right.npy", solved.read(4, 10) + 0.05)
     arguments = ["correct", "bulk_0", str(tmp_path / "right.npy"), "--frames", "4-9"]
@@ -283,23 +284,11 @@ def test_a_job_ingests_solves_and_learns_what_was_corrected(tmp_path):
     assert "6 frames, 4-9; 0.87 mm from what demo-" in said.output
     facts = read_model_facts(production.paths.model("ada", base.model))
     tuning = plan_train(production, actor="ada", config=fine_tuned(facts), base=base.model)
-    done(production, tuning, "ingest", "train")
+    run_job(production, tuning, "ingest", "train")
     made = read_model_facts(production.paths.model("ada", tuning.model))
     assert made["training"]["base"]["model"] == base.model
     assert (made["training"]["frames"], made["training"]["corrected_frames"]) == (46, 6)
     assert production.paths.frames("bulk_0", "center").exists()
-
-
-def done(production, request, *stages):
-    """Do a job in this process."""
-    ledger = Ledger.create(production.paths.jobs, request)
-    submit(ledger)
-    drive(ledger)
-    for shot in request.shots:
-        work(ledger, shot, stages[0])
-    if "train" in stages:
-        work(ledger, request.model, "train")
-    return request
 
 
 def test_validation_shots_are_not_learned_and_other_footage_is_refused(production):

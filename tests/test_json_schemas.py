@@ -20,6 +20,7 @@ import pytest
 from command_tree import commands
 from conftest import Farm
 from made_jobs import CAUSE, drive, make_job, note, submit, work
+from safetensors.torch import load_file, save_file
 from tiny_production import make_production, write_cache
 
 from facecap_core.learning.config import resolve
@@ -240,6 +241,7 @@ def _for_real(printed, base):
         right = ("correct", "bulk_0", "right.pc2", "--frames", "4-9", "--force")
         printed.run("correct", folder, *right)
     printed.run("correct", folder, "correct", "bulk_0", "--remove", "1")
+    printed.run("compare", folder, "compare", training.model, "demo-newer", "--threshold-mm", "0")
     printed.run("review", folder, "review", "bulk_*", "--against", "truth")
     printed.run("review", folder, "review", "*", code=100)
     printed.run("flag", folder, "flag", "--actor", "ada", "--jump-mm", "0.01")
@@ -253,13 +255,16 @@ def _for_real(printed, base):
 
 
 def _newer_model(production):
-    """A copy of the model under another name and a later date: the vertices are stale then."""
+    """The model under another name and a later date, a little different: the vertices are stale then."""
     model = list_models(production.store, ["ada"])[0].model
     newer = production.paths.model("ada", "demo-newer")
     shutil.copytree(production.paths.model("ada", model), newer)
     facts = json.loads((newer / "model.json").read_text())
     facts["model"], facts["made"]["date"] = "demo-newer", "2999-01-01T00:00:00+00:00"
     (newer / "model.json").write_text(json.dumps(facts))
+    tensors = load_file(newer / "weights.safetensors")
+    tensors["output.bias"] += 0.01
+    save_file(tensors, newer / "weights.safetensors")
 
 
 def _submitted(production, request):

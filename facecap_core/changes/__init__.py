@@ -1,0 +1,1 @@
+"""Changes: what another model makes of footage that was solved before."""
