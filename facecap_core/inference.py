@@ -47,6 +47,7 @@ class InferResult:
     seconds: float
     waited_seconds: float = 0.0  # that the network waited for pictures
     network_seconds: float = 0.0
+    decoder: str = ""  # what decoded, for the log
 
 
 def infer_shot(
@@ -58,6 +59,7 @@ def infer_shot(
     provenance: Mapping[str, Any] | None = None,
     device: str | None = None,
     threads: int | None = None,
+    hardware: bool = False,
     decoder: Callable[[Decoding], Pictures] = decode,
     stabiliser_of: Callable[[str], Stabiliser | None] = lambda camera: None,
     on_progress: OnProgress | None = None,
@@ -69,6 +71,7 @@ def infer_shot(
         destination: the vertex store to make, see `StorePaths.vertices`.
         provenance: further attributes, such as the shot's name.
         threads: of the CPU for the network; None leaves torch's setting.
+        hardware: a device of the machine may decode, see `Footage`.
         decoder: where the pictures come from; the same pictures give the same vertices.
         stabiliser_of: a camera's, asked for where the model was trained on stabilised pictures.
 
@@ -100,7 +103,9 @@ def infer_shot(
     if found is not None:
         return InferResult(int(found["frames"]), True, time.monotonic() - started)
     decodings = {
-        camera: Decoding(Path(footage[camera]), model.crop(camera), fps, model.picture_size(camera))
+        camera: Decoding(
+            Path(footage[camera]), model.crop(camera), fps, model.picture_size(camera), hardware
+        )
         for camera in views
     }
     present = [model.cameras.index(camera) for camera in views]
@@ -173,6 +178,7 @@ def infer_shot(
         time.monotonic() - started,
         waited_seconds=clock.waited_seconds,
         network_seconds=clock.network_seconds,
+        decoder=pictures.decoder,
     )
 
 

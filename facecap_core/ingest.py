@@ -39,6 +39,7 @@ def ingest_frames(
     fps: Fraction,
     destination: ArrayFolder,
     threads: int = 1,
+    hardware: bool = False,
     on_progress: OnProgress | None = None,
 ) -> IngestResult:
     """Decode a shot of one camera into a frame store, unless the same is there.
@@ -46,6 +47,7 @@ def ingest_frames(
     Args:
         crop: x, y, width, height in the pixels of the picture as displayed.
         threads: for decoding; a long shot is split among them at its key pictures.
+        hardware: a device of the machine may decode, see `Footage`.
         destination: the frame store to make, see `StorePaths.frames`.
 
     Raises:
@@ -61,7 +63,7 @@ def ingest_frames(
     if found is not None:
         width, height = found["picture_size"]
         return IngestResult(int(found["frames"]), True, time.monotonic() - started, (width, height))
-    source = Footage(footage, crop=crop, fps=fps, threads=threads)
+    source = Footage(footage, crop=crop, fps=fps, threads=threads, hardware=hardware)
     picture_size = source.info.picture_size
     total = source.info.frames_from_header
     with new_group(destination, identity) as group:

@@ -29,13 +29,15 @@ class Decoding:
     crop: tuple[int, int, int, int]
     fps: Fraction
     picture_size: tuple[int, int]
+    hardware: bool = False  # a device of the machine may decode, see `Footage`
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """A shot's pictures on their way: how many there are, if that is known, and they themselves."""
+    """A shot's pictures on their way: how many, if that is known, what decodes them, and they themselves."""
 
     total: int | None
+    decoder: str
     batches: Iterator[FrameBatch]
 
 
@@ -50,8 +52,10 @@ def decode(decoding: Decoding) -> Pictures:
         crop=decoding.crop,
         fps=decoding.fps,
         picture_size=decoding.picture_size,
+        hardware=decoding.hardware,
     )
-    return Pictures(source.info.frames_from_header, source.batches(BATCH_FRAMES))
+    batches = source.batches(BATCH_FRAMES)
+    return Pictures(source.info.frames_from_header, source.decoder, batches)
 
 
 @dataclass
@@ -95,6 +99,11 @@ class PicturesAhead:
         """Pictures of the shot, as far as known."""
         return next(iter(self._views.values())).total
 
+    @property
+    def decoder(self) -> str:
+        """What decodes, for the log; empty before it has begun."""
+        return next(iter(self._views.values())).decoder
+
     def next(self, clock: Clock, on_progress: OnProgress | None, done: int) -> np.ndarray | None:
         """The next pictures, uint8 [frame, view, y, x], None at the end; tells the caller now and then
         that it waits.
@@ -125,6 +134,7 @@ class _Ahead:
 
     def __init__(self, decoder: Callable[[Decoding], Pictures], decoding: Decoding) -> None:
         self.total: int | None = None
+        self.decoder = ""
         self._decoder, self._decoding = decoder, decoding
         self._waiting: queue.Queue[FrameBatch | BaseException | None] = queue.Queue(QUEUED_BATCHES)
         self._stop = threading.Event()
@@ -171,7 +181,7 @@ class _Ahead:
     def _decode(self) -> None:
         try:
             pictures = self._decoder(self._decoding)
-            self.total = pictures.total
+            self.total, self.decoder = pictures.total, pictures.decoder
             self._begun.set()
             for batch in pictures.batches:
                 if not self._put(batch):

@@ -13,6 +13,7 @@ import typer
 
 from farm.completion import complete_actor, complete_job, complete_shot
 from farm.context import ProductionOption
+from jobs.records import Decoder
 
 OnDoneOption = Annotated[
     str | None,
@@ -115,6 +116,14 @@ class Running:
             metavar="MINUTES",
             min=0.01,
             help="A task without progress for so long is ended and tried elsewhere; else 10.",
+            show_default=False,
+        ),
+    ] = None
+    decoder: Annotated[
+        Decoder | None,
+        typer.Option(
+            help="auto: let a machine's GPU decode where it gives the same pictures faster (the shot's log says"
+            " so); it does not notice damage inside of pictures, which else fails the shot. Else software.",
             show_default=False,
         ),
     ] = None

@@ -7,7 +7,7 @@ from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
 from jobs.ledger import Ledger
 from jobs.log import Log
-from jobs.records import Lot, ShotRecord
+from jobs.records import Decoder, Lot, ShotRecord
 from jobs.request import InferRequest, Request
 from jobs.shots import cameras_of, shot_of
 from jobs.stream import far_decoder
@@ -36,6 +36,7 @@ def infer_shot(
             destination=paths.vertices(shot.actor, shot.name),
             provenance={"shot": shot.name, "job": ledger.job},
             threads=lot.threads,
+            hardware=lot.decoder is Decoder.AUTO,
             decoder=far_decoder(lot) if lot.decode_apart else inference.decode,
             stabiliser_of=lambda camera: stabiliser(
                 production.actors[shot.actor].cameras[camera], name
@@ -46,7 +47,9 @@ def infer_shot(
         if not result.reused:
             figures = {"waited_seconds": round(result.waited_seconds, 3)}
             figures["network_seconds"] = round(result.network_seconds, 3)
-        how = "solved already" if result.reused else f"solved in {result.seconds:.1f} s"
+        how = "solved already"
+        if not result.reused:
+            how = f"solved in {result.seconds:.1f} s, decoded by {result.decoder}"
         return Outcome(result.frames, result.reused, figures, f"{result.frames} frames {how}")
 
     return carry_out(ledger, ledger.shot(name), lot, task)

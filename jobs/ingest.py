@@ -10,7 +10,7 @@ from facecap_core.progress import OnProgress
 from facecap_core.template import read_template
 from jobs.ledger import Ledger
 from jobs.log import Log
-from jobs.records import Lot, ShotRecord
+from jobs.records import Decoder, Lot, ShotRecord
 from jobs.request import InferRequest, Request, TrainRequest
 from jobs.shots import cameras_of, shot_of
 from jobs.worker import Outcome, carry_out
@@ -23,7 +23,7 @@ def ingest_shot(
 
     def task(on_progress: OnProgress, log: Log) -> Outcome:
         shot = shot_of(production, name)
-        return _ingest(production, request, shot, lot.threads, on_progress, log)
+        return _ingest(production, request, shot, lot, on_progress, log)
 
     return carry_out(ledger, ledger.shot(name), lot, task)
 
@@ -32,7 +32,7 @@ def _ingest(
     production: Production,
     request: Request,
     shot: Shot,
-    threads: int,
+    lot: Lot,
     on_progress: OnProgress,
     log: Log,
 ) -> Outcome:
@@ -58,7 +58,8 @@ def _ingest(
             crop=actor.cameras[camera].crop,
             fps=production.fps,
             destination=paths.frames(shot.name, camera),
-            threads=threads,
+            threads=lot.threads,
+            hardware=lot.decoder is Decoder.AUTO,
             on_progress=on_progress,
         )
         log.line(

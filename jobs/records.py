@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field
@@ -119,6 +120,13 @@ class ShotRecord(_Record):
         return [*self.earlier, now]
 
 
+class Decoder(StrEnum):
+    """What may decode footage."""
+
+    SOFTWARE = "software"
+    AUTO = "auto"  # a device of the machine where that is faster and gives the same pictures
+
+
 class Lot(BaseModel):
     """What a try of a task is given beside its name."""
 
@@ -129,6 +137,7 @@ class Lot(BaseModel):
     avoid: tuple[str, ...] = Field(default=(), description="machines that shall not decode")
     lost: int = 0
     memory_gb: float | None = None
+    decoder: Decoder = Decoder.SOFTWARE
 
 
 class Options(BaseModel):
@@ -153,6 +162,7 @@ class Options(BaseModel):
         default=10.0, gt=0, description="without progress, a task is ended and tried elsewhere"
     )
     after: str | None = Field(default=None, description="a job that must be done first")
+    decoder: Decoder = Decoder.SOFTWARE
 
 
 class Submission(_Record):

@@ -145,6 +145,7 @@ class Stage:
             avoid=tuple(sorted(with_gpu | tries.avoid)) if place.decode_apart else (),
             lost=tries.lost,
             memory_gb=tries.memory_gb,
+            decoder=self.submission.options.decoder,
         )
         call = TaskCall(
             folder=str(self.ledger.folder),

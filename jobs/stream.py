@@ -20,11 +20,12 @@ LOOK_SECONDS = 5.0
 
 
 def decode_there(decoding: Decoding) -> Iterator[Any]:
-    """The Ray task on the machine that decodes: first how many pictures there are, then they, in batches."""
+    """The Ray task on the machine that decodes: first how many pictures there are and what decodes them, then
+    they, in batches."""
     from facecap_core.pictures_ahead import decode
 
     pictures = decode(decoding)
-    yield pictures.total
+    yield pictures.total, pictures.decoder
     yield from pictures.batches
 
 
@@ -54,7 +55,8 @@ def far_decoder(lot: Lot) -> Callable[[Decoding], Pictures]:
                 ray.cancel(stream)
                 return pictures_ahead.decode(decoding)
         items = _items(stream)
-        return pictures_ahead.Pictures(next(items), items)
+        total, decoder_there = next(items)
+        return pictures_ahead.Pictures(total, decoder_there, items)
 
     return decode
 

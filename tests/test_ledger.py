@@ -288,6 +288,18 @@ def solve(ledger, production, request):
         assert ingest_shot(ledger, production, request, name, Lot(threads=1)).state == "solved"
 
 
+@pytest.mark.parametrize(("decoder", "told"), [("software", False), ("auto", True)])
+def test_a_device_decodes_only_where_the_options_say_so(production, decoder, told):
+    from jobs.ingest import ingest_shot
+
+    request = plan_ingest(production, actor="ada", shots=None, camera=None)
+    ledger = Ledger.create(production.store / "jobs", request)
+    lot = Lot(threads=1, decoder=Options(decoder=decoder).decoder)
+    assert ingest_shot(ledger, production, request, "train_0", lot).state == "solved"
+    line = ledger.shot_log_path("train_0").read_text().split("decoded by ")[1].splitlines()[0]
+    assert ("(" in line) is told, line
+
+
 def test_only_missing_shots_are_done_again(production):
     request = plan_ingest(production, actor="ada", shots=None, camera=None)
     ledger = Ledger.create(production.store / "jobs", request)

@@ -79,6 +79,28 @@ def test_frames_and_targets_are_stored_as_the_contract_says(tmp_path, video, tem
     )
 
 
+def test_with_a_device_or_without_the_same_pictures_and_vertices(tmp_path, video, model):
+    made = []
+    for hardware in (False, True):
+        frames, vertices = tmp_path / f"f{hardware}.zarr", tmp_path / f"v{hardware}.zarr"
+        ingested = ingest_frames(video, crop=CROP, fps=FPS, destination=frames, hardware=hardware)
+        solved = infer_shot(
+            model,
+            {"center": video},
+            fps=FPS,
+            destination=vertices,
+            hardware=hardware,
+            device="cpu",
+            threads=1,
+        )
+        # Where a device was asked for, the log says what became of that.
+        for result in (ingested, solved):
+            assert ("(" in result.decoder) is hardware, result.decoder
+        made.append((open_frames(frames).read("luma"), open_vertices(vertices).read("positions")))
+    for one, other in zip(*made, strict=True):
+        assert np.array_equal(one, other)
+
+
 def test_the_same_input_is_not_decoded_twice_and_changed_input_is(tmp_path):
     video, store = write_video(tmp_path / "a.mp4", frames=20), tmp_path / "s.zarr"
     ingest_frames(video, crop=CROP, fps=FPS, destination=store)
