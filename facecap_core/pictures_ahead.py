@@ -34,11 +34,11 @@ class Decoding:
 
 @dataclass(frozen=True)
 class Pictures:
-    """A shot's pictures on their way: how many, if that is known, what decodes them, and they themselves."""
+    """A shot's pictures on their way: how many, if that is known, they themselves, and what decodes them."""
 
     total: int | None
-    decoder: str
     batches: Iterator[FrameBatch]
+    decoder: str = ""
 
 
 def decode(decoding: Decoding) -> Pictures:
@@ -55,7 +55,7 @@ def decode(decoding: Decoding) -> Pictures:
         hardware=decoding.hardware,
     )
     batches = source.batches(BATCH_FRAMES)
-    return Pictures(source.info.frames_from_header, source.decoder, batches)
+    return Pictures(source.info.frames_from_header, batches, source.decoder)
 
 
 @dataclass

@@ -13,7 +13,7 @@ import typer
 
 from farm.completion import complete_actor, complete_job, complete_shot
 from farm.context import ProductionOption
-from jobs.records import Decoder
+from jobs.decoder import Decoder
 
 OnDoneOption = Annotated[
     str | None,

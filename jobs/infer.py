@@ -5,9 +5,10 @@ from __future__ import annotations
 from facecap_core.footage.input_stabilisation import stabiliser
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
+from jobs.decoder import Decoder
 from jobs.ledger import Ledger
 from jobs.log import Log
-from jobs.records import Decoder, Lot, ShotRecord
+from jobs.records import Lot, ShotRecord
 from jobs.request import InferRequest, Request
 from jobs.shots import cameras_of, shot_of
 from jobs.stream import far_decoder

@@ -8,9 +8,10 @@ from facecap_core.ingest import ingest_frames, ingest_stabilised, ingest_targets
 from facecap_core.productions.production import Production, Shot
 from facecap_core.progress import OnProgress
 from facecap_core.template import read_template
+from jobs.decoder import Decoder
 from jobs.ledger import Ledger
 from jobs.log import Log
-from jobs.records import Decoder, Lot, ShotRecord
+from jobs.records import Lot, ShotRecord
 from jobs.request import InferRequest, Request, TrainRequest
 from jobs.shots import cameras_of, shot_of
 from jobs.worker import Outcome, carry_out

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field
 
 from facecap_core.errors import FacecapError
 from facecap_core.files import TRANSIENT
+from jobs.decoder import Decoder
 from jobs.errors import NoSuchResources, WorkerLost
 
 ShotState = Literal["queued", "running", "solved", "failed", "cancelled", "skipped"]
@@ -118,13 +118,6 @@ class ShotRecord(_Record):
             return self.earlier
         now = Try(host=self.host, started=self.started, ended=self.ended, cause=self.cause)
         return [*self.earlier, now]
-
-
-class Decoder(StrEnum):
-    """What may decode footage."""
-
-    SOFTWARE = "software"
-    AUTO = "auto"  # a device of the machine where that is faster and gives the same pictures
 
 
 class Lot(BaseModel):

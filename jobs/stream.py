@@ -55,8 +55,8 @@ def far_decoder(lot: Lot) -> Callable[[Decoding], Pictures]:
                 ray.cancel(stream)
                 return pictures_ahead.decode(decoding)
         items = _items(stream)
-        total, decoder_there = next(items)
-        return pictures_ahead.Pictures(total, decoder_there, items)
+        total, its_decoder = next(items)
+        return pictures_ahead.Pictures(total, items, its_decoder)
 
     return decode
 
