@@ -1,12 +1,11 @@
 """Rasteriser: a z-buffer on torch that draws shaded triangle meshes, on CPU or GPU, without GL.
 
-Coverage is decided in integers on a grid of 1/256 pixel, so a pixel on an edge that two faces share
-belongs to exactly one of them. Each face is cut into one span of pixels a row, so no work is spent on
-pixels outside it. Only the pixels that stay visible are shaded.
+Only the pixels that stay visible are shaded; what was seen once can be shaded more than once.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +14,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facecap_core.coverage import Coverage, Covered, Visibility
 from facecap_core.scene import Array, Camera, Light, Lighting, framing_camera
 
-__all__ = ["Camera", "Light", "Lighting", "Rasteriser", "Visibility", "framing_camera", "render"]
-
-SUBPIXELS = 256  # resolution of the coverage grid, steps a pixel
-FURTHEST_PIXEL = 1 << 20  # screen positions are limited to this, so that 64 bits hold every product
+__all__ = [
+    "Camera",
+    "Light",
+    "Lighting",
+    "Look",
+    "Rasteriser",
+    "Visibility",
+    "framing_camera",
+    "render",
+]
 
 TILE_PIXELS = 1 << 16  # shaded at a time on a processor: what its caches hold
 
@@ -29,13 +35,12 @@ CLAY = (0.72, 0.70, 0.68)
 
 
 @dataclass(frozen=True)
-class Visibility:
-    """What the camera sees: one entry a covered pixel, in the order of rows."""
+class Look:
+    """A mesh as one camera sees it, to be shaded."""
 
-    pixels: Tensor  # int64 [n], y * width + x
-    faces: Tensor  # int64 [n]
-    weights: Tensor  # float32 [3, n], perspective-correct, of the corners in the order of the face
-    depths: Tensor  # float32 [n], distance along the camera's axis
+    covered: Covered
+    normals: Tensor  # float32 [vertex, xyz], unit length
+    camera: Camera
 
 
 class Rasteriser:
@@ -59,57 +64,29 @@ class Rasteriser:
         if (uvs is None) != (texture is None):
             raise ValueError("uvs and texture come together")
         self.device = torch.device(device or "cpu")
-        self.faces = torch.as_tensor(faces).to(self.device, torch.int64)
-        if self.faces.ndim != 2 or self.faces.shape[1] != 3:
-            raise ValueError(f"faces must have the shape [face, 3], not {tuple(self.faces.shape)}")
+        self._coverage = Coverage(faces, size, self.device)
+        self.faces = self._coverage.faces
         self.width, self.height = size
-        if min(size) < 1:
-            raise ValueError(f"the picture must be at least a pixel wide and high, not {size}")
         self.lighting = lighting or Lighting()
         self._uvs = self._texture = None
         if texture is not None:
             picture = torch.as_tensor(texture).to(self.device, torch.float32)
             self._uvs = torch.as_tensor(uvs).to(self.device, torch.float32)
             self._texture = picture.square().flip(0).permute(2, 0, 1).contiguous()  # v runs up
-        self._keys = torch.empty(self.width * self.height, dtype=torch.int64, device=self.device)
         # Short integers index faster, and index_select beats indexing with brackets several times.
         self._corners = self.faces.reshape(-1).to(torch.int32)
-        # Rows run downwards in a picture, which turns a face round: corners a, c, b run as a, b, c did.
-        self._turned = self.faces[:, [0, 2, 1]].T.reshape(-1).to(torch.int32)
-        pixel = torch.arange(self.width * self.height, device=self.device)
-        # Planes are written about the middle of the picture, where float32 loses least.
-        self._pixel_y = (pixel // self.width - self.height // 2).to(torch.float32)
-        self._pixel_x = (pixel % self.width - self.width // 2).to(torch.float32)
 
     def see(self, positions: Tensor, camera: Camera) -> Visibility:
         """Which face is seen in which pixel, and where in it; positions [vertex, xyz]."""
-        drawn, planes = self._cover(positions, camera)
-        pixels = (self._keys >= 0).nonzero().squeeze(1)
-        seen = self._keys.index_select(0, pixels).to(torch.int32)  # the low half
-        weights, distance = self._weights(pixels, planes[:9].index_select(1, seen))
-        return Visibility(pixels, drawn.index_select(0, seen), weights, distance)
+        covered = self._coverage.cover(positions, camera)
+        return covered.part(0, len(covered.pixels))
 
-    def _cover(self, positions: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
-        """Fill the buffer of keys; returns the faces that can be seen, and their planes [12, face]."""
-        x, y, inverse_depth = self._project(positions, camera)
-        corner_x = x.index_select(0, self._turned).reshape(3, -1)  # [corner, face]
-        corner_y = y.index_select(0, self._turned).reshape(3, -1)
-        near = inverse_depth.index_select(0, self._turned).reshape(3, -1)
-        ax, bx, cx = corner_x
-        ay, by, cy = corner_y
-        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-        left, right = torch.minimum(ax, bx).minimum(cx), torch.maximum(ax, bx).maximum(cx)
-        top, bottom = torch.minimum(ay, by).minimum(cy), torch.maximum(ay, by).maximum(cy)
-        # A corner nearer than `near` would project wrongly; its face is left out.
-        use = (near[0] > 0) & (near[1] > 0) & (near[2] > 0) & (area > 0)
-        use &= (right >= 0) & (left < self.width * SUBPIXELS)
-        use &= (bottom >= 0) & (top < self.height * SUBPIXELS)
-        drawn = use.nonzero().squeeze(1)
-        corners = torch.stack([ax, ay, bx, by, cx, cy]).index_select(1, drawn)  # [coordinate, face]
-        planes = self._planes(corners, near.index_select(1, drawn), area[drawn])
-        top, bottom = top[drawn], bottom[drawn]
-        self._rasterise(corners, planes, top, bottom)
-        return drawn, planes
+    def look(self, positions: Array, camera: Camera) -> Look:
+        """What `shade` draws, with the same lights and colours or with others; positions [vertex, xyz]."""
+        points = torch.as_tensor(positions).to(self.device, torch.float32)
+        if points.ndim != 2 or points.shape[1] != 3:
+            raise ValueError(f"positions must be [vertex, xyz], not {tuple(points.shape)}")
+        return Look(self._coverage.cover(points, camera), self.normals(points), camera)
 
     def render(
         self,
@@ -140,36 +117,52 @@ class Rasteriser:
         positions [vertex, xyz]; colours [vertex, rgb] in 0..1 as a screen shows them; gloss: strength of
         highlights, one number or [vertex]; background: one colour or a picture [y, x, rgb] in 0..1.
         """
-        points = torch.as_tensor(positions).to(self.device, torch.float32)
-        if points.ndim != 2 or points.shape[1] != 3:
-            raise ValueError(f"positions must be [vertex, xyz], not {tuple(points.shape)}")
-        drawn, planes = self._cover(points, camera)
-        albedo = self._attribute(CLAY if colours is None else colours, len(points), 3).square()
-        shine = self._attribute(gloss, len(points), 1)
-        # Channels come first throughout: long rows are what the processor is fast at.
-        channels = [self.normals(points), albedo, shine]
-        if self._uvs is not None:
-            channels.append(self._uvs)
-        table = torch.cat(channels, dim=1)  # [vertex, channel]
-        corners = self.faces.index_select(0, drawn).reshape(-1)
-        by_face = table.index_select(0, corners).reshape(len(drawn), -1).T.contiguous()
+        return self.shade(
+            self.look(positions, camera), colours=colours, gloss=gloss, background=background
+        )
+
+    def shade(
+        self,
+        look: Look,
+        *,
+        colours: Array | None = None,
+        gloss: Array | float = 0.12,
+        background: Array | Sequence[float] = (0.1, 0.1, 0.11),
+        lighting: Lighting | None = None,
+    ) -> Tensor:
+        """A look's picture in 0..1, float32 [rgb, y, x]; arguments as for `render_planes`."""
+        lighting = lighting or self.lighting
         picture = torch.as_tensor(background, dtype=torch.float32, device=self.device)
         picture = picture.expand(self.height, self.width, 3).permute(2, 0, 1).reshape(3, -1).clone()
-        lights = self._lights(camera)
-        pixels = (self._keys >= 0).nonzero().squeeze(1)
-        for tile in pixels.split(TILE_PIXELS if self.device.type == "cpu" else len(pixels) + 1):
-            seen = self._keys.index_select(0, tile).to(torch.int32)
-            weights, _ = self._weights(tile, planes[:9].index_select(1, seen))
-            values = by_face.index_select(1, seen)  # [corner and channel, pixel]
-            n = table.shape[1]
-            mixed = values[:n].mul_(weights[0])
-            mixed.addcmul_(values[n : 2 * n], weights[1])
-            mixed.addcmul_(values[2 * n :], weights[2])
+        # What is the same at all vertices need not be mixed in every pixel.
+        albedo = self._attribute(CLAY if colours is None else colours, 3).square()
+        shine = self._attribute(gloss, 1)
+        mixed = [part for part in (albedo, shine) if part.ndim == 2]
+        if self._uvs is not None:
+            mixed.append(self._uvs)
+        if mixed:  # normals are made to unit length anyhow, the rest needs the depth that it was divided by
+            mixed.append(look.normals.new_ones(len(look.normals), 1))
+        table = torch.cat([look.normals, *mixed], dim=1)  # [vertex, channel]
+        planes = look.covered.planes_of(table, self.faces)
+        count = len(look.covered.pixels)
+        tiles = math.ceil(count / TILE_PIXELS) if self.device.type == "cpu" else 1
+        size = math.ceil(count / max(tiles, 1))
+        for start in range(0, count, max(size, 1)):
+            values = look.covered.values(planes, start, start + size)
+            normal, rest = values[:3], values[3:]
+            if mixed:
+                rest = rest[:-1] / rest[-1]
+            colour, strength = albedo[:, None], shine[:, None]
+            if albedo.ndim == 2:
+                colour, rest = rest[:3], rest[3:]
+            if shine.ndim == 2:
+                strength, rest = rest[:1], rest[1:]
             if self._texture is not None:
-                self._apply_texture(self._texture, mixed)
-            shaded = self._shade(mixed, *lights)
+                colour = colour * self._texels(self._texture, rest)
+            shaded = self._shade(normal, colour, strength, lighting, look.camera)
+            pixels = look.covered.pixels[start : start + size]
             for channel in range(3):
-                picture[channel].scatter_(0, tile, shaded[channel])
+                picture[channel].scatter_(0, pixels, shaded[channel])
         return picture.reshape(3, self.height, self.width)
 
     def normals(self, positions: Tensor) -> Tensor:
@@ -183,128 +176,54 @@ class Rasteriser:
             total.index_add_(0, self.faces[:, k], normal)
         return torch.nn.functional.normalize(total, dim=1, eps=1e-20)
 
-    def _project(self, positions: Tensor, camera: Camera) -> tuple[Tensor, Tensor, Tensor]:
-        axes = torch.as_tensor(camera.axes(), dtype=torch.float32, device=self.device)
-        origin = torch.as_tensor(camera.position, dtype=torch.float32, device=self.device)
-        seen = (positions - origin) @ axes.T  # [vertex, right up backward]
-        depth = -seen[:, 2]
-        usable = depth > camera.near
-        inverse = torch.where(usable, 1.0 / depth, torch.zeros_like(depth))
-        focal = self.height / 2 / math.tan(math.radians(camera.vertical_fov_degrees) / 2)
-        x = (seen[:, 0] * inverse * focal + self.width / 2) * SUBPIXELS
-        y = (self.height / 2 - seen[:, 1] * inverse * focal) * SUBPIXELS
-        limit = FURTHEST_PIXEL * SUBPIXELS
-        return (
-            x.clamp(-limit, limit).round().to(torch.int64),
-            y.clamp(-limit, limit).round().to(torch.int64),
-            inverse,
-        )
-
-    def _rasterise(self, corners: Tensor, planes: Tensor, top: Tensor, bottom: Tensor) -> None:
-        """Fill `_keys` with inverse depth (high half) and index (low half) of the nearest face."""
-        half = SUBPIXELS // 2
-        first = ((top - half + SUBPIXELS - 1) // SUBPIXELS).clamp(min=0)
-        last = ((bottom - half) // SUBPIXELS).clamp(max=self.height - 1)
-        of, down = _expand((last - first + 1).clamp(min=0))  # one entry a row of a face
-        row = first.index_select(0, of) + down
-        ax, ay, bx, by, cx, cy = corners.index_select(1, of)
-        centre = row * SUBPIXELS + half
-        left = torch.zeros_like(row)
-        right = torch.full_like(row, self.width - 1)
-        for px, py, qx, qy in ((ax, ay, bx, by), (bx, by, cx, cy), (cx, cy, ax, ay)):
-            # Inside is where rise * x + run * y > rise * px + run * py; with equality, where rise > 0
-            # or else run > 0: the face on the other side of the edge has both signs turned.
-            rise, run = py - qy, qx - px
-            bound = rise * (px - half) + run * (py - centre)
-            step = rise.abs() * SUBPIXELS
-            bound = torch.where(rise < 0, -bound, bound)
-            edge = torch.div(bound - 1, step.clamp(min=1), rounding_mode="floor")
-            left = torch.where(rise > 0, torch.maximum(left, edge + 1), left)
-            right = torch.where(rise < 0, torch.minimum(right, edge), right)
-            level = (rise == 0) & ((bound > 0) | ((bound == 0) & (run < 0)))
-            right = torch.where(level, -1, right)
-        span, along = _expand((right - left + 1).clamp(min=0))  # one entry a covered pixel
-        slope_x, slope_y, middle = planes[9:].index_select(1, of)
-        begin = middle + slope_x * (left - self.width // 2) + slope_y * (row - self.height // 2)
-        near = begin.index_select(0, span)
-        near.addcmul_(slope_x.index_select(0, span), along.to(torch.float32))
-        # The bits of positive floats are ordered as the floats are.
-        keys = near.clamp_(min=1e-30).view(torch.int32).to(torch.int64).bitwise_left_shift_(32)
-        keys |= of.index_select(0, span)
-        self._keys.fill_(-1)
-        place = (row * self.width + left).index_select(0, span).add_(along)
-        self._keys.scatter_reduce_(0, place, keys, "amax")
-
-    def _weights(self, pixels: Tensor, plane: Tensor) -> tuple[Tensor, Tensor]:
-        x = self._pixel_x.index_select(0, pixels)
-        y = self._pixel_y.index_select(0, pixels)
-        weights = plane[0:3].addcmul_(plane[3:6], x).addcmul_(plane[6:9], y)
-        depth = 1.0 / (weights[0] + weights[1] + weights[2]).clamp_(min=1e-30)
-        return weights.mul_(depth), depth
-
-    def _planes(self, corners: Tensor, depths: Tensor, area: Tensor) -> Tensor:
-        """What varies as a plane over a face: float32 [12, face], about the picture's middle pixel.
-
-        Rows 0-2: each corner's weight times its inverse depth, in the face's own order; rows 3-5 and
-        6-8: their slopes in x and y; rows 9-11: slopes and value of inverse depth, their sum.
-        """
-        ax, ay, bx, by, cx, cy = (corners.to(torch.float64) / SUBPIXELS).unbind(0)
-        scale = SUBPIXELS**2 / area.to(torch.float64)
-        near = depths.to(torch.float64) * scale
-        slope_x = torch.stack([by - cy, cy - ay, ay - by]) * near  # [corner, face]
-        slope_y = torch.stack([cx - bx, ax - cx, bx - ax]) * near
-        # A corner's weight is nothing at the next corner.
-        middle_x, middle_y = self.width // 2 + 0.5, self.height // 2 + 0.5
-        at = slope_x * (middle_x - torch.stack([bx, cx, ax]))
-        at += slope_y * (middle_y - torch.stack([by, cy, ay]))
-        weights = [rows[[0, 2, 1]] for rows in (at, slope_x, slope_y)]
-        sums = torch.stack([slope_x.sum(0), slope_y.sum(0), at.sum(0)])
-        return torch.cat([*weights, sums]).to(torch.float32)
-
-    def _apply_texture(self, texture: Tensor, values: Tensor) -> None:
+    def _texels(self, texture: Tensor, uvs: Tensor) -> Tensor:
+        """Squared colours of the texture [rgb, pixel] at uvs [uv, pixel]."""
         _, rows, columns = texture.shape
-        column = values[7].mul(columns).clamp_(0, columns - 1).to(torch.int32)
-        row = values[8].mul(rows).clamp_(0, rows - 1).to(torch.int32)
-        texel = row.mul_(columns).add_(column)
-        values[3:6] *= texture.reshape(3, -1).index_select(1, texel)
+        column = uvs[0].mul(columns).clamp_(0, columns - 1).to(torch.int64)
+        row = uvs[1].mul(rows).clamp_(0, rows - 1).to(torch.int64)
+        return texture.reshape(3, -1).index_select(1, row.mul_(columns).add_(column))
 
-    def _lights(self, camera: Camera) -> tuple[Tensor, Tensor]:
-        """Directions to lights and half way to the eye [2 * light, xyz], and colours [rgb, light]."""
-        towards = np.array([light.direction for light in self.lighting.lights], np.float64)
-        towards = towards.reshape(-1, 3)  # there may be none
-        towards /= np.linalg.norm(towards, axis=1, keepdims=True)
-        # The camera is far away compared with the face, so one direction to the eye serves all pixels.
-        halfway = towards + camera.axes()[2]
-        halfway /= np.linalg.norm(halfway, axis=1, keepdims=True)
-        colour = self._constant([light.colour for light in self.lighting.lights]).reshape(-1, 3).T
-        return self._constant(np.concatenate([towards, halfway])), colour
-
-    def _shade(self, values: Tensor, directions: Tensor, colour: Tensor) -> Tensor:
+    def _shade(
+        self, normal: Tensor, albedo: Tensor, gloss: Tensor, lighting: Lighting, camera: Camera
+    ) -> Tensor:
         """Colours on the screen, 0..1 [rgb, pixel], from normal, squared colour and gloss."""
-        lighting = self.lighting
-        normal = values[0:3]
+        towards, halfway, colour = (self._constant(part) for part in _lights(lighting, camera))
         length = torch.rsqrt((normal * normal).sum(0).clamp_(min=1e-20))
-        cosine = (directions @ normal).mul_(length)  # [light, pixel]
-        count = colour.shape[1]
-        diffuse = cosine[:count].add_(lighting.wrap).mul_(1 / (1 + lighting.wrap)).clamp_(min=0)
-        shine = cosine[count:].clamp_(min=0)
-        for _ in range(lighting.shininess_doublings):
-            shine.square_()
+        diffuse = (towards @ normal).mul_(length)  # [light, pixel]
+        diffuse.add_(lighting.wrap).mul_(1 / (1 + lighting.wrap)).clamp_(min=0)
         light = colour @ diffuse
         light += self._constant(lighting.ambient)[:, None]
-        light *= values[3:6]
-        light += (colour @ shine).mul_(values[6:7])
+        light *= albedo
+        if gloss.numel() > 1 or float(gloss):
+            shine = (halfway @ normal).mul_(length).clamp_(min=0)
+            for _ in range(lighting.shininess_doublings):
+                shine.square_()
+            light += (colour @ shine).mul_(gloss)
         # A square root stands for the screen's gamma; colours were squared on the way in.
         return light.clamp_(0, 1).sqrt_()
 
     def _constant(self, values: object) -> Tensor:
         return torch.as_tensor(np.asarray(values, np.float32), device=self.device)
 
-    def _attribute(self, values: object, count: int, channels: int) -> Tensor:
+    def _attribute(self, values: object, channels: int) -> Tensor:
+        """[vertex, channel], or [channel] where it is the same at all of them."""
         table = torch.as_tensor(values).to(self.device, torch.float32)
-        if channels == 1 and table.ndim == 1:
-            table = table[:, None]
-        return table.expand(count, channels)
+        if channels == 1:
+            return table.reshape(-1, 1) if table.numel() > 1 else table.reshape(1)
+        return table if table.ndim == 2 else table.expand(channels)
+
+
+@functools.lru_cache(maxsize=32)
+def _lights(lighting: Lighting, camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Directions to the lights and half way to the eye, each [light, xyz], and colours [rgb, light]."""
+    towards = np.array([light.direction for light in lighting.lights], np.float64)
+    towards = towards.reshape(-1, 3)  # there may be none
+    towards /= np.linalg.norm(towards, axis=1, keepdims=True)
+    # The camera is far away compared with the face, so one direction to the eye serves all pixels.
+    halfway = towards + camera.axes()[2]
+    halfway /= np.linalg.norm(halfway, axis=1, keepdims=True)
+    colour = np.array([light.colour for light in lighting.lights]).reshape(-1, 3).T
+    return towards, halfway, colour
 
 
 def render(
@@ -337,14 +256,6 @@ def render(
         )
         pictures.append(_shrink(picture, supersample).cpu().numpy())
     return np.stack(pictures) if points.ndim == 3 else pictures[0]
-
-
-def _expand(counts: Tensor) -> tuple[Tensor, Tensor]:
-    """For each of sum(counts) entries: the index it belongs to, and its place there."""
-    owner = torch.repeat_interleave(counts).to(torch.int32)
-    start = counts.cumsum(0) - counts
-    place = torch.arange(len(owner), device=counts.device)
-    return owner, place.sub_(start.index_select(0, owner))
 
 
 def _shrink(picture: Tensor, factor: int) -> Tensor:
