@@ -11,6 +11,7 @@ import numpy as np
 from facecap_core.corrections.correction import standing
 from facecap_core.corrections.shot_corrections import ShotCorrections, combine
 from facecap_core.errors import StoreError
+from facecap_core.outputs import digest_of
 from facecap_core.productions.production import Actor, Production
 from facecap_core.stores.groups import GroupReader, open_vertices
 from facecap_core.template import Template, read_template
@@ -94,19 +95,12 @@ def open_solved(production: Production, shot: str, *, corrected: bool = True) ->
         TemplateError: the actor's template cannot be read.
     """
     actor = production.actors[production.shots[shot].actor]
-    path = production.paths.vertices(actor.name, shot)
-    if not path.exists():
-        raise StoreError(
-            "the shot is not solved",
-            remedy=f"farm submit infer --actor {actor.name}",
-            file=str(path),
-        )
-    store, template = open_vertices(path), read_template(actor.template)
+    store, template = _store(production, shot), read_template(actor.template)
     if store.attributes.get("topology_sha256") != template.topology_sha256:
         raise StoreError(
             "was solved on another template than the actor's present one",
             remedy="put the old template back, or solve the shot again",
-            file=str(path),
+            file=str(store.path),
         )
     corrections = None
     if corrected:
@@ -117,3 +111,25 @@ def open_solved(production: Production, shot: str, *, corrected: bool = True) ->
             topology_sha256=template.topology_sha256,
         )
     return SolvedShot(shot, actor, store, template, corrections)
+
+
+def vertices_identity(production: Production, shot: str, *, corrected: bool = True) -> str:
+    """Digest of what a shot's vertices are, with its corrections or without; other vertices, other digest.
+
+    Raises:
+        StoreError: it is not solved, or its store is damaged.
+    """
+    actor = production.shots[shot].actor
+    corrections = standing(production.paths, actor, shot) if corrected else ()
+    contents = [correction.content for correction in corrections]
+    return digest_of([_store(production, shot).attributes, contents])
+
+
+def _store(production: Production, shot: str) -> GroupReader:
+    actor = production.shots[shot].actor
+    path = production.paths.vertices(actor, shot)
+    if not path.exists():
+        raise StoreError(
+            "the shot is not solved", remedy=f"farm submit infer --actor {actor}", file=str(path)
+        )
+    return open_vertices(path)

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from facecap_core.errors import FacecapError, ProductionError
-from farm import change_commands, head_commands, job_commands, submit_commands
+from farm import change_commands, head_commands, job_commands, submit_output_commands
 from farm.check_command import check
 from farm.compare_command import compare
 from farm.correct_command import correct
@@ -54,7 +54,7 @@ app.command()(demo)
 app.command()(init)
 app.command()(check)
 app.command()(stabilise)
-app.add_typer(submit_commands.app, name="submit")
+app.add_typer(submit_output_commands.app, name="submit")
 app.command("list")(job_commands.list_jobs)
 app.command()(job_commands.status)
 app.command()(job_commands.logs)

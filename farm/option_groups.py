@@ -158,6 +158,69 @@ class Handing:
     production: ProductionOption = None
 
 
+@dataclass(frozen=True)
+class Exporting:
+    """What `farm export` writes."""
+
+    formats: Annotated[
+        str,
+        typer.Option("--format", "-f", help="usd, abc, pc2, mdd, npy, obj; several with commas."),
+    ] = "usd"
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="Else exports/ of the production.",
+            show_default=False,
+        ),
+    ] = None
+    start_frame: Annotated[
+        float | None,
+        typer.Option(help="Number of the first frame; else the store's.", show_default=False),
+    ] = None
+    start_timecode: Annotated[
+        str | None,
+        typer.Option(metavar="HH:MM:SS:FF", help="The same as timecode.", show_default=False),
+    ] = None
+    units: Annotated[
+        str | None,
+        typer.Option(help="mm, cm, dm, m, in or ft; else the production's.", show_default=False),
+    ] = None
+    up_axis: Annotated[str, typer.Option(help="y, as the production has it, or z.")] = "y"
+    corrected: CorrectedOption = True
+
+
+@dataclass(frozen=True)
+class Reviewing:
+    """What `farm review` draws."""
+
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CACHES",
+            help="Point caches to hold the result against: a folder, or truth/{shot}.pc2."
+            " Else the target of a tracked shot.",
+            show_default=False,
+        ),
+    ] = None
+    sheet: Annotated[bool, typer.Option("--sheet", help="Only the contact sheet, no video.")] = (
+        False
+    )
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="Else reviews/ of the production.",
+            show_default=False,
+        ),
+    ] = None
+    corrected: CorrectedOption = True
+
+
 def grouped(*left_out: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """A command whose parameters of these classes become their options, save those left out."""
 

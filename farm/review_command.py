@@ -1,4 +1,4 @@
-"""Review: solved shots as videos or in the browser, what the camera saw beside what was solved."""
+"""Review: solved shots as videos, contact sheets or in the browser, what the camera saw beside what was solved."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,38 +14,26 @@ from farm.context import ProductionOption, find_and_load
 from farm.exit_codes import JOB_FAILED
 from farm.option_groups import (
     AllOfActorOption,
-    CorrectedOption,
     JsonOption,
+    Reviewing,
     ShotListOption,
     SolvedShotsArgument,
+    grouped,
 )
+
+if TYPE_CHECKING:
+    from facecap_core.reviews.review import ReviewResult
 
 SCHEMA_VERSION = 1
 
 
+@grouped()
 def review(
     shots: SolvedShotsArgument = None,
     listed: ShotListOption = None,
     actor: AllOfActorOption = None,
-    against: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CACHES",
-            help="Point caches to hold the result against: a folder, or truth/{shot}.pc2."
-            " Else the target of a tracked shot.",
-            show_default=False,
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="DIR",
-            help="Else reviews/ of the production.",
-            show_default=False,
-        ),
-    ] = None,
+    *,
+    reviewing: Reviewing,
     cpus: Annotated[
         int | None, typer.Option(min=1, help="Processors; else all.", show_default=False)
     ] = None,
@@ -73,16 +61,17 @@ def review(
         bool,
         typer.Option("--browser/--no-browser", help="Open one, or only print the address."),
     ] = True,
-    corrected: CorrectedOption = True,
     production: ProductionOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a video of each solved shot: the crop, the result, and how far it is from its target where there is one.
+    """Write a video of each solved shot and a contact sheet of its best, median and worst frames.
 
     Or show them in the browser (--open).
 
-    SHOT.mp4 is H.264 of 1280x720 pixels at the production's rate, with frame number and timecode; a curve shows
-    the error of each frame, or how far the face moves where there is no target.
+    SHOT.mp4 is H.264 of 1280x720 pixels at the production's rate: the crop, the result and how far it is from its
+    target where there is one, with frame number, timecode and a time line of error (else motion), confidence and
+    flagged ranges. SHOT.png is the sheet. What is there and of the same vertices is not made again. For hundreds of
+    shots: farm submit review.
 
     Examples:
 
@@ -92,22 +81,24 @@ def review(
 
     farm review --actor ada --out /mnt/dailies
 
-    farm review 'ada_*' --against 'truth/{shot}.pc2'
+    farm review 'ada_*' --against 'truth/{shot}.pc2' --sheet
     """
     from facecap_core.errors import Cancelled, FacecapError
     from facecap_core.evaluation.solved import truth_of
-    from facecap_core.reviews.playblast import PlayblastResult, write_playblast
+    from facecap_core.reviews.review import review_shot
     from facecap_core.reviews.reviewed_shot import ReviewedShot, open_reviewed
     from farm.bar import bar
+    from farm.output_choice import folder_of, review_options
     from farm.review_viewer import ShotOpener, save_page, show
     from farm.shot_choice import solved_shots
 
     found = find_and_load(production)
     names = solved_shots(found, shots or [], listed, actor)
+    options = review_options(reviewing)
 
     def reviewed(name: str) -> ReviewedShot:
-        truth = truth_of(against, name) if against else None
-        return open_reviewed(found, name, truth, corrected=corrected)
+        truth = truth_of(options.against, name) if options.against else None
+        return open_reviewed(found, name, truth, corrected=options.corrected)
 
     if save is not None and len(names) > 1:
         raise typer.BadParameter(f"one shot a file, not {len(names)}", param_hint="--save")
@@ -116,16 +107,18 @@ def review(
         return save_page(names[0], opener, save.absolute(), as_json=as_json)
     if opened:
         return show(names, opener, port=port, browser=browser, as_json=as_json)
-    folder = (out or found.folder / "reviews").absolute()
-    made: dict[str, PlayblastResult] = {}
+    folder = folder_of(found, reviewing.out, "reviews")
+    made: dict[str, ReviewResult] = {}
     failed: dict[str, str] = {}
     for name in names:
         began = time.monotonic()
         try:
             with bar() as on_progress:
-                made[name] = write_playblast(
-                    folder / f"{name}.mp4",
-                    reviewed(name),
+                made[name] = review_shot(
+                    found,
+                    name,
+                    folder,
+                    options,
                     threads=cpus or os.cpu_count() or 1,
                     on_progress=on_progress,
                 )
@@ -138,10 +131,7 @@ def review(
             typer.echo(f"{name}: {error}", err=True)
             continue
         if not as_json:
-            result = made[name]
-            rmse = f", RMSE {result.rmse_mm:.3f} mm" if result.rmse_mm == result.rmse_mm else ""
-            seconds = time.monotonic() - began
-            typer.echo(f"{name}: {result.frames} frames in {seconds:.1f} s{rmse}, {result.path}")
+            typer.echo(_sentence(made[name], time.monotonic() - began))
     if as_json:
         told = {
             "schema_version": SCHEMA_VERSION,
@@ -150,8 +140,10 @@ def review(
                 {
                     "shot": name,
                     "frames": result.frames,
-                    "rmse_mm": result.rmse_mm if result.rmse_mm == result.rmse_mm else None,
-                    "video": str(result.path),
+                    "rmse_mm": result.rmse_mm,
+                    "video": str(folder / f"{name}.mp4") if options.video else None,
+                    "sheet": str(folder / f"{name}.png"),
+                    "reused": result.reused,
                 }
                 for name, result in made.items()
             ],
@@ -161,3 +153,10 @@ def review(
     if failed:
         raise typer.Exit(JOB_FAILED)
     return None
+
+
+def _sentence(result: ReviewResult, seconds: float) -> str:
+    rmse = "" if result.rmse_mm is None else f", RMSE {result.rmse_mm:.3f} mm"
+    how = "there already" if result.reused else f"in {seconds:.1f} s"
+    files = ", ".join(str(file) for file in result.files)
+    return f"{result.shot}: {result.frames} frames {how}{rmse}, {files}"

@@ -25,7 +25,9 @@ UNSTABILISED = (
     ' give the camera landmarks = "dlib" in production.toml, and train again'
 )
 
-app = typer.Typer(no_args_is_help=True, help="Submit a job: ingest, train or infer.")
+app = typer.Typer(
+    no_args_is_help=True, help="Submit a job: ingest, train, infer, export or review."
+)
 
 ActorOption = Annotated[
     str | None,
@@ -76,7 +78,7 @@ def ingest(
     found = find_and_load(handing.production)
     listed = read_shot_list(shots, found) if shots else None
     request = plan_ingest(found, actor=actor, shots=listed, camera=camera)
-    _submit(found, request, running, handing)
+    hand_in(found, request, running, handing)
 
 
 @app.command()
@@ -179,7 +181,7 @@ def train(
             found, actor=actor, config=config, cameras=camera or (), base=base, corrected=corrected
         )
         _tell_corrections(found, request, corrected)
-        _submit(found, request, running, handing)
+        hand_in(found, request, running, handing)
         return
     if preset == "auto":
         preset = _preset(handing.address)
@@ -193,7 +195,7 @@ def train(
     _tell_corrections(found, request, corrected)
     if network == "fully-connected" and not config.stabilised_input:
         typer.echo(UNSTABILISED, err=True)
-    _submit(found, request, running, handing)
+    hand_in(found, request, running, handing)
 
 
 @app.command()
@@ -231,19 +233,20 @@ def infer(
 
     found = find_and_load(handing.production)
     listed = read_shot_list(shots, found) if shots else None
-    after = _earlier(found, handing.after)
+    after = earlier(found, handing.after)
     request = plan_infer(found, actor=actor, shots=listed, model=model, after=after)
-    _submit(found, request, running, handing)
+    hand_in(found, request, running, handing)
 
 
-def _submit(production: Production, request: Request, running: Running, handing: Handing) -> None:
+def hand_in(production: Production, request: Request, running: Running, handing: Handing) -> None:
+    """Submit a request, or print what that would do."""
     from farm.follow import stay_or_leave
     from farm.hooks import words
     from farm.submission import plan, submit
     from jobs.records import options
     from jobs.request import job_id
 
-    after = _earlier(production, handing.after)
+    after = earlier(production, handing.after)
     if after is not None:
         _refuse_circle(after, job_id(request))
     chosen = options(**running.chosen(), after=after.job if after else None)
@@ -280,7 +283,7 @@ def _tell_corrections(production: Production, request: TrainRequest, corrected: 
         typer.echo(f"learns from corrections of {', '.join(request.corrections)}", err=True)
 
 
-def _earlier(production: Production, name: str | None) -> Ledger | None:
+def earlier(production: Production, name: str | None) -> Ledger | None:
     """The job that --after names."""
     from jobs.ledger import find_job
 

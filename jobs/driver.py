@@ -116,7 +116,7 @@ class JobDriver:
             self._wait_for(submission.options.after)
         load_production(Path(submission.production))  # its faults are told before any task is begun
         shots = [self._ledger.shot(name) for name in request.shots]
-        stage = "infer" if request.kind == "infer" else "ingest"
+        stage = "ingest" if request.kind == "train" else request.kind
         solved = self._stage(stage, shots, submission)
         training = self._ledger.training()
         if isinstance(request, TrainRequest) and training is not None:

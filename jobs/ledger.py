@@ -19,7 +19,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -119,7 +119,7 @@ class Ledger:
         return self._shot(request, name)
 
     def _shot(self, request: Request, name: str) -> ShotRecord:
-        stage: Literal["ingest", "infer"] = "infer" if request.kind == "infer" else "ingest"
+        stage = "ingest" if request.kind == "train" else request.kind
         record = _load(self._shot_path(name), ShotRecord, tolerant=True) or ShotRecord(
             name=name, stage=stage
         )

@@ -50,7 +50,7 @@ def placement(stage: str, options: Options, nodes: Sequence[Mapping[str, float]]
     """
     most_gpus = max((node.get("GPU", 0.0) for node in nodes), default=0.0)
     gpus = options.gpus
-    if stage == "ingest":
+    if stage in ("ingest", "export", "review"):
         gpus = 0.0
     elif gpus is None:
         share = 1.0 if stage == "train" else 1 / _streams(nodes)

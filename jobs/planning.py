@@ -38,12 +38,12 @@ def plan_ingest(
                 f"{name} has no shots of split train or validation",
                 "set their split, or name shots with --shots",
             )
-    actors = _actors(production, shots)
+    actors = actors_of(production, shots)
     for name in actors:
         if camera is not None:
             _cameras(production, name, [camera])
     request = IngestRequest(
-        settings=_settings(production, actors),
+        settings=settings_of(production, actors),
         actors=tuple(actors),
         shots=tuple(shots),
         cameras=(camera,) if camera else (),
@@ -91,7 +91,7 @@ def plan_train(
     cameras = _cameras(production, name, cameras)
     _check_stabilised(production, name, config, cameras, training + validation)
     request = TrainRequest(
-        settings=_settings(production, [name]),
+        settings=settings_of(production, [name]),
         actor=name,
         camera=one_or_several(cameras),
         training=tuple(training),
@@ -144,7 +144,7 @@ def plan_infer(
                 f"{name} has no bulk shots (split empty)",
                 "add some, or name shots with --shots",
             )
-    actors = _actors(production, shots)
+    actors = actors_of(production, shots)
     if model is not None and len(actors) > 1:
         raise _error(
             production,
@@ -160,7 +160,7 @@ def plan_infer(
             chosen = choose_model(production.store, name, model)
             models[name], cameras[name] = chosen.model, one_or_several(chosen.cameras)
     request = InferRequest(
-        settings=_settings(production, actors), models=models, cameras=cameras, shots=tuple(shots)
+        settings=settings_of(production, actors), models=models, cameras=cameras, shots=tuple(shots)
     )
     return request.model_copy(update={"inputs": _inputs(production, request, stamp)})
 
@@ -181,7 +181,8 @@ def _actor(production: Production, name: str | None) -> str:
     return name
 
 
-def _actors(production: Production, shots: Sequence[str]) -> list[str]:
+def actors_of(production: Production, shots: Sequence[str]) -> list[str]:
+    """The actors of these shots."""
     return sorted({production.shots[shot].actor for shot in shots})
 
 
@@ -247,7 +248,7 @@ def _pictured(production: Production, actor: str, cameras: Sequence[str]) -> dic
     }
 
 
-def _settings(production: Production, actors: Sequence[str]) -> dict[str, Any]:
+def settings_of(production: Production, actors: Sequence[str]) -> dict[str, Any]:
     """What makes another job of the same shots when it is changed in production.toml."""
     return {
         "fps": str(production.fps),

@@ -9,21 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from facecap_core.errors import StoreError
+from facecap_core.errors import FacecapError, StoreError
 from facecap_core.files import store_error
 from facecap_core.productions.production import Production
 from facecap_core.stores.manifests import verify
-from facecap_core.stores.object_folder import absent
+from facecap_core.stores.object_folder import ArrayFolder, absent
 from jobs.ledger import Ledger
+from jobs.outputs import folder_of, outputs_of
 from jobs.placement import Placement, placement
 from jobs.records import Options
-from jobs.request import InferRequest, Request, TrainRequest, job_id
+from jobs.request import OutputRequest, Request, TrainRequest, job_id
 from jobs.shots import cameras_of, inputs_of, stores_of
 
 LEAST_FREE_BYTES = 2**30
 FREE_BYTES_A_SHOT = 50 * 2**20
 
-Action = Literal["decode", "solve", "train", "nothing"]
+Action = Literal["decode", "solve", "train", "export", "review", "nothing"]
+_ACTIONS: dict[str, Action] = {"infer": "solve", "export": "export", "review": "review"}
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,12 @@ def preflight(
     ledger = Ledger(production.paths.jobs / job_id(request))
     known = (ledger.folder / "request.json").exists()
     missing = set(missing_shots(production, request, ledger)) if known else set(request.shots)
-    action: Action = "solve" if isinstance(request, InferRequest) else "decode"
+    action = _ACTIONS.get(request.kind, "decode")
     shots = [
         PlannedShot(
             name,
             action if name in missing else "nothing",
-            [str(path) for path in inputs_of(production, request, name)],
+            _reads(production, request, name),
             _warning(production, request, name) if name in missing else "",
         )
         for name in request.shots
@@ -95,7 +97,7 @@ def preflight(
         shots=shots,
         model=request.model if isinstance(request, TrainRequest) else None,
         stages={} if nodes is None else {k: str(v) for k, v in _stages(request, options, nodes)},
-        free_bytes=_free(production.store, 0 if production.arrays else len(missing)),
+        free_bytes=_free(production, request, len(missing)),
         known=known,
     )
 
@@ -116,10 +118,14 @@ def missing_shots(production: Production, request: Request, ledger: Ledger) -> l
 
     Shots that shall be skipped are not missing.
     """
-    outputs, skipped = {}, set()
+    outputs: dict[str, list[ArrayFolder]] = {}
+    skipped = set()
     for name in request.shots:
         record = ledger.shot(name)
-        if record.state == "solved":
+        if record.state == "solved" and isinstance(request, OutputRequest):
+            if _is_there(production, request, name):
+                outputs[name] = []
+        elif record.state == "solved":
             outputs[name] = list(stores_of(production, request, name).values())
         elif record.state == "skipped":
             skipped.add(name)
@@ -155,6 +161,9 @@ def _warning(production: Production, request: Request, name: str) -> str:
     shot = production.shots.get(name)
     if shot is None:
         return "is not in shots.csv"
+    if isinstance(request, OutputRequest):
+        solved = production.paths.vertices(shot.actor, name).exists()
+        return "" if solved or request.solved_by else "is not solved"
     if not cameras_of(production, request, shot):
         return "has no footage of the camera"
     for path in inputs_of(production, request, name):
@@ -173,18 +182,43 @@ def _warning(production: Production, request: Request, name: str) -> str:
     return ""
 
 
-def _free(store: Path, shots: int) -> int:
-    folder = store
+def _reads(production: Production, request: Request, name: str) -> list[str]:
+    if isinstance(request, OutputRequest):
+        shot = production.shots.get(name)
+        return [] if shot is None else [str(production.paths.vertices(shot.actor, name))]
+    return [str(path) for path in inputs_of(production, request, name)]
+
+
+def _is_there(production: Production, request: OutputRequest, name: str) -> bool:
+    try:
+        return not outputs_of(production, request, name).damages(contents=False)
+    except FacecapError:  # its vertices are gone; whoever does the shot says it
+        return False
+
+
+def _free(production: Production, request: Request, shots: int) -> int:
+    """Bytes that are free where the job writes, which must be enough to begin with."""
+    if isinstance(request, OutputRequest):
+        _check_free(folder_of(production, request), shots, "name another folder with --out")
+        shots = 0
+    elif production.arrays:
+        shots = 0
+    remedy = "set store in production.toml to a larger disk"
+    return _check_free(production.store, shots, remedy)
+
+
+def _check_free(place: Path, shots: int, remedy: str) -> int:
+    folder = place
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     try:
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        raise store_error(error, store) from error
+        raise store_error(error, place) from error
     if free < min(LEAST_FREE_BYTES, FREE_BYTES_A_SHOT * max(1, shots)):
         raise StoreError(
             f"its disk has only {free / 2**20:.0f} MiB left",
-            remedy="free some space, or set store in production.toml to a larger disk",
-            file=store,
+            remedy=f"free some space, or {remedy}",
+            file=place,
         )
     return free

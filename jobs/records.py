@@ -22,6 +22,8 @@ SHOT_STATES: tuple[ShotState, ...] = (
     "cancelled",
     "skipped",
 )
+Stage = Literal["ingest", "train", "infer", "export", "review"]
+"""What is done to a shot (or, train, to a model); of what is asked for, the last thing done."""
 CauseKind = Literal["fault", "transient", "memory", "lost", "hung", "bug"]
 """What a failure is: a user can mend it; the storage hiccuped; too little memory; the worker or its
 machine died; no progress; an error of ours."""
@@ -93,7 +95,7 @@ class ShotRecord(_Record):
     """The state of one shot of a job, or (stage `train`) of the training of its model."""
 
     name: str
-    stage: Literal["ingest", "train", "infer"]
+    stage: Stage
     state: ShotState = "queued"
     attempt: int = Field(default=0, description="how often its work was begun")
     frames: int | None = None
@@ -203,7 +205,7 @@ class JobStatus(_Record):
     """All that `farm status` shows, derived from files alone."""
 
     job: str
-    kind: Literal["ingest", "train", "infer"]
+    kind: Stage
     label: str
     state: JobState
     detail: str = Field(

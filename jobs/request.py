@@ -150,7 +150,43 @@ class InferRequest(_Request):
         return next(iter(self.models)) if len(self.models) == 1 else "shots"
 
 
-Request = IngestRequest | TrainRequest | InferRequest
+class _OutputRequest(_Request):
+    """Make files of solved shots, outside of the store."""
+
+    actors: ShotNames
+    shots: ShotNames
+    folder: str = Field(description="where they go; a relative one is inside the production")
+    corrected: bool = True
+    solved_by: str = Field(
+        default="", description="the job that solves the shots, where one is to be done before"
+    )
+
+    @property
+    def label(self) -> str:
+        return self.actors[0] if len(self.actors) == 1 else "shots"
+
+
+class ExportRequest(_OutputRequest):
+    """Write solved shots as animation files."""
+
+    kind: Literal["export"] = "export"
+    formats: ShotNames
+    units: str | None = None
+    up_axis: Literal["y", "z"] = "y"
+    start_frame: float | None = None
+
+
+class ReviewRequest(_OutputRequest):
+    """Draw solved shots as videos and contact sheets."""
+
+    kind: Literal["review"] = "review"
+    against: str | None = Field(default=None, description="point caches beside which they are held")
+    video: bool = True
+    sheet: bool = True
+
+
+OutputRequest = ExportRequest | ReviewRequest
+Request = IngestRequest | TrainRequest | InferRequest | ExportRequest | ReviewRequest
 _ADAPTER: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="kind")])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from facecap_core.errors import Fault, ProductionError
 from facecap_core.productions.production import Production, Shot
 from facecap_core.stores.object_folder import ArrayFolder
-from jobs.request import InferRequest, IngestRequest, Request
+from jobs.request import InferRequest, IngestRequest, OutputRequest, Request
 
 
 def shot_of(production: Production, name: str) -> Shot:
@@ -28,7 +28,12 @@ def shot_of(production: Production, name: str) -> Shot:
 
 
 def cameras_of(production: Production, request: Request, shot: Shot) -> list[str]:
-    """The cameras that the request reads of this shot, as far as it has footage of them."""
+    """The cameras that the request reads of this shot, as far as it has footage of them.
+
+    Of a solved shot the one that it was solved from is read, which its store knows.
+    """
+    if isinstance(request, OutputRequest):
+        return []
     if isinstance(request, IngestRequest):
         wanted = list(request.cameras or production.actors[shot.actor].cameras)
     elif isinstance(request, InferRequest):
@@ -39,9 +44,9 @@ def cameras_of(production: Production, request: Request, shot: Shot) -> list[str
 
 
 def inputs_of(production: Production, request: Request, name: str) -> list[Path]:
-    """The files that the shot's work reads; none for a shot that is not in the production."""
+    """The files that the shot's work reads; none for a shot that is not in the production, or solved."""
     shot = production.shots.get(name)
-    if shot is None:
+    if shot is None or isinstance(request, OutputRequest):
         return []
     cameras = cameras_of(production, request, shot)
     files = [shot.footage[camera] for camera in cameras]
@@ -56,9 +61,9 @@ def inputs_of(production: Production, request: Request, name: str) -> list[Path]
 
 
 def stores_of(production: Production, request: Request, name: str) -> dict[str, ArrayFolder]:
-    """The stores that exist when the shot is solved, by name; none for a shot that is not in the production."""
+    """The stores that the shot's work makes, by name; none for a shot that is not in the production."""
     shot = production.shots.get(name)
-    if shot is None:
+    if shot is None or isinstance(request, OutputRequest):
         return {}
     paths = production.paths
     if isinstance(request, InferRequest):

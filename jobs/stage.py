@@ -125,7 +125,11 @@ class Stage:
         tries, place = waiting.tries, self.place
         avoid = set(tries.avoid)
         with_gpu = gpu_nodes(nodes)
-        if self.name == "ingest" and len(with_gpu) < len(nodes) and fits(place, nodes, with_gpu):
+        if (
+            self.name not in ("train", "infer")
+            and len(with_gpu) < len(nodes)
+            and fits(place, nodes, with_gpu)
+        ):
             avoid |= with_gpu
         if not fits(place, nodes, avoid):
             avoid = set()  # better the same machine again than none

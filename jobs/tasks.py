@@ -41,6 +41,10 @@ def work(call: TaskCall) -> dict[str, Any]:
         from jobs.infer import infer_shot
 
         record = infer_shot(ledger, production, request, call.name, call.lot)
+    elif call.stage in ("export", "review"):
+        from jobs.outputs import make_outputs
+
+        record = make_outputs(ledger, production, request, call.name, call.lot)
     else:
         from jobs.train import train_model
 

@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from facecap_core.errors import StoreError
+from facecap_core.errors import FacecapError, StoreError
 from facecap_core.productions.production import Production
 from facecap_core.stores.manifests import size_of, verify
 from facecap_core.stores.object_folder import ArrayFolder
 from jobs.ledger import Ledger
+from jobs.outputs import outputs_of
 from jobs.records import Cause, ShotRecord
-from jobs.request import TrainRequest
+from jobs.request import OutputRequest, TrainRequest
 from jobs.shots import stores_of
 
 
@@ -46,7 +47,11 @@ def verify_job(production: Production, ledger: Ledger) -> Iterator[Verified]:
     """Read everything that a job's solved shots (and its training) stored, one after the other."""
     request = ledger.request()
     for name in request.shots:
-        if ledger.shot(name).state == "solved":
+        if ledger.shot(name).state != "solved":
+            continue
+        if isinstance(request, OutputRequest):
+            yield _verified_outputs(production, request, name)
+        else:
             yield _verified(name, stores_of(production, request, name))
     training = ledger.training()
     if isinstance(request, TrainRequest) and training is not None and training.state == "solved":
@@ -74,6 +79,20 @@ def mark_damaged(ledger: Ledger, verified: Verified) -> None:
     ledger.write(
         record.model_copy(update={"state": "failed", "cause": cause, "ended": time.time()})
     )
+
+
+def _verified_outputs(production: Production, request: OutputRequest, name: str) -> Verified:
+    """The files beside their record; those of vertices that changed since are out of date."""
+    try:
+        outputs = outputs_of(production, request, name)
+        found = outputs.damages()
+    except FacecapError as error:
+        if getattr(error, "transient", False):
+            raise
+        return Verified(name, damages=[Damage(name, "vertices", "", str(error))])
+    folder = str(outputs.folder)
+    damages = [Damage(name, folder, damage.part, damage.what) for damage in found]
+    return Verified(name, *outputs.size(), damages)
 
 
 def _verified(name: str, stores: dict[str, ArrayFolder]) -> Verified:

@@ -64,7 +64,7 @@ def figures():
     return np.linspace(0, 1, FRAMES, dtype=np.float32)
 
 
-def solve(folder, shot, positions, *, known):
+def solve(folder, shot, positions, *, known, model="m1"):
     found = load_production(folder)
     with new_group(found.paths.vertices("ada", shot)) as group:
         names = ("frame", "vertex", "xyz")
@@ -76,7 +76,7 @@ def solve(folder, shot, positions, *, known):
         )
         group.set_attributes(
             {
-                "model": "m1",
+                "model": model,
                 "fps": FPS,
                 "units": "mm",
                 "start_frame": 0,
@@ -207,7 +207,7 @@ def test_a_frame_that_is_not_finite_leaves_the_old_file(production, tmp_path):
     broken = motion(1)
     broken[65, 2, 1] = np.nan
     shutil.rmtree(folder / "store")
-    solve(folder, "held_a", broken, known=False)
+    solve(folder, "held_a", broken, known=False, model="m2")
     for name in ("pc2", "usd", "abc", "obj"):
         done = run(folder, "held_a", "-o", str(tmp_path), "-f", name)
         assert isinstance(done.exception, PointCacheError), name

@@ -15,7 +15,15 @@ from facecap_core.names import is_name
 from facecap_core.productions.production import load_production
 from jobs.ledger import Ledger
 from jobs.planning import can_be_stabilised, plan_infer, plan_ingest, plan_train
-from jobs.request import InferRequest, IngestRequest, TrainRequest, job_id, parse_request
+from jobs.request import (
+    ExportRequest,
+    InferRequest,
+    IngestRequest,
+    ReviewRequest,
+    TrainRequest,
+    job_id,
+    parse_request,
+)
 from jobs.shots import cameras_of
 
 SETTINGS = {"fps": "30", "units": "cm", "actors": {"ada": {"crops": {"center": [0, 0, 3, 4]}}}}
@@ -32,6 +40,10 @@ REQUESTS = [
     InferRequest(
         settings=SETTINGS, models={"ada": "cpu-1"}, cameras={"ada": "center"}, shots=("a", "b")
     ),
+    ExportRequest(
+        settings=SETTINGS, actors=("ada",), shots=("a",), folder="exports", formats=("usd", "abc")
+    ),
+    ReviewRequest(settings=SETTINGS, actors=("ada",), shots=("a",), folder="/mnt/reviews"),
 ]
 
 

@@ -8,6 +8,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from solved_shots import result, solve
 from tiny_production import make_production, write_video
 from typer.testing import CliRunner
 
@@ -15,12 +16,9 @@ from facecap_core.errors import StoreError
 from facecap_core.footage.footage import Footage
 from facecap_core.pointcaches.pc2 import write_pc2
 from facecap_core.productions.production import load_production
-from facecap_core.stores.groups import new_group
-from facecap_core.template import read_template
 from farm.app import app
 
 FRAMES = 66  # more than a scene
-REST = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -28,25 +26,6 @@ def production(tmp_path_factory):
     folder = make_production(tmp_path_factory.mktemp("review") / "show", bulk=2, frames=FRAMES)
     solve(folder, "bulk_0", FRAMES)
     return folder
-
-
-def result(frames):
-    time = np.arange(frames)[:, None, None]
-    return (REST + 0.2 * np.sin(time / 5)).astype(np.float32)
-
-
-def solve(folder, shot, frames, positions=None):
-    with new_group(load_production(folder).paths.vertices("ada", shot)) as group:
-        names = ("frame", "vertex", "xyz")
-        group.array("positions", row_shape=(4, 3), dtype="float32", dimension_names=names).append(
-            result(frames) if positions is None else positions
-        )
-        group.array("confidence", row_shape=(), dtype="float32", dimension_names=("frame",)).append(
-            np.full(frames, np.nan, np.float32)
-        )
-        topology = read_template(folder / "template.obj").topology_sha256
-        facts = {"model": "m1", "fps": "30", "units": "cm", "topology_sha256": topology}
-        group.set_attributes({**facts, "camera": "center"})
 
 
 def run(folder, *arguments):
@@ -116,7 +95,8 @@ def test_what_cannot_be_shown_is_said_and_leaves_nothing(production, tmp_path):
     told = json.loads(some.stdout[some.stdout.index("{") :])
     assert [shot["shot"] for shot in told["shots"]] == ["bulk_0"]
     assert list(told["failed"]) == ["bulk_1"]
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["bulk_0.mp4"]
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"bulk_0.mp4", "bulk_0.png", "bulk_0.review.json"}
 
 
 @pytest.mark.parametrize("solved", [FRAMES - 3, FRAMES + 3])

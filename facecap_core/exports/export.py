@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 from facecap_core.exports.animation import Animation
 from facecap_core.exports.formats import FORMATS
 from facecap_core.files import write_text_atomically
+from facecap_core.fingerprints import fingerprint_file
+from facecap_core.outputs import Outputs, digest_of
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
-from facecap_core.solved_shot import open_solved
+from facecap_core.solved_shot import open_solved, vertices_identity
 
 SCHEMA_VERSION = 1
+VERSION = 1  # of what is written: files of another one are made anew
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,39 @@ class ExportOptions:
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What was written."""
+    """What is there now; `reused` when all of it was made of the same vertices before."""
 
     shot: str
     frames: int
     files: list[Path]
     start_frame: float
     fps: Fraction
+    reused: bool = False
+
+
+def export_outputs(
+    production: Production, shot: str, folder: Path, options: ExportOptions
+) -> Outputs:
+    """The files that an export of the shot makes.
+
+    Raises:
+        StoreError: the shot is not solved.
+    """
+    vertices = vertices_identity(production, shot, corrected=options.corrected)
+    template = production.actors[production.shots[shot].actor].template
+    made_of = {
+        "vertices": vertices,
+        "template": fingerprint_file(template),
+        "units": options.units,
+        "up_axis": options.up_axis,
+        "start_frame": options.start_frame,
+        "version": VERSION,
+    }
+    return Outputs(
+        folder,
+        f"{shot}.json",
+        {f"{shot}{FORMATS[name].suffix}": digest_of([name, made_of]) for name in options.formats},
+    )
 
 
 def export_shot(
@@ -53,18 +82,21 @@ def export_shot(
 ) -> ExportResult:
     """Write one solved shot in every format asked for, and SHOT.json beside them with what made them.
 
-    Each file appears whole or not at all, in flat memory; one that is there is replaced.
+    Each file appears whole or not at all, in flat memory; one that is there is replaced, unless it is whole
+    and was made of the same vertices in the same way.
 
     Raises:
         StoreError: the shot is not solved, or its store is damaged or of another template.
         PointCacheError: a format's library is missing, or a position is not finite.
         Cancelled: `on_progress` answered False.
     """
+    outputs = export_outputs(production, shot, folder, options)
+    due = {damage.part for damage in outputs.damages()}
     solved = open_solved(production, shot, corrected=options.corrected)
     facts, template, corrections = solved.facts, solved.template, solved.corrections
     given = facts.get("start_frame", 0)
     start_frame = float(given if options.start_frame is None else options.start_frame)
-    total = solved.frames * len(options.formats)
+    total = solved.frames * len(due)
     done = 0
 
     def read(start: int, stop: int) -> NDArray[np.float32]:
@@ -87,16 +119,23 @@ def export_shot(
         about=f"{shot}, solved by {solved.model}, model of {solved.actor.name}"
         + ("" if corrections is None else f", {len(corrections.frames)} frames corrected"),
     )
-    files = []
+    # Those of other formats stay known; a file that is written now is not, until it is whole.
+    entries = outputs.recorded()
     for name in options.formats:
-        written = folder / f"{shot}{FORMATS[name].suffix}"
-        FORMATS[name].write(written, animation)
-        files.append(written)
+        file = f"{shot}{FORMATS[name].suffix}"
+        if file in due:
+            FORMATS[name].write(folder / file, animation)
+            entries[file] = {
+                **outputs.entry(file),
+                "units": animation.units,
+                "up_axis": animation.up_axis,
+                "start_frame": start_frame,
+            }
     told = {
         "schema_version": SCHEMA_VERSION,
         "shot": shot,
         "actor": solved.actor.name,
-        "files": [file.name for file in files],
+        "files": entries,
         "frames": animation.frames,
         "vertices": template.vertex_count,
         "fps": str(animation.fps),
@@ -110,6 +149,8 @@ def export_shot(
         "corrections": [] if corrections is None else corrections.told(),
         "made": made(),
     }
-    write_text_atomically(folder / f"{shot}.json", json.dumps(told, indent=1) + "\n")
+    if due:
+        write_text_atomically(folder / outputs.record, json.dumps(told, indent=1) + "\n")
     report(on_progress, Progress("export", total, total))
-    return ExportResult(shot, animation.frames, files, start_frame, animation.fps)
+    files = [folder / name for name in outputs.wanted]
+    return ExportResult(shot, animation.frames, files, start_frame, animation.fps, reused=not due)

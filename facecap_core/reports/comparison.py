@@ -20,7 +20,7 @@ from facecap_core.reports.lettering import PITCH, Lettering
 
 BACKGROUND = (0.925, 0.933, 0.941)
 # Nearly all light comes from everywhere, so that a colour means the same millimetres wherever it is.
-_EVEN = Lighting(
+EVEN_LIGHT = Lighting(
     lights=(Light((0.0, 0.2, 1.0), (0.25, 0.25, 0.25)),), ambient=(0.75, 0.75, 0.75), wrap=0.0
 )
 # Rows of the moving face above its panels. The curve is at the top, since players cover the bottom.
@@ -48,7 +48,7 @@ class MeshPictures:
         self._camera = camera
         self._supersample = supersample
         self._clay = Rasteriser(faces, size=large, device=device)
-        self._even = Rasteriser(faces, size=large, device=device, lighting=_EVEN)
+        self._even = Rasteriser(faces, size=large, device=device, lighting=EVEN_LIGHT)
 
     def clay(self, positions: np.ndarray) -> np.ndarray:
         """The mesh [vertex, xyz] as gray clay: uint8 [y, x, rgb]."""

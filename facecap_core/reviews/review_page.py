@@ -55,7 +55,7 @@ def review_page(
         "mm_per_unit": shot.mm_per_unit,
         "tops_mm": {"distance": top_mm, "motion": scale_top_mm(_pooled(motion))},
         "colours": _colours(),
-        "camera": _camera(shot.bounds()),
+        "camera": _camera(shot.bounds),
         "curves": _curves(shot, errors, motion),
         "flags": [asdict(flag) for flag in flags],
     }

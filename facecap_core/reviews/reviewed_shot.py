@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -54,10 +54,15 @@ class ReviewedShot:
         return self.solved.frames
 
     @property
+    def start_frame(self) -> int:
+        """Number of the first frame."""
+        return int(self.solved.facts.get("start_frame", 0))
+
+    @property
     def template(self) -> Template:
         return self.solved.template
 
-    def scenes(self, threads: int = 1) -> Iterator[Scene]:
+    def scenes(self, threads: int = 1) -> Generator[Scene, None, None]:
         """All frames in order, in flat memory; the footage is decoded along the way.
 
         Raises:
@@ -120,11 +125,12 @@ class ReviewedShot:
             before = block[-1:]
         return moved * self.mm_per_unit
 
+    @cached_property
     def bounds(self) -> np.ndarray:
         """Box of the rest pose and of every 16th result, float [low high, xyz]."""
         low, high = self.template.positions.min(0), self.template.positions.max(0)
-        for frame in range(0, self.frames, 16):
-            (points,) = self.solved.read(frame, frame + 1)
+        for start in range(0, self.frames, BATCH):
+            points = self.solved.read(start, min(start + BATCH, self.frames))[::16].reshape(-1, 3)
             low, high = np.minimum(low, points.min(0)), np.maximum(high, points.max(0))
         return np.stack([low, high])
 

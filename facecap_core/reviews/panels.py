@@ -1,0 +1,74 @@
+"""Panels: what a review shows of a frame side by side, the face from the camera and as a mesh."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facecap_core.rasteriser import Camera, Rasteriser, framing_camera
+from facecap_core.reports.comparison import BACKGROUND, EVEN_LIGHT
+from facecap_core.reports.figures import error_colours
+from facecap_core.reviews.canvas import Enlarger
+from facecap_core.reviews.reviewed_shot import ReviewedShot
+
+SIDE_DEGREES = 50.0
+WITH_TARGET = ("input", "result", "target", "distance")
+WITHOUT = ("input", "result", "result from the side")
+
+
+class Panels:
+    """Draws the panels of one shot, all of one size; not for two threads at once."""
+
+    def __init__(self, shot: ReviewedShot, size: tuple[int, int], highest_mm: float) -> None:
+        """size: (width, height); `highest_mm` has the last colour of the map."""
+        self.names = WITHOUT if shot.target is None else WITH_TARGET
+        self._shot, self._highest_mm = shot, highest_mm
+        bounds = shot.bounds
+        self._front = framing_camera(bounds, size[0] / size[1])
+        self._side = _turned(self._front, bounds)
+        self._rasteriser = Rasteriser(shot.template.faces, size=size)
+        self._enlarge = Enlarger(size)
+
+    def input(self, luma: np.ndarray) -> np.ndarray:
+        """The crop as gray picture, uint8 [y, x]."""
+        return self._enlarge(luma)
+
+    def meshes(self, result: np.ndarray, target: np.ndarray | None) -> list[Tensor]:
+        """The other panels, each float32 [rgb, y, x] in 0..1, of positions [vertex, xyz]."""
+        front = self._rasteriser.look(result, self._front)
+        shown = [self._rasteriser.shade(front, background=BACKGROUND)]
+        if target is None:
+            side = self._rasteriser.look(result, self._side)
+            return [*shown, self._rasteriser.shade(side, background=BACKGROUND)]
+        shown.append(
+            self._rasteriser.render_planes(target, camera=self._front, background=BACKGROUND)
+        )
+        distance_mm = np.linalg.norm(result - target, axis=1) * self._shot.mm_per_unit
+        # The same look: the mesh need not be seen again to be shaded in other colours.
+        coloured = self._rasteriser.shade(
+            front,
+            colours=torch.from_numpy(error_colours(distance_mm, self._highest_mm)),
+            gloss=0.0,
+            background=BACKGROUND,
+            lighting=EVEN_LIGHT,
+        )
+        return [*shown, coloured]
+
+
+def _turned(front: Camera, bounds: np.ndarray) -> Camera:
+    """The camera led around the face's vertical axis."""
+    middle = bounds.mean(axis=0)
+    x, y, z = np.subtract(front.position, middle)
+    angle = math.radians(SIDE_DEGREES)
+    turned = (
+        x * math.cos(angle) + z * math.sin(angle),
+        y,
+        z * math.cos(angle) - x * math.sin(angle),
+    )
+    px, py, pz = (float(value) for value in middle + turned)
+    target = (float(middle[0]), float(front.target[1]), float(middle[2]))
+    return replace(front, position=(px, py, pz), target=target)

@@ -1,0 +1,162 @@
+"""Review: a solved shot as a video and a contact sheet, to be looked at before it goes on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from facecap_core.evaluation.solved import truth_of
+from facecap_core.files import write_text_atomically
+from facecap_core.fingerprints import fingerprint_file
+from facecap_core.flags.flagged_range import FlaggedRange
+from facecap_core.flags.shot_flags import flag_shot, solved_yardstick
+from facecap_core.flags.usual import Usual, measure_usual
+from facecap_core.outputs import Outputs, digest_of
+from facecap_core.productions.production import Production
+from facecap_core.progress import OnProgress, Progress, report
+from facecap_core.provenance import made
+from facecap_core.reviews.contact_sheet import ContactSheet
+from facecap_core.reviews.measures import Measures, measure
+from facecap_core.reviews.playblast import write_playblast
+from facecap_core.reviews.reviewed_shot import ReviewedShot, open_reviewed
+from facecap_core.solved_shot import vertices_identity
+from facecap_core.stores.groups import open_targets
+
+SCHEMA_VERSION = 1
+VERSION = 1  # of what is drawn: pictures of another one are made anew
+_USUAL: dict[tuple[str, ...], Usual | None] = {}  # of the actor at hand: a worker draws many shots
+
+
+@dataclass(frozen=True)
+class ReviewOptions:
+    """What is made of a shot."""
+
+    against: str | None = None  # point caches beside which it is held, else its own target
+    video: bool = True
+    sheet: bool = True
+    corrected: bool = True  # False: as it was solved, without the corrections of artists
+
+
+@dataclass(frozen=True)
+class ReviewResult:
+    """What is there now; `reused` when all of it was made of the same vertices before."""
+
+    shot: str
+    frames: int
+    rmse_mm: float | None  # None without a target
+    files: list[Path]
+    reused: bool = False
+
+
+def review_outputs(
+    production: Production, shot: str, folder: Path, options: ReviewOptions
+) -> Outputs:
+    """The files that a review of the shot makes.
+
+    Raises:
+        StoreError: the shot is not solved.
+    """
+    actor = production.actors[production.shots[shot].actor]
+    made_of = {
+        "vertices": vertices_identity(production, shot, corrected=options.corrected),
+        "template": fingerprint_file(actor.template),
+        "target": _target_identity(production, shot, options.against),
+        "version": VERSION,
+    }
+    names = []
+    if options.video:
+        names.append(f"{shot}.mp4")
+    if options.sheet:
+        names.append(f"{shot}.png")
+    wanted = {name: digest_of([name, made_of]) for name in names}
+    return Outputs(folder, f"{shot}.review.json", wanted)
+
+
+def review_shot(
+    production: Production,
+    shot: str,
+    folder: Path,
+    options: ReviewOptions,
+    *,
+    threads: int = 1,
+    on_progress: OnProgress | None = None,
+) -> ReviewResult:
+    """Write SHOT.mp4, SHOT.png (see the modules playblast and contact_sheet) and SHOT.review.json beside them.
+
+    Each file appears whole or not at all; one that is there is replaced, unless it is whole and was made of the
+    same vertices in the same way.
+
+    Args:
+        threads: that draw.
+
+    Raises:
+        FootageError, StoreError, PointCacheError: what is shown cannot be read.
+        Cancelled: `on_progress` answered False.
+    """
+    outputs = review_outputs(production, shot, folder, options)
+    truth = truth_of(options.against, shot) if options.against else None
+    reviewed = open_reviewed(production, shot, truth, corrected=options.corrected)
+    due = {damage.part for damage in outputs.damages()}
+    told = outputs.read_record()
+    if due:
+        measures = measure(reviewed, _flags(production, reviewed, on_progress), on_progress)
+        sheet = ContactSheet(reviewed, measures)
+        if f"{shot}.mp4" in due:
+            write_playblast(
+                folder / f"{shot}.mp4",
+                reviewed,
+                measures,
+                threads=threads,
+                seen=sheet.see,
+                on_progress=on_progress,
+            )
+        else:
+            for scene in reviewed.scenes(threads):
+                report(on_progress, Progress("review", scene.first, reviewed.frames))
+                sheet.see(scene)
+        if f"{shot}.png" in due:
+            sheet.write(folder / f"{shot}.png")
+        entries = told.get("files", {}) | {name: outputs.entry(name) for name in due}
+        told = _told(reviewed, measures, sheet) | {"files": entries}
+        write_text_atomically(folder / outputs.record, json.dumps(told, indent=1) + "\n")
+    report(on_progress, Progress("review", reviewed.frames, reviewed.frames))
+    files = [folder / name for name in outputs.wanted]
+    return ReviewResult(shot, reviewed.frames, told.get("rmse_mm"), files, reused=not due)
+
+
+def _told(shot: ReviewedShot, measures: Measures, sheet: ContactSheet) -> dict[str, Any]:
+    """What the record says beside its files."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "shot": shot.name,
+        "frames": shot.frames,
+        "fps": str(shot.solved.fps),
+        "start_frame": shot.start_frame,
+        "model": shot.solved.model,
+        "rmse_mm": measures.rmse_mm,
+        "ranked_by": measures.badness[1],
+        "frames_shown": sheet.frames,
+        "flags": [asdict(flag) for flag in measures.flags],
+        "made": made(),
+    }
+
+
+def _flags(
+    production: Production, shot: ReviewedShot, on_progress: OnProgress | None
+) -> list[FlaggedRange]:
+    stick = solved_yardstick(shot.solved)
+    actor = shot.solved.actor.name
+    key = str(production.settings_path), actor, shot.template.topology_sha256
+    if key not in _USUAL:
+        _USUAL.clear()
+        _USUAL[key] = measure_usual(production, actor, stick, on_progress)
+    return flag_shot(shot.solved, _USUAL[key], stick=stick, on_progress=on_progress)
+
+
+def _target_identity(production: Production, shot: str, against: str | None) -> str:
+    if against is not None:
+        return fingerprint_file(truth_of(against, shot))
+    tracked = production.paths.targets(shot)
+    return digest_of(open_targets(tracked).attributes) if tracked.exists() else ""

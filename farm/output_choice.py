@@ -1,0 +1,79 @@
+"""Output choice: what is to be made of solved shots, and where, by what was typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from farm.option_groups import Exporting, Reviewing
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from facecap_core.exports.export import ExportOptions
+    from facecap_core.productions.production import Production
+    from facecap_core.reviews.review import ReviewOptions
+
+
+def folder_of(production: Production, out: Path | None, usual: str) -> Path:
+    """The folder that --out names, from here; else the usual one of the production."""
+    return out.absolute() if out is not None else production.folder / usual
+
+
+def export_options(production: Production, chosen: Exporting) -> ExportOptions:
+    """What --format, --units and so on mean.
+
+    Raises:
+        ConfigError: one of them means nothing.
+    """
+    from facecap_core.exports.export import ExportOptions
+    from facecap_core.productions.production import MM_PER_UNIT
+
+    units = chosen.units
+    return ExportOptions(
+        formats=_formats(chosen.formats),
+        units=_one_of(units, "--units", list(MM_PER_UNIT)) if units else None,
+        up_axis=_one_of(chosen.up_axis, "--up-axis", ["y", "z"]),
+        start_frame=_start(chosen.start_frame, chosen.start_timecode, production.fps),
+        corrected=chosen.corrected,
+    )
+
+
+def review_options(chosen: Reviewing) -> ReviewOptions:
+    """What --against and --sheet mean."""
+    from facecap_core.reviews.review import ReviewOptions
+
+    against = chosen.against
+    return ReviewOptions(
+        against=str(Path(against).absolute()) if against is not None else None,
+        video=not chosen.sheet,
+        corrected=chosen.corrected,
+    )
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    from facecap_core.exports.formats import FORMATS
+
+    names = [name.strip().lower() for name in text.split(",") if name.strip()]
+    return tuple(dict.fromkeys(_one_of(name, "--format", list(FORMATS)) for name in names or [""]))
+
+
+def _one_of(value: str, option: str, known: list[str]) -> str:
+    from facecap_core.errors import ConfigError
+
+    if value not in known:
+        raise ConfigError(
+            f"{option}: {value!r} is not known", remedy=f"choose of {', '.join(known)}"
+        )
+    return value
+
+
+def _start(frame: float | None, timecode: str | None, fps: Fraction) -> float | None:
+    from facecap_core.errors import ConfigError
+    from facecap_core.timecode import frame_of
+
+    if frame is not None and timecode is not None:
+        raise ConfigError(
+            "--start-frame and --start-timecode say the same thing", remedy="give one of them"
+        )
+    return frame if timecode is None else float(frame_of(timecode, fps))
