@@ -17,7 +17,7 @@ def result(frames):
     return (REST + 0.2 * np.sin(time / 5)).astype(np.float32)
 
 
-def solve(folder, shot, frames, *, positions=None, model="m1", confidence=None, fps="30", **facts):
+def solve(folder, shot, frames, positions=None, *, model="m1", confidence=None, fps="30", **facts):
     """Write the vertices of a shot; confidence [frame] where there is one."""
     with new_group(load_production(folder).paths.vertices("ada", shot)) as group:
         names = ("frame", "vertex", "xyz")

@@ -25,7 +25,8 @@ import aiohttp
 import numpy as np
 import pytest
 from PIL import Image
-from test_review import FRAMES, REST, result, solve
+from solved_shots import REST, result, solve
+from test_review import FRAMES
 from tiny_production import make_production
 from typer.testing import CliRunner
 
