@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import torch
 from facecap_core.errors import FootageMissing, ModelError
 from facecap_core.fingerprints import fingerprint_footage, fingerprint_weights
 from facecap_core.footage.input_stabilisation import Stabiliser
+from facecap_core.learning.confidence import FrameFigures, not_estimated
 from facecap_core.learning.engine import Result
 from facecap_core.learning.model import Model, load_model
 from facecap_core.pictures_ahead import (
@@ -33,9 +34,6 @@ from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
 from facecap_core.stores.groups import new_group, stored
 from facecap_core.stores.object_folder import ArrayFolder
-
-FRAME_FIGURES = ("confidence", "predicted_rmse_mm", "novelty")
-"""Arrays float32 [frame] beside the positions; NaN where nothing was estimated."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +94,8 @@ def infer_shot(
     }
     if len(model.cameras) > 1:
         identity["footage_fingerprints"] = fingerprints
+    if model.confidence is not None:
+        identity["calibration"] = model.facts["confidence"]["fingerprint"]
     still = stabilisers_of(model, views, stabiliser_of)
     if still:
         identity["landmarks"] = {camera: one.identity for camera, one in still.items()}
@@ -121,10 +121,12 @@ def infer_shot(
             dtype="float32",
             dimension_names=("frame", "vertex", "xyz"),
         )
-        figures = [
-            group.array(name, row_shape=(), dtype="float32", dimension_names=("frame",))
-            for name in FRAME_FIGURES
-        ]
+        figures = {
+            field.name: group.array(
+                field.name, row_shape=(), dtype="float32", dimension_names=("frame",)
+            )
+            for field in fields(FrameFigures)
+        }
 
         def write(result: Result) -> None:
             began = time.monotonic()
@@ -137,8 +139,9 @@ def infer_shot(
                     file=model_directory,
                 )
             positions.append(solved)
-            for figure in figures:
-                figure.append(np.full(len(solved), np.nan, np.float32))
+            told = _figures(model, present, result)
+            for name, figure in figures.items():
+                figure.append(getattr(told, name))
 
         done, total, engine = 0, None, None
         with _Stage(write) as writer:
@@ -164,7 +167,7 @@ def infer_shot(
                 "topology_sha256": model.facts["topology_sha256"],
                 "start_frame": 0,
                 "footage": Path(footage[views[0]]).name,
-                "confidence": "not estimated: the model has no calibration",
+                "confidence": _about_confidence(model),
                 "made": {
                     **made(),
                     "device": str(model.device),
@@ -180,6 +183,21 @@ def infer_shot(
         network_seconds=clock.network_seconds,
         decoder=pictures.decoder,
     )
+
+
+def _figures(model: Model, views: Sequence[int], result: Result) -> FrameFigures:
+    """What is expected of the frames of a result, which these cameras saw."""
+    distances = result.distances()
+    if model.confidence is None or distances is None:
+        return not_estimated(len(result()))
+    return model.confidence.figures(distances, views)
+
+
+def _about_confidence(model: Model) -> str:
+    if model.confidence is None:
+        return "not estimated: the model has no calibration (farm calibrate)"
+    usual = model.confidence.usual_mm
+    return f"1 where at most {usual:.3f} mm are expected, as of a usual validation frame"
 
 
 def views_of(model: Model, footage: Mapping[str, Path]) -> list[str]:

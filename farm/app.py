@@ -8,6 +8,7 @@ import typer
 
 from facecap_core.errors import FacecapError, ProductionError
 from farm import change_commands, head_commands, job_commands, submit_output_commands
+from farm.calibrate_command import calibrate
 from farm.check_command import check
 from farm.compare_command import compare
 from farm.correct_command import correct
@@ -64,6 +65,7 @@ app.command()(change_commands.retry)
 app.command()(change_commands.skip)
 app.command()(verify)
 app.command()(models)
+app.command()(calibrate)
 app.command()(evaluate)
 app.command()(report)
 app.command()(export)

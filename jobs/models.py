@@ -27,6 +27,7 @@ class ModelSummary:
     training_frames: int | None
     seconds: float | None
     device: str
+    calibration: str = ""  # its fingerprint; empty: what the model solves has no confidence
 
 
 def list_models(store: Path, actors: Iterable[str]) -> list[ModelSummary]:
@@ -99,6 +100,7 @@ def _summary(path: Path, actor: str) -> ModelSummary:
         training_frames=(facts.get("training") or {}).get("frames"),
         seconds=_number(made.get("seconds")),
         device=str(made.get("device", "")),
+        calibration=str((facts.get("confidence") or {}).get("fingerprint", "")),
     )
 
 

@@ -153,15 +153,16 @@ def plan_infer(
         )
     models: dict[str, str] = {}
     cameras: dict[str, str | tuple[str, ...]] = {}
+    settings = settings_of(production, actors)
     for name in actors:
         if before is not None and before.actor == name:
             models[name], cameras[name] = before.model, before.camera
         else:
             chosen = choose_model(production.store, name, model)
             models[name], cameras[name] = chosen.model, one_or_several(chosen.cameras)
-    request = InferRequest(
-        settings=settings_of(production, actors), models=models, cameras=cameras, shots=tuple(shots)
-    )
+            if chosen.calibration:  # another one gives other confidences
+                settings["actors"][name]["calibration"] = chosen.calibration
+    request = InferRequest(settings=settings, models=models, cameras=cameras, shots=tuple(shots))
     return request.model_copy(update={"inputs": _inputs(production, request, stamp)})
 
 

@@ -53,6 +53,11 @@ def train_model(ledger: Ledger, production: Production, request: Request, lot: L
             threads=lot.threads,
             on_progress=on_progress,
         )
+        if not result.calibrated:
+            log.line(
+                "too few validation frames: what this model solves will have no confidence;"
+                " give some shots split validation, then farm calibrate"
+            )
         figures = {
             "training_rmse_mm": result.training_rmse_mm,
             "validation_rmse_mm": result.validation_rmse_mm,

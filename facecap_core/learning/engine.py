@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +15,32 @@ from facecap_core.learning.area_mean import area_mean
 from facecap_core.learning.convolution import cudnn_fuses
 from facecap_core.learning.fully_connected import FullyConnected
 from facecap_core.learning.networks import AnyNetwork
+from facecap_core.learning.novelty import FeatureSpace, distances
 from facecap_core.learning.several_views import SeveralViews
 from facecap_core.learning.whitening import Whitening
 
-Result = Callable[[], np.ndarray]
-"""Waits for positions float32 [frame, vertex, xyz]."""
+
+class Result:
+    """What was solved, as soon as it is there: calling it waits for positions float32 [frame, vertex, xyz]."""
+
+    def __init__(
+        self,
+        coordinates: torch.Tensor,
+        apart: torch.Tensor | None,
+        wait: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._coordinates, self._apart, self._wait = coordinates, apart, wait
+
+    def __call__(self) -> np.ndarray:
+        self._wait()
+        return self._coordinates.numpy().reshape(len(self._coordinates), -1, 3)
+
+    def distances(self) -> np.ndarray | None:
+        """How far the pictures are from those of training, float32 [frame, 2], see `novelty.distances`;
+        None: the engine does not know those."""
+        self._wait()
+        return None if self._apart is None else self._apart.numpy()
+
 
 # Of the largest layer. Less is more calls; above 32 MiB glibc maps every tensor afresh, page by page.
 ACTIVATION_BYTES = 10 << 20
@@ -49,31 +70,50 @@ class Engine:
         *,
         half: torch.dtype | None = None,
         scale: float = 1.0,
+        spaces: Sequence[FeatureSpace] = (),
     ) -> None:
         self.device, self.half = device, half
-        self._pictures, self._scale = pictures, scale
+        self._pictures, self._scale, self._spaces = pictures, scale, spaces
         with torch.inference_mode():
             if isinstance(network, FullyConnected):
-                self._solve: Callable[[torch.Tensor], torch.Tensor] = _Plain(network, pictures)
+                self._network: _Plain | _Fused = _Plain(network, pictures)
                 library = "torch"
             else:
-                self._solve = _Fused(network, pictures, device, half)
+                self._network = _Fused(network, pictures, device, half)
                 library = _library(device, half or torch.float32)
         precision = {torch.float16: "fp16", torch.bfloat16: "bf16", None: "fp32"}[half]
         self.name = f"{library} {precision}"
 
     def __call__(self, luma: torch.Tensor) -> torch.Tensor:
         """uint8 [frame, view, y, x] on the device to coordinates float32 [frame, 3 * vertex] there."""
+        return self.coordinates(self.features(luma))
+
+    def features(self, luma: torch.Tensor) -> list[torch.Tensor]:
+        """uint8 [frame, view, y, x] on the device to what the last linear layers see of each view, float32
+        [frame, feature] there."""
         with torch.inference_mode(), _exact(self.device, self.half):
             small = area_mean(luma.flatten(0, 1), self._pictures.size)
-            coordinates = self._solve(small.unflatten(0, luma.shape[:2]))
+            return self._network.features(small.unflatten(0, luma.shape[:2]))
+
+    def coordinates(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Features of each view to coordinates float32 [frame, 3 * vertex]."""
+        with torch.inference_mode(), _exact(self.device, self.half):
+            coordinates = self._network.coordinates(features)
             return coordinates if self._scale == 1.0 else coordinates.mul_(self._scale)
+
+    def solve(self, luma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Coordinates, and where feature spaces are known, distances from training float32 [frame, 2]."""
+        features = self.features(luma)
+        if not self._spaces:
+            return self.coordinates(features), None
+        with torch.inference_mode():
+            apart = distances(self._spaces, features)
+        return self.coordinates(features), apart
 
     def start(self, luma: np.ndarray) -> Result:
         """Solve uint8 pictures [frame, view, y, x]; see `Lanes.start`, which does not wait for it."""
-        coordinates = self(torch.from_numpy(luma).to(self.device))
-        positions = coordinates.cpu().numpy().reshape(len(luma), -1, 3)
-        return lambda: positions
+        coordinates, apart = self.solve(torch.from_numpy(luma).to(self.device))
+        return Result(coordinates.cpu(), None if apart is None else apart.cpu())
 
 
 class _Plain:
@@ -82,8 +122,11 @@ class _Plain:
     def __init__(self, network: FullyConnected, pictures: Pictures) -> None:
         self._network, self._whitening = network, pictures.whitening[0]
 
-    def __call__(self, small: torch.Tensor) -> torch.Tensor:
-        return self._network(self._whitening(small[:, 0])[:, None])
+    def features(self, small: torch.Tensor) -> list[torch.Tensor]:
+        return [self._network.hidden(self._whitening(small[:, 0])[:, None])]
+
+    def coordinates(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
+        return self._network.output(self._network.fc3(features[0]))
 
 
 class _Fused:
@@ -106,9 +149,11 @@ class _Fused:
         ]
         self._linear = [_linear(first, device), _linear(network.output, device)]
 
-    def __call__(self, small: torch.Tensor) -> torch.Tensor:
-        seen = [trunk(small[:, view]) for view, trunk in enumerate(self._trunks)]
-        joined = seen[0] if len(seen) == 1 else torch.cat(seen, dim=1)
+    def features(self, small: torch.Tensor) -> list[torch.Tensor]:
+        return [trunk(small[:, view]) for view, trunk in enumerate(self._trunks)]
+
+    def coordinates(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
+        joined = features[0] if len(features) == 1 else torch.cat(list(features), dim=1)
         for layer in self._linear:
             joined = layer(joined)
         return joined

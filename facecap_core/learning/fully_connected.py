@@ -35,13 +35,17 @@ class FullyConnected(nn.Module):
         self.output = nn.Linear(config.components, outputs)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(images.device.type, enabled=False):
+            return self.output(self.fc3(self.drop2(self.hidden(images))))
+
+    def hidden(self, images: torch.Tensor) -> torch.Tensor:
+        """What the layer to the coefficients of the mesh sees, float32 [image, hidden]."""
         # bfloat16 has 8 bits: it would round small expressions away beside the light and the pose.
         with torch.autocast(images.device.type, enabled=False):
             centred = images.float().flatten(1) - self.image_mean
             coefficients = centred @ self.image_components.T
             hidden = self.drop1(torch.relu(self.fc1(coefficients)))
-            hidden = self.drop2(torch.tanh(self.fc2(hidden)))
-            return self.output(self.fc3(hidden))
+            return torch.tanh(self.fc2(hidden))
 
     def set_inputs(self, image_basis: ImageBasis) -> None:
         """Take the image basis, with rows of zeros where it has fewer components than there are inputs.

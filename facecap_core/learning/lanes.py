@@ -50,15 +50,15 @@ class Lanes:
             lane.solve()
             lane.computed = self._event()
         with self._on(2, after=lane.computed):
-            fetched = lane.positions[:frames].to("cpu", non_blocking=True)  # into pinned memory
+            coordinates, apart = (
+                None if part is None else part[:frames].to("cpu", non_blocking=True)
+                for part in (lane.coordinates, lane.apart)  # into pinned memory
+            )
             lane.fetched = arrived = self._event()
-
-        def result() -> np.ndarray:
-            if arrived is not None:
-                arrived.synchronize()
-            return fetched.numpy().reshape(frames, -1, 3)
-
-        return result
+        assert coordinates is not None
+        if arrived is None:
+            return Result(coordinates, apart)
+        return Result(coordinates, apart, arrived.synchronize)
 
     def _make(self, shape: torch.Size) -> None:
         if self._gpu:
@@ -92,7 +92,8 @@ class _Lane:
         self.luma = torch.zeros(shape, dtype=torch.uint8, device=engine.device)
         self.computed: torch.cuda.Event | None = None
         self.fetched: torch.cuda.Event | None = None
-        self.positions = torch.empty(0)
+        self.coordinates: torch.Tensor = torch.empty(0)
+        self.apart: torch.Tensor | None = None
         self._engine = engine
         self._graph: torch.cuda.CUDAGraph | None = None
         if engine.device.type == "cuda":
@@ -103,21 +104,21 @@ class _Lane:
         return luma.shape[1:] == self.luma.shape[1:] and len(luma) <= len(self.luma)
 
     def solve(self) -> None:
-        """Positions of what lies in `luma`, into `positions`."""
+        """Coordinates and distances of what lies in `luma`, into `coordinates` and `apart`."""
         if self._graph is not None:
             self._graph.replay()
         else:
-            self.positions = self._engine(self.luma)
+            self.coordinates, self.apart = self._engine.solve(self.luma)
 
     def _record(self) -> None:
         aside = torch.cuda.Stream(self.luma.device)
         aside.wait_stream(torch.cuda.current_stream(self.luma.device))
         with torch.cuda.stream(aside), torch.backends.cudnn.flags(enabled=True, benchmark=True):
             for _ in range(WARM_UPS):
-                self.positions = self._engine(self.luma)
+                self.coordinates, self.apart = self._engine.solve(self.luma)
         aside.synchronize()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph), torch.backends.cudnn.flags(enabled=True, benchmark=True):
-            self.positions = self._engine(self.luma)
+            self.coordinates, self.apart = self._engine.solve(self.luma)
         torch.cuda.synchronize(self.luma.device)
         self._graph = graph

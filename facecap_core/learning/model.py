@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save
 
 from facecap_core.errors import ConfigError, ModelError
 from facecap_core.files import write_bytes_atomically, write_text_atomically
+from facecap_core.learning.confidence import Confidence, read_confidence
 from facecap_core.learning.config import TrainConfig, parse
 from facecap_core.learning.engine import Engine, Pictures, half_type
 from facecap_core.learning.fully_connected import FullyConnected
@@ -26,6 +27,7 @@ from facecap_core.learning.whitening import Whitening
 from facecap_core.stores.versions import whole_directory
 
 SCHEMA_VERSION = 1
+WEIGHTS, METRICS, CONFIDENCE = "weights.safetensors", "metrics.jsonl", "confidence.safetensors"
 MOST_ERROR_MM = 0.01  # that 16 bits may cost, mean of the frames' RMSE
 CHECKED_FRAMES = 8
 
@@ -39,6 +41,7 @@ class Model:
     whitening: tuple[Whitening, ...]  # one a camera
     device: torch.device
     facts: dict[str, Any]
+    confidence: Confidence | None = None  # None: not calibrated
     _engines: dict[tuple[tuple[int, ...], torch.dtype | None], Engine] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -100,7 +103,15 @@ class Model:
             tuple(self.whitening[view] for view in views),
         )
         scale = 10 / MM_PER_UNIT[self.facts["units"]]
-        return Engine(self.network, pictures, self.device, half=half, scale=scale)
+        spaces = self.confidence.spaces if self.confidence else ()
+        return Engine(
+            self.network,
+            pictures,
+            self.device,
+            half=half,
+            scale=scale,
+            spaces=[spaces[view] for view in views if spaces],
+        )
 
     def _fastest(self, luma: np.ndarray, views: tuple[int, ...]) -> Engine:
         half = half_type(self.device)
@@ -160,18 +171,40 @@ def save_model(
     weights: dict[str, torch.Tensor],
     facts: dict[str, Any],
     history: list[dict[str, Any]],
+    confidence: Confidence | None = None,
 ) -> None:
-    """Write weights.safetensors, model.json and metrics.jsonl; the folder appears whole.
+    """Write weights.safetensors, model.json and metrics.jsonl, and with a calibration
+    confidence.safetensors; the folder appears whole.
 
     Raises:
         StoreError: it cannot be written.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    facts = {"schema_version": SCHEMA_VERSION, **facts}
     with whole_directory(directory) as staged:
-        write_bytes_atomically(staged.path / "weights.safetensors", save(plain))
-        write_text_atomically(staged.path / "metrics.jsonl", metrics_lines(history))
-        facts = {"schema_version": SCHEMA_VERSION, **facts}
-        write_text_atomically(staged.path / "model.json", json.dumps(facts, indent=1) + "\n")
+        write_bytes_atomically(staged.path / WEIGHTS, save(plain))
+        write_text_atomically(staged.path / METRICS, metrics_lines(history))
+        _write_facts(staged.path, facts, confidence)
+
+
+def set_confidence(directory: Path, confidence: Confidence) -> None:
+    """Give a model a calibration, or another one, in a new version of its folder; all else stays.
+
+    Raises:
+        ModelError: there is no such model. StoreError: it cannot be written.
+    """
+    facts, old = read_model_facts(directory), Path(os.path.realpath(directory))
+    with whole_directory(directory) as staged:
+        for name in (WEIGHTS, METRICS):
+            write_bytes_atomically(staged.path / name, (old / name).read_bytes())
+        _write_facts(staged.path, facts, confidence)
+
+
+def _write_facts(folder: Path, facts: dict[str, Any], confidence: Confidence | None) -> None:
+    if confidence is not None:
+        facts = {**facts, "confidence": confidence.facts()}
+        write_bytes_atomically(folder / CONFIDENCE, confidence.tensors())
+    write_text_atomically(folder / "model.json", json.dumps(facts, indent=1) + "\n")
 
 
 def metrics_lines(history: list[dict[str, Any]]) -> str:
@@ -212,12 +245,15 @@ def load_model(directory: Path, device: str | None = None) -> Model:
         config = parse(facts["config"])
         whitening = _whitening(facts)
         network = build_network(config.network, 3 * int(facts["vertex_count"]), len(whitening))
-        network.load_state_dict(load_file(directory / "weights.safetensors"))
-    except (OSError, KeyError, TypeError, RuntimeError, SafetensorError, ConfigError) as error:
+        network.load_state_dict(load_file(directory / WEIGHTS))
+        confidence = None
+        if "confidence" in facts:
+            confidence = read_confidence((directory / CONFIDENCE).read_bytes(), facts["confidence"])
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"is damaged: {error}", remedy="train again", file=directory) from error
     network.eval().requires_grad_(False)
     network.place(where)
-    return Model(network, config, whitening, where, facts)
+    return Model(network, config, whitening, where, facts, confidence and confidence.to(where))
 
 
 def _whitening(facts: dict[str, Any]) -> tuple[Whitening, ...]:

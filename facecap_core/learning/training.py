@@ -16,7 +16,9 @@ import torch
 
 from facecap_core.errors import Cancelled, TrainingError
 from facecap_core.files import make_folder, write_text_atomically
+from facecap_core.learning.calibration import calibrate
 from facecap_core.learning.checkpoint import save_checkpoint
+from facecap_core.learning.confidence import Confidence
 from facecap_core.learning.config import TrainConfig
 from facecap_core.learning.examples import Examples
 from facecap_core.learning.model import (
@@ -44,12 +46,14 @@ LEAST_CHECKPOINT_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What came out: `validation_rmse_mm` is nan where there were no validation shots."""
+    """What came out: `validation_rmse_mm` is nan where there were no validation shots, and without enough of
+    their frames the model is not `calibrated`: its results have no confidence."""
 
     directory: Path
     training_rmse_mm: float
     validation_rmse_mm: float
     seconds: float
+    calibrated: bool
 
 
 def train(
@@ -115,13 +119,14 @@ def train(
         run.restore(state_path, key)
         _loop(run, state_path, checkpoint_seconds, progress_seconds, on_progress)
         results = _final_figures(run, animated)
+        facts = {**facts, "vertex_count": training.positions.shape[1] // 3}
+        confidence = _calibrated(run, facts, animated, on_progress)
     position = run.position
     save_model(
         model_directory,
         run.final_weights(),
         {
             **facts,
-            "vertex_count": training.positions.shape[1] // 3,
             "animated_count": len(animated),
             "preset": config.preset,
             "config": json.loads(config.model_dump_json()),
@@ -145,6 +150,7 @@ def train(
             },
         },
         position.history,
+        confidence,
     )
     state_path.unlink(missing_ok=True)
     return TrainResult(
@@ -152,6 +158,20 @@ def train(
         results["training"]["rmse_mm"],
         results["validation"]["rmse_mm"] if validation else math.nan,
         position.seconds,
+        confidence is not None,
+    )
+
+
+def _calibrated(
+    run: Run, facts: dict[str, Any], animated: np.ndarray, on_progress: OnProgress | None
+) -> Confidence | None:
+    """What the finished network's validation frames say about errors; None without such frames."""
+    if run.validation is None:
+        return None
+    run.network.eval()
+    model = Model(run.network, run.config, run.whitening, run.device, facts)
+    return calibrate(
+        model, run.training.luma, run.validation, animated=animated, on_progress=on_progress
     )
 
 

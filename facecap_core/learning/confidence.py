@@ -1,0 +1,133 @@
+"""Confidence: the error that is expected of a frame, in mm, by how unlike those of training its picture is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load, save
+
+from facecap_core.learning.novelty import FeatureSpace
+
+LEAST = (
+    0.1  # of the usual distance: what is nearer to training than that is not expected to be better
+)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How distances from the pictures of training become mm, for one set of cameras.
+
+    mm = exp(intercept) * (outside / usual_outside)^outside * (nearest / usual_nearest)^nearest, both
+    exponents from 0 on: what is further away is never expected to be better.
+    """
+
+    usual_outside: float  # medians of the validation frames
+    usual_nearest: float
+    intercept: float
+    outside: float
+    nearest: float
+    far_outside: float  # novelty 1: the larger of the two distances, in these
+    far_nearest: float
+
+    def predicted_mm(self, distances: np.ndarray) -> np.ndarray:
+        """Expected errors float64 [frame] for distances [frame, 2] of `novelty.distances`."""
+        return np.exp(self.intercept + logs(distances, self.usual) @ [self.outside, self.nearest])
+
+    def novelty(self, distances: np.ndarray) -> np.ndarray:
+        """float64 [frame]; 1 is the 95th percentile of the validation frames."""
+        return (distances / [self.far_outside, self.far_nearest]).max(axis=1)
+
+    @property
+    def usual(self) -> tuple[float, float]:
+        return self.usual_outside, self.usual_nearest
+
+
+def logs(distances: np.ndarray, usual: tuple[float, float]) -> np.ndarray:
+    """Logarithms of distances [frame, 2] in parts of the usual ones, float64."""
+    return np.log(np.maximum(distances.astype(np.float64) / usual, LEAST))
+
+
+@dataclass(frozen=True, eq=False)
+class FrameFigures:
+    """What a vertex store says of each frame: float32 [frame] each."""
+
+    confidence: np.ndarray
+    predicted_rmse_mm: np.ndarray
+    novelty: np.ndarray
+
+
+def not_estimated(frames: int) -> FrameFigures:
+    """What is told where there is no calibration: NaN."""
+    nothing = np.full(frames, np.nan, np.float32)
+    return FrameFigures(nothing, nothing, nothing)
+
+
+@dataclass(frozen=True, eq=False)
+class Confidence:
+    """A model's calibration: where its training pictures lie among its features, one space a camera; for
+    each set of cameras that it may be given the fit; the error that is expected of a usual validation frame,
+    seen by all of them; and what the calibration was made from, for people."""
+
+    spaces: tuple[FeatureSpace, ...]
+    fits: Mapping[tuple[int, ...], Fit]
+    usual_mm: float
+    made_from: Mapping[str, Any]
+
+    def figures(self, distances: np.ndarray, views: Sequence[int]) -> FrameFigures:
+        """Of frames seen by these cameras, by their numbers in the model, from distances [frame, 2]."""
+        fit = self.fits[tuple(views)]
+        predicted = fit.predicted_mm(distances)
+        return FrameFigures(
+            np.minimum(1, self.usual_mm / predicted).astype(np.float32),
+            predicted.astype(np.float32),
+            fit.novelty(distances).astype(np.float32),
+        )
+
+    def to(self, device: torch.device) -> Confidence:
+        spaces = tuple(space.to(device) for space in self.spaces)
+        return Confidence(spaces, self.fits, self.usual_mm, self.made_from)
+
+    def tensors(self) -> bytes:
+        """The spaces as the file confidence.safetensors."""
+        return save(
+            {
+                f"{view}.{name}": part.detach().cpu().contiguous()
+                for view, space in enumerate(self.spaces)
+                for name, part in vars(space).items()
+            }
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """The rest, for model.json."""
+        told = {
+            "usual_mm": self.usual_mm,
+            "fits": {"-".join(map(str, views)): asdict(fit) for views, fit in self.fits.items()},
+            **self.made_from,
+        }
+        text = json.dumps(told, sort_keys=True).encode()
+        return {**told, "fingerprint": hashlib.sha256(text + self.tensors()).hexdigest()[:12]}
+
+
+def read_confidence(tensors: bytes, facts: Mapping[str, Any]) -> Confidence:
+    """What `tensors` and `facts` of a calibration gave; raises KeyError, TypeError, ValueError or
+    SafetensorError where they are damaged."""
+    parts = load(tensors)
+    views = len({name.split(".")[0] for name in parts})
+    names = FeatureSpace.__dataclass_fields__
+    told = dict(facts)
+    fits = {
+        tuple(int(view) for view in key.split("-")): Fit(**fit)
+        for key, fit in told.pop("fits").items()
+    }
+    usual = float(told.pop("usual_mm"))
+    told.pop("fingerprint")
+    spaces = tuple(
+        FeatureSpace(**{name: parts[f"{view}.{name}"] for name in names}) for view in range(views)
+    )
+    return Confidence(spaces, fits, usual, told)

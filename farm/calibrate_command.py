@@ -1,0 +1,91 @@
+"""Calibrate: what a model's errors on validation shots say about those on other footage."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from farm.bar import bar
+from farm.completion import complete_actor, complete_model
+from farm.context import ProductionOption, find_and_load
+from farm.option_groups import JsonOption
+
+SCHEMA_VERSION = 1
+
+
+def calibrate(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="A model, or the beginning of its name; else the newest.",
+            show_default=False,
+            autocompletion=complete_model,
+        ),
+    ] = None,
+    actor: Annotated[
+        str | None,
+        typer.Option(
+            "--actor", "-a", help="Whose.", show_default=False, autocompletion=complete_actor
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="cpu, cuda, cuda:1, …; else a GPU where there is one.", show_default=False
+        ),
+    ] = None,
+    production: ProductionOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a trained model say how far each frame that it solves can be trusted.
+
+    Training ends with this, so it is for models of earlier versions, and after more shots became of split
+    validation. Takes the ingested validation shots that the model was not trained on, and writes into the model's
+    folder; the network stays as it is. Shots solved before are solved again by the next farm submit infer.
+
+    Examples:
+
+    farm calibrate
+
+    farm calibrate 20261122-1530-paper --actor ada --json
+    """
+    from facecap_core.evaluation.actor_calibration import calibrate_actor
+    from facecap_core.evaluation.subject import open_subject
+    from farm.model_choice import choose_of_any
+    from farm.tables import number, print_table
+
+    found = find_and_load(production)
+    chosen = choose_of_any(found, actor, model)
+    subject = open_subject(found, chosen.actor, chosen.model, device)
+    with bar() as on_progress:
+        folder = found.paths.model(chosen.actor, chosen.model)
+        facts: dict[str, Any] = calibrate_actor(subject, folder, on_progress).facts()
+    if as_json:
+        told = {"actor": chosen.actor, "model": chosen.model, "calibration": facts}
+        typer.echo(json.dumps({"schema_version": SCHEMA_VERSION, **told}))
+        return
+    held, left_out = facts["validation"], facts["shots_left_out"] or {}
+    figures = ["frames", "usual mm", "worst tenth found", "rank correlation"]
+    print_table(
+        ["model", "actor", *figures],
+        [
+            [
+                chosen.model,
+                chosen.actor,
+                str(held["frames"]),
+                number(facts["usual_mm"], ".3f"),
+                number(left_out.get("auroc_of_worst_tenth"), ".3f"),
+                number(left_out.get("spearman"), ".3f"),
+            ]
+        ],
+        right=figures,
+    )
+    if left_out:
+        typer.echo(
+            "worst tenth found: the chance that one of the worst tenth of these frames is trusted less than another;"
+            " each shot foretold by the others"
+        )
+    typer.echo(f"solve with it: farm submit infer --actor {chosen.actor}")
