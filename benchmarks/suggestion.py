@@ -7,7 +7,8 @@ PRODUCTION has tracked shots, and the targets of its bulk shots in the store in 
 would deliver (python -m benchmarks.suggestion_footage makes one). With --keep, of any ingested production
 only these training shots stay tracked, and its other ones are the bulk. A small network learns the tracked
 shots and solves the bulk; `farm suggest` chooses clips; so does chance, of the same lengths. The network is then
-trained on the tracked shots and the clips of each, from the same start, in equally many steps.
+trained on the tracked shots and the clips of each, from the same start, in equally many steps. Of the mesh every
+few vertices are taken (--vertices), which is enough to tell poses apart and costs a fraction.
 Prints the error on the validation shots of each.
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +31,7 @@ from facecap_core.learning.model import Model, load_model
 from facecap_core.learning.training import train
 from facecap_core.learning.trainingset import ShotPaths, load_examples
 from facecap_core.productions.production import Production, load_production
-from facecap_core.stores.groups import new_group, open_frames
+from facecap_core.stores.groups import GroupWriter, new_group, open_frames, open_targets
 from facecap_core.suggestions.footage_poses import FootagePoses, read_poses
 from facecap_core.suggestions.suggestion import suggest
 from facecap_core.template import read_animated, read_template
@@ -104,26 +106,10 @@ def begin(options: argparse.Namespace) -> Bench:
     """Train on what is tracked, solve the bulk, and read everything into memory."""
     given = load_production(options.production)
     actor = options.actor or next(iter(given.actors))
-    store = options.out / "store"
-    store.mkdir(parents=True, exist_ok=True)
-    for folder in ("frames", "targets"):
-        if not (store / folder).is_symlink():
-            (store / folder).symlink_to((given.store / folder).resolve())
     kept = options.keep.split(",") if options.keep else None
-    shots = {}
-    for shot in given.shots_of(actor):
-        if not given.paths.targets(shot.name).exists():
-            continue
-        bulk = kept is not None and shot.split == "train" and shot.name not in kept
-        shots[shot.name] = shot.model_copy(update={"split": ""}) if bulk else shot
-    production = given.model_copy(update={"store": store, "shots": shots})
+    production = thinned(given, actor, options.out, options.vertices, kept)
     settings = production.actors[actor]
-    template = read_template(settings.template)
-    animated = (
-        read_animated(settings.animated, template.vertex_count)
-        if settings.animated
-        else np.arange(template.vertex_count)
-    )
+    animated = np.arange(read_template(settings.template).vertex_count)
 
     def examples(*splits: str) -> Examples:
         size = resolve("demo", SMALL).network.input_size
@@ -171,6 +157,58 @@ def begin(options: argparse.Namespace) -> Bench:
     )
 
 
+def thinned(
+    given: Production, actor: str, out: Path, vertices: int, kept: list[str] | None
+) -> Production:
+    """A production of the same pictures whose mesh has about so many of the actor's animated vertices.
+
+    Training shots that are not kept are bulk; shots without targets are left out.
+    """
+    settings = given.actors[actor]
+    template = read_template(settings.template)
+    animated = (
+        read_animated(settings.animated, template.vertex_count)
+        if settings.animated
+        else np.arange(template.vertex_count)
+    )
+    chosen = animated[:: max(1, len(animated) // vertices)]
+    store = out / "store"
+    store.mkdir(parents=True, exist_ok=True)
+    if not (store / "frames").is_symlink():
+        (store / "frames").symlink_to((given.store / "frames").resolve())
+    path = out / "template.obj"
+    points = template.positions[chosen].tolist()
+    lines = [f"v {x:.6f} {y:.6f} {z:.6f}" for x, y, z in points]
+    # Nothing here needs its surface.
+    lines += [f"f {corner} {corner + 1} {corner + 2}" for corner in range(1, len(points) - 1)]
+    path.write_text("\n".join(lines) + "\n")
+    shots = {}
+    for shot in given.shots_of(actor):
+        if not (source := given.paths.targets(shot.name)).exists():
+            continue
+        bulk = kept is not None and shot.split == "train" and shot.name not in kept
+        shots[shot.name] = shot.model_copy(update={"split": ""}) if bulk else shot
+        target = store / "targets" / f"{shot.name}.zarr"
+        if not target.exists():
+            whole = open_targets(source)
+            with new_group(target) as group:
+                _positions(group, len(chosen), (b[:, chosen] for b in whole.chunks("positions")))
+                group.set_attributes({"cache_fingerprint": shot.name})
+    thin = settings.model_copy(update={"template": path, "animated": None, "regions": None})
+    return given.model_copy(
+        update={"store": store, "arrays": None, "shots": shots, "actors": {actor: thin}}
+    )
+
+
+def _positions(group: GroupWriter, vertices: int, blocks: Iterable[np.ndarray]) -> None:
+    names = ("frame", "vertex", "xyz")
+    positions = group.array(
+        "positions", row_shape=(vertices, 3), dtype="float32", dimension_names=names
+    )
+    for block in blocks:
+        positions.append(block)
+
+
 def _solve(production: Production, actor: str, model: Model) -> None:
     """The bulk's vertex stores."""
     facts = {key: model.facts[key] for key in ("model", "fps", "units", "topology_sha256")}
@@ -180,15 +218,11 @@ def _solve(production: Production, actor: str, model: Model) -> None:
             continue
         pictures = open_frames(production.paths.frames(shot.name, model.camera))
         with new_group(path) as group:
-            names = ("frame", "vertex", "xyz")
-            positions = group.array(
-                "positions",
-                row_shape=(model.vertex_count, 3),
-                dtype="float32",
-                dimension_names=names,
+            blocks = (
+                model.predict(pictures.read("luma", start, start + BATCH))
+                for start in range(0, pictures.frames, BATCH)
             )
-            for start in range(0, pictures.frames, BATCH):
-                positions.append(model.predict(pictures.read("luma", start, start + BATCH)))
+            _positions(group, model.vertex_count, blocks)
             group.set_attributes({**facts, "camera": model.camera})
 
 
@@ -232,7 +266,8 @@ def main() -> None:
     parser.add_argument("--clip-seconds", type=float, default=4.0)
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=1, help="trainings of the suggested clips")
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--vertices", type=int, default=500, help="of the mesh, about")
+    parser.add_argument("--steps", type=int, default=1000)
     options = parser.parse_args()
     torch.set_num_threads(1)
     began = time.process_time()

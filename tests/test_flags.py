@@ -77,7 +77,7 @@ def test_planted_faults_are_found_where_they_are(made, usual):
     assert (one.first, one.last) == (57, 63), "frame 60 and three more on each side"
     assert (step.first, step.last) == (116, 123)
     assert (crossing.first, crossing.last) == (159, 170)
-    assert one.detail.startswith("lips accelerate by 5.")
+    assert one.detail.startswith("lips: acceleration 5.")
     assert all(each.severity >= 1 and each.shot == "planted" for each in told)
 
 

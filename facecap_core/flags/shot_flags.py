@@ -166,8 +166,8 @@ def _jumps(signals: FrameSignals, usual: Usual | None, limits: Limits) -> Iterat
         region = regions[int(stacked[:, worst].argmax())]
         there, about = signals.accelerations[region][worst], signals.about(region)[worst]
         return (
-            f"{region} accelerate by {there:.1f} mm/frame² at frame {worst}"
-            f" where the frames about it have {about:.1f}"
+            f"{region}: acceleration {there:.1f} mm/frame² at frame {worst},"
+            f" {about:.1f} in the frames about it"
         )
 
     yield _Finding(JUMP, stacked.max(axis=0), detail)
