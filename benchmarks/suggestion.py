@@ -282,13 +282,17 @@ def main() -> None:
     )
     clips = [(each.shot, each.first, each.last) for each in chosen]
     bulk = sum(shot.frames for shot in footage.shots)
+
+    def minutes(frames: int) -> str:
+        return f"{float(frames / fps) / 60:.1f}"
+
     rate = bulk / (time.process_time() - clock)
     print(
-        f"{bench.tracked / fps / 60:.1f} minutes tracked, {bulk / fps / 60:.1f} of bulk,"
-        f" {len(bench.validation) / fps / 60:.1f} held back; {bench.steps} steps;"
+        f"{minutes(bench.tracked)} minutes tracked, {minutes(bulk)} of bulk,"
+        f" {minutes(len(bench.validation))} held back; {bench.steps} steps;"
         f" suggested at {rate:.0f} frames a processor second"
     )
-    before = bench.error_mm([], "nothing-more", 2017)
+    before = bench.model.facts["validation"]["rmse_mm"]
     print(f"{'nothing more':16} {before:.3f} mm", flush=True)
     suggested = []
     for seed in range(options.seeds):
