@@ -83,11 +83,14 @@ class SolvedShot:
         return figure if np.isfinite(figure).any() else None
 
 
-def open_solved(production: Production, shot: str, *, corrected: bool = True) -> SolvedShot:
+def open_solved(
+    production: Production, shot: str, *, corrected: bool = True, template: Template | None = None
+) -> SolvedShot:
     """The shot's result.
 
     Args:
         corrected: with the corrections of the shot that count; False: as it was solved.
+        template: the actor's, where it was read already: for many shots that is most of the time.
 
     Raises:
         StoreError: it is not solved, its store is damaged, it was solved on another template, or it has
@@ -95,7 +98,7 @@ def open_solved(production: Production, shot: str, *, corrected: bool = True) ->
         TemplateError: the actor's template cannot be read.
     """
     actor = production.actors[production.shots[shot].actor]
-    store, template = _store(production, shot), read_template(actor.template)
+    store, template = _store(production, shot), template or read_template(actor.template)
     if store.attributes.get("topology_sha256") != template.topology_sha256:
         raise StoreError(
             "was solved on another template than the actor's present one",

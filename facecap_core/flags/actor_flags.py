@@ -13,6 +13,7 @@ from facecap_core.flags.usual import Usual, measure_usual
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
 from facecap_core.solved_shot import open_solved
+from facecap_core.template import Template
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,18 @@ def flag_shots(
         StoreError: a training target is damaged. TemplateError: an actor's files are at fault.
         Cancelled: `on_progress` answered False.
     """
-    known: dict[str, tuple[Yardstick, Usual | None]] = {}
+    known: dict[str, tuple[Template, Yardstick, Usual | None]] = {}
     found = FlaggedShots([], {}, {}, {})
     for name in shots:
         try:
-            solved = open_solved(production, name)
-            actor = solved.actor.name
-            if actor not in known:
+            actor = production.shots[name].actor
+            before = known.get(actor)
+            solved = open_solved(production, name, template=before[0] if before else None)
+            if before is None:
                 stick = solved_yardstick(solved)
-                known[actor] = stick, measure_usual(production, actor, stick, on_progress)
-            stick, usual = known[actor]
+                usual = measure_usual(production, actor, stick, on_progress)
+                known[actor] = solved.template, stick, usual
+            _, stick, usual = known[actor]
             found.ranges.extend(
                 flag_shot(solved, usual, limits, stick=stick, on_progress=on_progress)
             )

@@ -57,7 +57,7 @@ def read_poses(
     solved, unsolved = [], []
     for shot in production.shots_of(actor, split=""):
         if paths.vertices(actor, shot.name).exists():
-            solved.append(open_solved(production, shot.name))
+            solved.append(open_solved(production, shot.name, template=template))
         else:
             unsolved.append(shot.name)
     frames = sum(shot.frames for shot in solved)
