@@ -215,6 +215,7 @@ def test_a_network_is_chosen_with_what_suits_it(main, folder):
     assert "stands still" not in err
     unasked = ["--network", "fully-connected", "--set", "stabilised_input=false"]
     assert not dry_training(main, folder, *unasked)[0]["config"]["stabilised_input"]
-    code, _, err = main(folder, "submit", "train", "--network", "recurrent", "--dry-run")
+    unknown = ["--preset", "cpu", "--network", "recurrent"]  # without a preset a head is started
+    code, _, err = main(folder, "submit", "train", *unknown, "--dry-run")
     assert code == 2
     assert "convolutional, fully-connected" in err
