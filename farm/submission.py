@@ -20,7 +20,7 @@ from farm.head import LocalHead
 from jobs.ledger import Ledger
 from jobs.preflight import Plan, check_placement, missing_shots, preflight, training_missing
 from jobs.processes import this_host
-from jobs.records import Cause, Options, ShotRecord, Submission
+from jobs.records import Cause, Options, Submission
 from jobs.records import options as options_of
 from jobs.request import Request, TrainRequest, job_id
 
@@ -122,13 +122,13 @@ def hand_over(
     missing = missing_shots(production, request, ledger)
     training = ledger.training()
     if training is not None and _missing(production, request, ledger):
-        _queue(ledger, training)
+        ledger.write(training.queued())
     for name in missing:
         record = ledger.shot(name)
         if (
             record.state != "queued" or record.cause is not None
         ):  # a shot nobody touched is queued anyway
-            _queue(ledger, record)
+            ledger.write(record.queued())
     ledger.clear_cancel()
     attempt = before.attempt + 1 if before else 1
     head = LocalHead().state() if cluster.local else None
@@ -184,11 +184,6 @@ def _missing(production: Production, request: Request, ledger: Ledger) -> bool:
     if missing_shots(production, request, ledger):
         return True
     return isinstance(request, TrainRequest) and training_missing(production, request, ledger)
-
-
-def _queue(ledger: Ledger, record: ShotRecord) -> None:
-    cleared = {"state": "queued", "cause": None, "progress": None, "started": None, "ended": None}
-    ledger.write(record.model_copy(update=cleared))
 
 
 def _user() -> str:

@@ -121,6 +121,12 @@ class ShotRecord(_Record):
         now = Try(host=self.host, started=self.started, ended=self.ended, cause=self.cause)
         return [*self.earlier, now]
 
+    def queued(self) -> ShotRecord:
+        """It as it waits to be tried again, its last try among the earlier ones."""
+        again: dict[str, Any] = {"state": "queued", "earlier": self.tries}
+        again |= dict.fromkeys(("cause", "progress", "started", "ended"))
+        return self.model_copy(update=again)
+
 
 class Lot(BaseModel):
     """What a try of a task is given beside its name."""

@@ -304,9 +304,7 @@ class Stage:
     # -- the ledger ----------------------------------------------------------------------------
 
     def _queued(self, record: ShotRecord) -> ShotRecord:
-        update = {"state": "queued", "stage": self.name, "progress": None, "cause": None}
-        past = {"earlier": record.tries, "started": None, "ended": None}
-        return record.model_copy(update=update | past)
+        return record.queued().model_copy(update={"stage": self.name})
 
     def _cancel(self) -> None:
         """End what runs; workers see cancel.json themselves and leave nothing half done."""
