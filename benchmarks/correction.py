@@ -7,7 +7,8 @@ PRODUCTION has a trained model and bulk shots that it solved; TRUTH_FOLDER holds
 of them. Work on a copy: a correction is added and models are made. The worst run of frames of the worst shot is
 taken from the truth as an artist's file, brought in as `farm correct` does, and learned as `farm submit train
 --from` does; `--without` fine-tunes without it as well, to tell its part from that of more training. Errors in
-mm (RMSE over the animated vertices, pooled): the corrected frames, the rest of their shot, other bulk shots.
+mm (RMSE over the animated vertices, pooled): the corrected frames, the rest of their shot, other bulk shots;
+and what `farm compare` lists.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.record import figure
+from facecap_core.changes.model_results import open_compared
+from facecap_core.changes.shot_change import compare_models
 from facecap_core.corrections.correction import add_correction, standing
 from facecap_core.corrections.delivery import Reading, read_delivery
 from facecap_core.inference import infer_shot
@@ -36,6 +39,8 @@ from facecap_core.scoring import score_shot
 from facecap_core.solved_shot import open_solved
 from facecap_core.stores.groups import open_vertices
 from facecap_core.template import read_animated, read_template
+
+THRESHOLD_MM = 0.3  # as farm compare has it
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,18 @@ def tell(name: str, errors: dict[str, np.ndarray], shot: str, run: slice) -> Non
         figure(f"{name}: {other}", [rmse], unit="mm")
 
 
+def tell_changes(bench: Bench, base: str, name: str) -> None:
+    """What `farm compare` would list, and how much of the footage that is."""
+    models = [open_compared(bench.production, bench.actor, model) for model in (base, name)]
+    changes, _ = compare_models(models[0], models[1], bench.shots(), every=4)
+    for change in changes:
+        listed = ", ".join(f"{a}-{b} ({mm:.2f})" for a, b, mm in change.ranges(THRESHOLD_MM))
+        print(f"{change.shot}: {listed or 'nothing'}")
+    frames = sum(change.frames for change in changes)
+    listed_frames = sum(change.changed_frames(THRESHOLD_MM) for change in changes)
+    figure(f"{name}: frames changed by more than {THRESHOLD_MM} mm", [listed_frames / frames])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -188,6 +205,7 @@ def main() -> None:
             before_mm, after_mm = (m["validation"]["rmse_mm"] for m in (facts, made))
             figure(f"{name}: validation : base", [after_mm / before_mm])
             tell(name, bench.solved_by(name, folder), shot, run)
+            tell_changes(bench, base, name)
 
 
 if __name__ == "__main__":
