@@ -7,7 +7,12 @@ import sys
 import typer
 
 from facecap_core.errors import FacecapError, ProductionError
-from farm import change_commands, head_commands, job_commands, submit_output_commands
+from farm import (
+    change_commands,
+    head_commands,
+    job_commands,
+    submit_output_commands,
+)
 from farm.calibrate_command import calibrate
 from farm.check_command import check
 from farm.compare_command import compare
@@ -23,6 +28,7 @@ from farm.regions_command import regions
 from farm.report_command import report
 from farm.review_command import review
 from farm.stabilise_command import stabilise
+from farm.submit_train_command import train
 from farm.suggest_command import suggest
 from farm.verify_command import verify
 from jobs.patience import wait_without_spinning
@@ -55,6 +61,7 @@ app.command()(demo)
 app.command()(init)
 app.command()(check)
 app.command()(stabilise)
+submit_output_commands.app.command()(train)
 app.add_typer(submit_output_commands.app, name="submit")
 app.command("list")(job_commands.list_jobs)
 app.command()(job_commands.status)

@@ -1,4 +1,4 @@
-"""Submit commands: ingest, train and infer."""
+"""Submit commands: ingest and infer, with what all of them do to hand a job in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farm.completion import complete_actor, complete_model, complete_network, complete_preset
+from farm.completion import complete_actor, complete_model
 from farm.context import find_and_load
 from farm.option_groups import Handing, Running, grouped
 
@@ -16,14 +16,9 @@ if TYPE_CHECKING:
     from facecap_core.productions.production import Production
     from jobs.ledger import Ledger
     from jobs.preflight import Plan
-    from jobs.request import Request, TrainRequest
+    from jobs.request import Request
 
 SCHEMA_VERSION = 1
-NETWORK = "convolutional"
-UNSTABILISED = (
-    "warning: the fully connected network needs pictures in which the head stands still (Appendix B):"
-    ' give the camera landmarks = "dlib" in production.toml, and train again'
-)
 
 app = typer.Typer(
     no_args_is_help=True, help="Submit a job: ingest, train, infer, export or review."
@@ -78,123 +73,6 @@ def ingest(
     found = find_and_load(handing.production)
     listed = read_shot_list(shots, found) if shots else None
     request = plan_ingest(found, actor=actor, shots=listed, camera=camera)
-    hand_in(found, request, running, handing)
-
-
-@app.command()
-@grouped()
-def train(
-    actor: ActorOption = None,
-    preset: Annotated[
-        str,
-        typer.Option(
-            help="paper, fast, cpu or demo; auto: fast with a GPU, else cpu.",
-            autocompletion=complete_preset,
-        ),
-    ] = "auto",
-    epochs: Annotated[
-        float | None, typer.Option(help="Instead of the preset's.", show_default=False)
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Any setting of the preset.", show_default=False
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Of every random draw.", show_default=False)
-    ] = None,
-    camera: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Given twice or more: the network sees all of them. Else center, or the first.",
-            show_default=False,
-        ),
-    ] = None,
-    network: Annotated[
-        str,
-        typer.Option(
-            help="convolutional (Section 3.1 of the paper) or fully-connected (Appendix B).",
-            autocompletion=complete_network,
-        ),
-    ] = NETWORK,
-    base: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="MODEL",
-            help="Start from this model of the actor (fine-tuning): its network, cameras and settings, an eighth"
-            " of its epochs, a lower rate.",
-            show_default=False,
-            autocompletion=complete_model,
-        ),
-    ] = None,
-    corrected: Annotated[
-        bool,
-        typer.Option(
-            "--with-corrections/--without-corrections",
-            help="Learn from the frames that artists corrected (farm correct), of any shot.",
-        ),
-    ] = True,
-    *,
-    running: Running,
-    handing: Handing,
-) -> None:
-    """Train a model of an actor on its shots of split train; ingests what is missing first.
-
-    Frames that artists corrected are learned from as well, each several times an epoch where there are few
-    (corrections.share); those of validation shots are not. With --from this takes a fraction of the time, and
-    `farm compare` then says which shots the new model changes.
-
-    Examples:
-
-    farm submit train --actor ada --wait
-
-    farm submit train --actor ada --camera center --camera left --set network.view_dropout=0.2
-
-    farm submit train --actor ada --network fully-connected
-
-    farm submit train --actor ada --set loss.motion=2 --set 'loss.regions={"lips": 4}'
-
-    farm submit train --actor ada --from cpu-1f3a9c20
-
-    farm submit train --actor ada --preset paper --epochs 100 --set network.dropout=0.1 --seed 7
-
-    farm submit train --actor ada --preset paper --dry-run --json
-
-    farm submit train --actor ada --memory 24 --on-done 'notify-send "ada is trained"'
-    """
-    from facecap_core.learning.config import resolve
-    from facecap_core.learning.fine_tuning import fine_tuned
-    from jobs.models import model_facts
-    from jobs.planning import can_be_stabilised, choose_base, plan_train
-
-    found = find_and_load(handing.production)
-    overrides = list(settings or [])
-    overrides += [] if epochs is None else [f"schedule.epochs={epochs:g}"]
-    overrides += [] if seed is None else [f"seed={seed}"]
-    if base is not None:
-        _refuse_beside_base(preset, network)
-        actor, base = choose_base(found, actor, base)
-        config = fine_tuned(model_facts(found.store, actor, base), overrides)
-        request = plan_train(
-            found, actor=actor, config=config, cameras=camera or (), base=base, corrected=corrected
-        )
-        _tell_corrections(found, request, corrected)
-        hand_in(found, request, running, handing)
-        return
-    if preset == "auto":
-        preset = _preset(handing.address)
-        typer.echo(f"preset {preset}", err=True)
-    if network == "fully-connected" and can_be_stabilised(found, actor, camera or ()):
-        overrides.insert(0, "stabilised_input=true")
-    config = resolve(preset, overrides, network=network)
-    request = plan_train(
-        found, actor=actor, config=config, cameras=camera or (), corrected=corrected
-    )
-    _tell_corrections(found, request, corrected)
-    if network == "fully-connected" and not config.stabilised_input:
-        typer.echo(UNSTABILISED, err=True)
     hand_in(found, request, running, handing)
 
 
@@ -259,30 +137,6 @@ def hand_in(production: Production, request: Request, running: Running, handing:
     stay_or_leave(production, submitted, wait=handing.wait, hook=hook, as_json=handing.as_json)
 
 
-def _refuse_beside_base(preset: str, network: str) -> None:
-    from facecap_core.errors import ConfigError
-
-    for option, given in (("--preset", preset != "auto"), ("--network", network != NETWORK)):
-        if given:
-            raise ConfigError(
-                f"{option} beside --from: settings and network are those of the model",
-                remedy=f"leave out {option}; --set changes what need not stay",
-            )
-
-
-def _tell_corrections(production: Production, request: TrainRequest, corrected: bool) -> None:
-    """Which corrections are learned from, and which are not, on stderr."""
-    from jobs.corrections import corrections_to_learn
-
-    if not corrected:
-        return
-    _, left_out = corrections_to_learn(production, request.actor, request.cameras)
-    for shot, reason in left_out.items():
-        typer.echo(f"corrections of {shot} are left out: it {reason}", err=True)
-    if request.corrections:
-        typer.echo(f"learns from corrections of {', '.join(request.corrections)}", err=True)
-
-
 def earlier(production: Production, name: str | None) -> Ledger | None:
     """The job that --after names."""
     from jobs.ledger import find_job
@@ -306,14 +160,6 @@ def _refuse_circle(after: Ledger, job: str) -> None:
     raise ConfigError(
         f"--after {after.job}: {waits}", remedy="name a job that does not wait for it"
     )
-
-
-def _preset(address: str | None) -> str:
-    """The preset that suits the cluster, which is started for the question."""
-    from farm.submission import started_cluster
-
-    nodes = started_cluster(address).nodes()
-    return "fast" if any(node.get("GPU") for node in nodes) else "cpu"
 
 
 def _print_plan(plan: Plan, request: Request, *, as_json: bool) -> None:
