@@ -53,7 +53,8 @@ def job_of(folder):
 
 def test_commands_and_options(folder):
     assert complete(folder, "farm ver") == ["verify"]
-    assert set(complete(folder, "farm submit ")) == {"ingest", "train", "infer"}
+    every = {"ingest", "train", "infer", "export", "review"}
+    assert set(complete(folder, "farm submit ")) == every
     assert complete(folder, "farm submit infer --max") == ["--max-parallel"]
 
 
