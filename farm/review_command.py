@@ -85,28 +85,30 @@ def review(
     """
     from facecap_core.errors import Cancelled, FacecapError
     from facecap_core.evaluation.solved import truth_of
-    from facecap_core.reviews.review import review_shot
+    from facecap_core.progress import OnProgress
+    from facecap_core.reviews.measures import Measures, measure
+    from facecap_core.reviews.review import flags_of, review_shot
     from facecap_core.reviews.reviewed_shot import ReviewedShot, open_reviewed
     from farm.bar import bar
     from farm.output_choice import folder_of, review_options
-    from farm.review_viewer import ShotOpener, save_page, show
+    from farm.review_viewer import save_page, show
     from farm.shot_choice import solved_shots
 
     found = find_and_load(production)
     names = solved_shots(found, shots or [], listed, actor)
     options = review_options(reviewing)
 
-    def reviewed(name: str) -> ReviewedShot:
+    def source(name: str, on_progress: OnProgress | None) -> tuple[ReviewedShot, Measures]:
         truth = truth_of(options.against, name) if options.against else None
-        return open_reviewed(found, name, truth, corrected=options.corrected)
+        shot = open_reviewed(found, name, truth, corrected=options.corrected)
+        return shot, measure(shot, flags_of(found, shot, on_progress), on_progress)
 
     if save is not None and len(names) > 1:
         raise typer.BadParameter(f"one shot a file, not {len(names)}", param_hint="--save")
-    opener = ShotOpener(found, reviewed)
     if save is not None:
-        return save_page(names[0], opener, save.absolute(), as_json=as_json)
+        return save_page(source, names[0], save.absolute(), as_json=as_json)
     if opened:
-        return show(names, opener, port=port, browser=browser, as_json=as_json)
+        return show(source, names, port=port, browser=browser, as_json=as_json)
     folder = folder_of(found, reviewing.out, "reviews")
     made: dict[str, ReviewResult] = {}
     failed: dict[str, str] = {}

@@ -20,57 +20,30 @@ from farm.head import LocalHead
 from farm.review_server import ReviewServer
 
 if TYPE_CHECKING:
-    from facecap_core.flags.flagged_range import FlaggedRange
-    from facecap_core.flags.usual import Usual
-    from facecap_core.productions.production import Production
     from facecap_core.progress import OnProgress
+    from facecap_core.reviews.measures import Measures
     from facecap_core.reviews.reviewed_shot import ReviewedShot
     from facecap_core.reviews.scene_reel import SceneReel
 
 SCHEMA_VERSION = 1
-
-
-class ShotOpener:
-    """Shots of a production as they are reviewed, each with its flags; training targets are read once."""
-
-    def __init__(self, production: Production, open_shot: Callable[[str], ReviewedShot]) -> None:
-        self._production, self._open = production, open_shot
-        self._usual: dict[str, Usual | None] = {}
-
-    def __call__(
-        self, name: str, on_progress: OnProgress | None
-    ) -> tuple[ReviewedShot, list[FlaggedRange]]:
-        """The shot, and what is to be looked at in it, the severest first.
-
-        Raises:
-            StoreError, PointCacheError, TemplateError: the shot or a training target cannot be read.
-        """
-        from facecap_core.flags.flagged_range import ranked
-        from facecap_core.flags.shot_flags import flag_shot, solved_yardstick
-        from facecap_core.flags.usual import measure_usual
-
-        shot = self._open(name)
-        stick, actor = solved_yardstick(shot.solved), shot.solved.actor.name
-        if actor not in self._usual:
-            self._usual[actor] = measure_usual(self._production, actor, stick, on_progress)
-        usual = self._usual[actor]
-        flags = flag_shot(shot.solved, usual, stick=stick, on_progress=on_progress)
-        return shot, ranked(flags)
+Source = Callable[[str, "OnProgress | None"], "tuple[ReviewedShot, Measures]"]
+"""A shot by its name, as it is reviewed."""
 
 
 class ShownShot:
     """A shot whose page and scenes are made when they are first asked for."""
 
-    def __init__(self, name: str, opener: ShotOpener, others: Sequence[str]) -> None:
-        self._name, self._opener, self._others = name, opener, others
-        self._lock = threading.Lock()
+    _making = threading.Lock()  # of all shots: one reading at a time
+
+    def __init__(self, source: Source, name: str, others: Sequence[str]) -> None:
+        self._source, self._name, self._others = source, name, others
 
     def page(self) -> str:
-        with self._lock:
+        with self._making:
             return self._made[0]
 
     def scene(self, number: int) -> bytes:
-        with self._lock:
+        with self._making:
             reel = self._made[1]
         return reel.read(number)
 
@@ -85,14 +58,11 @@ class ShownShot:
         from facecap_core.reviews.scene_reel import SceneReel
 
         with bar() as on_progress:
-            shot, flags = self._opener(self._name, on_progress)
-            page = review_page(shot, flags, others=self._others, on_progress=on_progress)
-        return page, SceneReel(packed_scenes(shot))
+            shot, measures = self._source(self._name, on_progress)
+        return review_page(shot, measures, self._others), SceneReel(packed_scenes(shot))
 
 
-def show(
-    names: Sequence[str], opener: ShotOpener, *, port: int, browser: bool, as_json: bool
-) -> None:
+def show(source: Source, names: Sequence[str], *, port: int, browser: bool, as_json: bool) -> None:
     """Serve the shots until Ctrl-C, the first one in the browser.
 
     Raises:
@@ -103,7 +73,7 @@ def show(
 
     check_viewer()
     shots = {
-        name: ShownShot(name, opener, [other for other in names if other != name]) for name in names
+        name: ShownShot(source, name, [other for other in names if other != name]) for name in names
     }
     first = next(iter(shots))
     shots[first].page()  # what is wrong is told here, not in the browser
@@ -131,7 +101,7 @@ def show(
             shot.close()
 
 
-def save_page(name: str, opener: ShotOpener, path: Path, *, as_json: bool) -> None:
+def save_page(source: Source, name: str, path: Path, *, as_json: bool) -> None:
     """Write the shot's page with all that it shows as one file.
 
     Raises:
@@ -142,9 +112,9 @@ def save_page(name: str, opener: ShotOpener, path: Path, *, as_json: bool) -> No
 
     check_viewer()
     with bar() as on_progress:
-        shot, flags = opener(name, on_progress)
+        shot, measures = source(name, on_progress)
         threads = os.cpu_count() or 1
-        size = save_review_page(path, shot, flags, threads=threads, on_progress=on_progress)
+        size = save_review_page(path, shot, measures, threads=threads, on_progress=on_progress)
     if as_json:
         told = {"schema_version": SCHEMA_VERSION, "shots": [name], "page": str(path), "bytes": size}
         typer.echo(json.dumps(told))

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import threading
 import zlib
+from fractions import Fraction
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -26,7 +27,6 @@ import numpy as np
 import pytest
 from PIL import Image
 from solved_shots import REST, result, solve
-from test_review import FRAMES
 from tiny_production import make_production
 from typer.testing import CliRunner
 
@@ -35,9 +35,11 @@ from facecap_core.pointcaches.pc2 import write_pc2
 from facecap_core.reviews.packed_scene import packed
 from facecap_core.reviews.reviewed_shot import BATCH, Scene
 from facecap_core.reviews.scene_reel import SceneReel
+from facecap_core.timecode import timecode
 from farm.app import app
 from farm.review_server import ReviewServer
 
+FRAMES = 66  # more than a scene
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -47,7 +49,8 @@ def production(tmp_path_factory):
     solve(folder, "bulk_0", FRAMES)
     jumping = result(FRAMES)
     jumping[50] += 5
-    solve(folder, "bulk_1", FRAMES, jumping)
+    confidence = np.linspace(1, 0.6, FRAMES)
+    solve(folder, "bulk_1", FRAMES, jumping, confidence=confidence, start_frame=1001)
     write_pc2(folder / "truth" / "bulk_0.pc2", result(FRAMES) + np.float32([0.3, 0, 0]))
     return folder
 
@@ -324,6 +327,17 @@ def test_a_click_on_a_flag_leads_there(production, tmp_path):
             await until(evaluate, FRAME, "0")
             await evaluate(f"document.querySelector('{place} [data-flag]').click()")
             await until(evaluate, FRAME, str(flag["first"]))
+        shown = timecode(1001 + flag["first"], Fraction(30))
+        assert await evaluate("document.getElementById('timecode').textContent") == shown
+        names = "[...document.querySelectorAll('.strip div:first-child')].map((d) => d.innerText)"
+        strips = await evaluate(names)
+        assert [strip.split()[0] for strip in strips] == [
+            "expected",
+            "motion",
+            "confidence",
+            "novelty",
+        ]
+        assert strips[2] == f"confidence {1 - 0.4 * flag['first'] / (FRAMES - 1):.2f}"
 
     use(tmp_path, page.as_uri(), steps)
 

@@ -101,7 +101,7 @@ def review_shot(
     due = {damage.part for damage in outputs.damages()}
     told = outputs.read_record()
     if due:
-        measures = measure(reviewed, _flags(production, reviewed, on_progress), on_progress)
+        measures = measure(reviewed, flags_of(production, reviewed, on_progress), on_progress)
         sheet = ContactSheet(reviewed, measures)
         if f"{shot}.mp4" in due:
             write_playblast(
@@ -143,9 +143,14 @@ def _told(shot: ReviewedShot, measures: Measures, sheet: ContactSheet) -> dict[s
     }
 
 
-def _flags(
+def flags_of(
     production: Production, shot: ReviewedShot, on_progress: OnProgress | None
 ) -> list[FlaggedRange]:
+    """What is to be looked at in the shot, held against its actor's training targets, in the shot's order.
+
+    Raises:
+        StoreError, TemplateError: the shot or a training target cannot be read.
+    """
     stick = solved_yardstick(shot.solved)
     actor = shot.solved.actor.name
     key = str(production.settings_path), actor, shot.template.topology_sha256

@@ -111,11 +111,11 @@
   }
 
   function mark(frame) {
-    const rate = Math.max(1, Math.round(told.fps)), second = Math.floor(frame / rate);
+    const rate = Math.max(1, Math.round(told.fps)), place = told.start_frame + frame, second = Math.floor(place / rate);
     $("frame").textContent = frame;
-    $("timecode").textContent = [second / 3600, (second / 60) % 60, second % 60, frame % rate].map((part) => pad(Math.floor(part))).join(":");
+    $("timecode").textContent = [second / 3600, (second / 60) % 60, second % 60, place % rate].map((part) => pad(Math.floor(part))).join(":");
     $("cursor").style.left = `${(100 * frame) / Math.max(1, told.frames - 1)}%`;
-    for (const { span, values, unit } of readings) span.textContent = values[frame] === null ? "–" : `${values[frame].toFixed(2)} ${unit}`;
+    for (const { span, values, unit } of readings) span.textContent = values[frame] === null ? "–" : `${values[frame].toFixed(2)} ${unit}`.trim();
   }
 
   // --- which frame

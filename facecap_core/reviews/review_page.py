@@ -15,9 +15,10 @@ import numpy as np
 
 from facecap_core.errors import ConfigError
 from facecap_core.exports.whole_path import whole_path
-from facecap_core.flags.flagged_range import FlaggedRange
+from facecap_core.flags.flagged_range import ranked
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.reports.figures import error_colours, round_up, scale_top_mm
+from facecap_core.reviews.measures import Measures
 from facecap_core.reviews.packed_scene import packed_scenes
 from facecap_core.reviews.reviewed_shot import BATCH, ReviewedShot
 
@@ -26,38 +27,33 @@ FOV_DEGREES = 30.0
 _SCENES = "<!-- scenes -->"
 
 
-def review_page(
-    shot: ReviewedShot,
-    flags: Sequence[FlaggedRange] = (),
-    *,
-    others: Sequence[str] = (),
-    on_progress: OnProgress | None = None,
-) -> str:
+def review_page(shot: ReviewedShot, measures: Measures, others: Sequence[str] = ()) -> str:
     """The page as HTML; it asks for `scenes/NUMBER` where a scene is not in the page itself.
 
     Args:
-        flags: in the order of their rank.
         others: names of shots that the page offers as `../NAME/`.
 
     Raises:
         ConfigError: the viewer is not installed.
-        StoreError, PointCacheError: what is shown cannot be read.
+        StoreError: the shot cannot be read.
     """
-    errors, motion = shot.rmse_mm(on_progress), shot.motion_mm(on_progress)
-    top_mm = scale_top_mm(_pooled(motion if errors is None else errors))
+    motion_top_mm = scale_top_mm(math.sqrt(float(np.mean(np.square(measures.motion_mm)))))
+    rmse_mm = measures.rmse_mm
+    top_mm = motion_top_mm if rmse_mm is None else scale_top_mm(rmse_mm)
     told: dict[str, Any] = {
         "shot": shot.name,
         "frames": shot.frames,
         "fps": float(shot.solved.fps),
+        "start_frame": shot.start_frame,
         "vertices": shot.template.vertex_count,
-        "target": errors is not None,
+        "target": rmse_mm is not None,
         "batch": BATCH,
         "mm_per_unit": shot.mm_per_unit,
-        "tops_mm": {"distance": top_mm, "motion": scale_top_mm(_pooled(motion))},
+        "tops_mm": {"distance": top_mm, "motion": motion_top_mm},
         "colours": _colours(),
         "camera": _camera(shot.bounds),
-        "curves": _curves(shot, errors, motion),
-        "flags": [asdict(flag) for flag in flags],
+        "curves": _curves(measures, shot.solved.novelty),
+        "flags": [asdict(flag) for flag in ranked(measures.flags)],
     }
     library, scene = _library(), _scene(shot, told["camera"], top_mm)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
@@ -74,7 +70,7 @@ def review_page(
 def save_review_page(
     path: Path,
     shot: ReviewedShot,
-    flags: Sequence[FlaggedRange] = (),
+    measures: Measures,
     *,
     threads: int = 1,
     on_progress: OnProgress | None = None,
@@ -85,7 +81,7 @@ def save_review_page(
         ConfigError, FootageError, StoreError, PointCacheError: as above.
         Cancelled: `on_progress` answered False.
     """
-    before, after = review_page(shot, flags, on_progress=on_progress).split(_SCENES)
+    before, after = review_page(shot, measures).split(_SCENES)
     with whole_path(path) as temporary:
         with temporary.open("w", encoding="utf-8") as file:
             file.write(before)
@@ -105,16 +101,13 @@ def check_viewer() -> None:
         raise ConfigError("the interactive view needs k3d", remedy=INSTALL) from None
 
 
-def _curves(
-    shot: ReviewedShot, errors: np.ndarray | None, motion: np.ndarray
-) -> list[dict[str, Any]]:
+def _curves(measures: Measures, novelty: np.ndarray | None) -> list[dict[str, Any]]:
     """What is drawn below the pictures, a strip each; lines of one strip share a unit and a scale."""
-    solved = shot.solved
     strips: list[tuple[str, float | None, dict[str, np.ndarray | None]]] = [
-        ("mm", None, {"RMSE": errors, "predicted RMSE": solved.predicted_rmse_mm}),
-        ("mm/frame", None, {"motion": motion}),
-        ("", 1.0, {"confidence": solved.confidence}),
-        ("", None, {"novelty": solved.novelty}),
+        ("mm", None, {"RMSE": measures.errors_mm, "expected RMSE": measures.expected_mm}),
+        ("mm/frame", None, {"motion": measures.motion_mm}),
+        ("", 1.0, {"confidence": measures.confidence}),
+        ("", None, {"novelty": novelty}),
     ]
     told = []
     for unit, top, named in strips:
@@ -133,10 +126,6 @@ def _curves(
 
 def _rounded(values: np.ndarray) -> list[float | None]:
     return [float(f"{value:.4g}") if math.isfinite(value) else None for value in values]
-
-
-def _pooled(values: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(np.square(values))))
 
 
 def _colours() -> list[float]:
