@@ -170,7 +170,7 @@ def test_corrected_frames_need_no_review(production):
     frames = np.arange(30, 45)
     right = open_vertices(production.paths.vertices("ada", "bulk_0")).read("positions")[frames]
     topology = read_template(production.actors["ada"].template).topology_sha256
-    facts = {"content": "x", "topology_sha256": topology}
+    facts = {"topology_sha256": topology}
     add_correction(production.paths, "ada", "bulk_0", frames=frames, blocks=[right], facts=facts)
     (shot,) = told(production, "old", "same", "bulk_0", "--every", 1)["shots"]
     assert [(r["first"], r["last"]) for r in shot["ranges"]] == [(45, 49)]

@@ -280,7 +280,7 @@ def _add(folder, seed):
         SHOT,
         frames=np.arange(10, 20),
         blocks=[right],
-        facts={"content": str(seed), "blend": 0},
+        facts={"note": str(seed)},
     )
 
 
@@ -289,9 +289,10 @@ def test_two_who_correct_at_once_get_a_number_each(production):
         list(pool.map(partial(_add, production), range(6)))
     every = standing(load_production(production).paths, "ada", SHOT)
     assert [one.number for one in every] == [1, 2, 3, 4, 5, 6]
-    assert {one.content for one in every} == set("012345")
+    assert {one.facts["note"] for one in every} == set("012345")
+    assert len({one.content for one in every}) == 6
     for one in every:
-        assert np.array_equal(one.read(0, 10), righted(10, 19, int(one.content)))
+        assert np.array_equal(one.read(0, 10), righted(10, 19, int(one.facts["note"])))
         assert not verify(one.store.path)
 
 

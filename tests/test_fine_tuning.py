@@ -17,9 +17,7 @@ from typer.testing import CliRunner
 
 from facecap_core.corrections.correction import (
     add_correction,
-    content_of,
     corrections_of,
-    digests_of,
     take_out,
 )
 from facecap_core.errors import Cancelled, ConfigError, ModelError, StoreError
@@ -72,7 +70,6 @@ def correct(production, frames, shot=BULK, seed=0, **facts):
     right += np.random.default_rng(seed).normal(scale=0.01, size=right.shape).astype(np.float32)
     template = read_template(production.actors["ada"].template)
     known = {
-        "content": content_of(frames.tolist(), list(digests_of(right))),
         "topology_sha256": template.topology_sha256,
         "footage_fingerprint": fingerprint_file(production.folder / "v.mp4"),
         "camera": "center",

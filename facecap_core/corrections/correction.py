@@ -82,7 +82,7 @@ def add_correction(
 
     Args:
         frames: int64 [n], ascending. blocks: positions float32 [frame, vertex, xyz] of all of them in order.
-        facts: `content`, see `content_of`, `footage_fingerprint`, `topology_sha256`, and what else is known.
+        facts: `footage_fingerprint`, `topology_sha256`, and what else is known.
 
     Raises:
         StoreError: it cannot be written.
@@ -92,7 +92,9 @@ def add_correction(
     number = _claimed(folder)
     with new_group(folder / f"{number:04d}{_ENDING}") as group:
         positions = None
+        digests: list[bytes] = []
         for block in blocks:
+            digests += digests_of(block)
             positions = positions or group.array(
                 "positions",
                 row_shape=block.shape[1:],
@@ -102,7 +104,16 @@ def add_correction(
             positions.append(block)
         numbers = group.array("frame", row_shape=(), dtype="int64", dimension_names=("frame",))
         numbers.append(np.asarray(frames, np.int64))
-        group.set_attributes({"shot": shot, "actor": actor, "by": _user(), **facts, "made": made()})
+        group.set_attributes(
+            {
+                "shot": shot,
+                "actor": actor,
+                "by": _user(),
+                **facts,
+                "content": content_of(frames.tolist(), digests),
+                "made": made(),
+            }
+        )
     return _read(folder / f"{number:04d}{_ENDING}", shot)
 
 

@@ -88,7 +88,6 @@ class Delivery:
         about = self._solved.facts
         names = ("model", "model_fingerprint", "footage_fingerprint", "job", "made")
         return {
-            "content": self.content,
             "file": self.path.name,
             "format": self.format,
             "file_units": self.axes.units,
