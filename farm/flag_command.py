@@ -70,7 +70,7 @@ def flag(
 ) -> None:
     """List the ranges of frames to look at, the worst first, each with its reason and the figure.
 
-    Low confidence; a jump (a frame or more out of line: a blink is none); pictures unlike those of training;
+    Low confidence; a jump (a frame out of line, or a sudden other pose: a blink is none); pictures unlike those of training;
     lips or lids that cross. Severity is how many times the limit the worst frame is. What the actor's own
     training targets do is let pass.
 
