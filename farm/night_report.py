@@ -78,6 +78,7 @@ def night_json(page: NightPage) -> dict[str, Any]:
             "without": len(trust.without),
             "left_out": len(trust.left_out),
         },
+        "flagged_ranges": len(page.flagged.ranges) if page.flagged else None,
         "worst": [
             {"shot": shot.shot, "frame": shot.worst_frame, "worst_second": shot.worst_second}
             for shot in (trust.worst(WORST_SHOTS) if trust else [])

@@ -11,9 +11,11 @@ from typing import Any
 from urllib.parse import quote
 
 from facecap_core.errors import ModelError
+from facecap_core.flags.actor_flags import FlaggedShots, flag_shots
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
 from facecap_core.reports.convergence import convergence, read_epochs
+from facecap_core.reports.flag_rows import flag_rows
 from facecap_core.reports.page import Card, write_page
 from facecap_core.reports.shot_trust import (
     DOUBTFUL,
@@ -52,6 +54,7 @@ class NightPage:
     path: Path
     night: Night
     trust: Trust | None  # None: the job solves no shots
+    flagged: FlaggedShots | None  # likewise
     size_bytes: int
 
 
@@ -70,9 +73,11 @@ def write_night(
         Cancelled: `on_progress` answered False; nothing is written.
     """
     request, night = ledger.request(), night_of(ledger.status())
-    trust = None
+    trust = flagged = None
     if isinstance(request, InferRequest):
         trust = read_trust(production, _models(production, request, night), on_progress)
+        solved = [*(shot.shot for shot in trust.shots), *trust.without]
+        flagged = flag_shots(production, sorted(solved), on_progress=on_progress)
     page = {
         **_ledger_part(night, request),
         "production": production.name,
@@ -81,10 +86,11 @@ def write_night(
         "shots": _shot_rows(night, trust),
         "trust": trust and _trust(trust),
         **_worst(production, trust, destination, on_progress),
+        "flags": flagged and flagged.frames and flag_rows(production, flagged),
         "doubtful_below": DOUBTFUL,
     }
     size = write_page(destination, "job.html", page)
-    return NightPage(Path(destination), night, trust, size)
+    return NightPage(Path(destination), night, trust, flagged, size)
 
 
 def retry_command(status: JobStatus) -> str | None:

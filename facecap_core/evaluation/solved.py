@@ -33,6 +33,19 @@ def solved_by(production: Production, actor: str, shots: Iterable[str]) -> str:
     return next(iter(models))
 
 
+def shots_solved_by(production: Production, actor: str, model: str) -> list[str]:
+    """The actor's shots whose stored vertices this model made; of damaged stores nothing is known."""
+    found = []
+    for shot in production.shots_of(actor):
+        try:
+            store = open_vertices(production.paths.vertices(actor, shot.name))
+        except StoreError:
+            continue
+        if store.attributes.get("model") == model:
+            found.append(shot.name)
+    return found
+
+
 def solved_shot(subject: Subject, shot: EvaluatedShot) -> EvaluatedShot:
     """The shot as the subject's model solved it.
 

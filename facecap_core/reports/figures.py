@@ -31,7 +31,6 @@ _CSS = {
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: searchable, small, in the font of the page
     "svg.hashsalt": "facecap",
-    "text.parse_math": False,  # names of shots and machines may hold a $
     "font.family": "sans-serif",
     "font.size": 9.0,
     "axes.spines.top": False,

@@ -40,22 +40,33 @@ def cards(
     ]
 
 
+def composition_of(
+    facts: Mapping[str, Any], categories: Mapping[str, str], fps: Fraction
+) -> Composition:
+    """What the model was trained and validated on, by the categories that the shots have now."""
+    composition = Composition(facts["actor"])
+    for split, part in (("train", "training"), ("validation", "validation")):
+        for shot, known in facts[part]["shots"].items():
+            composition.add(split, categories.get(shot, ""), int(known["frames"]), fps)
+    return composition
+
+
 def composition_rows(
     facts: Mapping[str, Any], categories: Mapping[str, str], fps: Fraction
 ) -> list[dict[str, Any]]:
     """Training footage by category beside the composition of Section 4, and one line of all."""
-    composition = Composition(facts["actor"])
+    composition = composition_of(facts, categories, fps)
     frames: dict[str, int] = {}
     for shot, known in facts["training"]["shots"].items():
         category = categories.get(shot) or UNNAMED
-        composition.add("train", category, int(known["frames"]), fps)
         frames[category] = frames.get(category, 0) + int(known["frames"])
     rows = []
     shots = composition.shots.get("train", {})
+    held = composition.shots.get("validation", {})
     paper = {category: part for part in PAPER_PARTS for category in part.categories}
-    for category in [*paper, *sorted(set(shots) - set(paper))]:
+    for category in [*paper, *sorted({*shots, *held} - set(paper))]:
         part = paper.get(category)
-        if category not in shots and part and len(part.categories) > 1:
+        if category not in {*shots, *held} and part and len(part.categories) > 1:
             continue  # rom or expressions: the other one fills the part as well
         minutes = f"{part.paper_minutes:g}" if part else ""
         shared = (
@@ -67,6 +78,7 @@ def composition_rows(
                 "shots": shots.get(category, 0),
                 "frames": frames.get(category, 0),
                 "minutes": composition.total_minutes("train", [category]),
+                "validation": composition.total_minutes("validation", [category]),
                 "paper": minutes + (shared if part and len(part.categories) > 1 else ""),
                 "all": False,
             }
@@ -77,6 +89,7 @@ def composition_rows(
             "shots": sum(shots.values()),
             "frames": sum(frames.values()),
             "minutes": composition.total_minutes("train"),
+            "validation": composition.total_minutes("validation"),
             "paper": f"{PAPER_MINUTES:g}",
             "all": True,
         }

@@ -11,16 +11,24 @@ from typing import Any
 
 import torch
 
+from facecap_core.errors import ModelError
 from facecap_core.evaluation.clips import Clip, read_clip
 from facecap_core.evaluation.evaluation import Evaluation, evaluate, mean_of_training
+from facecap_core.evaluation.solved import shots_solved_by
 from facecap_core.evaluation.subject import EvaluatedShot, Subject, open_subject
+from facecap_core.flags.actor_flags import flag_shots
+from facecap_core.learning.model import read_model_facts
+from facecap_core.productions.composition import composition_warnings
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
 from facecap_core.reports import error_tables, model_tables
 from facecap_core.reports import report_pictures as pictures
 from facecap_core.reports.convergence_figures import convergence_figures
+from facecap_core.reports.expectation import expectation_chart, read_expectation
 from facecap_core.reports.figures import colour_bar, scale_top_mm
+from facecap_core.reports.flag_rows import flag_rows
 from facecap_core.reports.frame_charts import error_over_time, openings_over_time
+from facecap_core.reports.learning_curve import amounts, learning_curve, trained_alike
 from facecap_core.reports.marks import (
     jaw_frames,
     liveliest,
@@ -28,8 +36,11 @@ from facecap_core.reports.marks import (
     worst_by_region,
 )
 from facecap_core.reports.page import one_thread, write_page
+from facecap_core.reports.remaking import remake_command
 from facecap_core.reports.wording import date
 from facecap_core.stores.groups import open_frames, open_targets
+
+FLAGS_WITH_PICTURES = 6
 
 
 @dataclass(frozen=True)
@@ -110,6 +121,9 @@ def write_findings(
     page = {
         **_tables(subject, by_name, found, split),
         "convergence": convergence_figures(subject),
+        "learning": _learning(subject),
+        "expectation": found and _expectation(subject, found),
+        "flags": _flags(subject, on_progress),
         "errors": found and _errors(subject, found, by_name, clip_seconds, split, on_progress),
         "inputs": None,
     }
@@ -126,7 +140,9 @@ def _tables(
 ) -> dict[str, Any]:
     """All of the page that is known without drawing."""
     facts = subject.model.facts
-    composition = model_tables.composition_rows(facts, subject.categories, Fraction(facts["fps"]))
+    fps = Fraction(facts["fps"])
+    composition = model_tables.composition_rows(facts, subject.categories, fps)
+    lacks = composition_warnings(model_tables.composition_of(facts, subject.categories, fps), "")
     current = {
         name: _fingerprints(subject, shot)
         for name, shot in shots.items()
@@ -142,7 +158,9 @@ def _tables(
         "headline": model_tables.cards(facts, found, composition[-1]["minutes"], split=split),
         "warnings": error_tables.warnings(facts, found, current, split=split),
         "composition": composition,
+        "lacks": [f"{lack.message}: {lack.remedy}." for lack in lacks],
         "provenance": model_tables.provenance_rows(facts, template=str(subject.template.path)),
+        "remake": remake_command(facts, _base(subject)),
         "fingerprints": model_tables.fingerprint_rows(facts),
         "settings": model_tables.settings_rows(facts["config"]),
     }
@@ -155,6 +173,51 @@ def _fingerprints(subject: Subject, shot: EvaluatedShot) -> dict[str, str]:
         name = f"footage of {camera}" if told else "footage"
         told[name] = str(open_frames(view).attributes.get("footage_fingerprint", ""))
     return {**told, "cache": str(open_targets(shot.target).attributes.get("cache_fingerprint", ""))}
+
+
+def _base(subject: Subject) -> dict[str, Any] | None:
+    """model.json of the model that this one was fine-tuned from; None: from none, or it is gone."""
+    begun = subject.model.facts["training"].get("base")
+    try:
+        folder = subject.production.paths.model(subject.actor, str((begun or {})["model"]))
+        return read_model_facts(folder)
+    except (KeyError, ModelError):
+        return None
+
+
+def _learning(subject: Subject) -> dict[str, Any] | None:
+    """Error against minutes of footage; None where one amount alone is known."""
+    models = subject.production.paths.models(subject.actor)
+    curve = trained_alike(models, subject.model.facts)
+    if amounts(curve) < 2:
+        return None
+    return {"chart": learning_curve(curve), "models": curve}
+
+
+def _expectation(subject: Subject, found: Evaluation) -> dict[str, Any] | None:
+    """How well expected errors agree with measured ones; None where this model's results expect nothing."""
+    told = read_expectation(subject, found.shots)
+    if told is None:
+        return None
+    return {
+        "frames": len(told.expected_mm),
+        "shots": told.shots,
+        "rank_correlation": told.rank_correlation,
+        "auroc": told.auroc,
+        "expected_mm": float(told.expected_mm.mean()),
+        "measured_mm": float(told.measured_mm.mean()),
+        "chart": expectation_chart(told),
+    }
+
+
+def _flags(subject: Subject, on_progress: OnProgress | None) -> dict[str, Any] | None:
+    """The severest ranges of all shots that this model solved; None where there are none such."""
+    production = subject.production
+    shots = shots_solved_by(production, subject.actor, str(subject.model.facts["model"]))
+    if not shots:
+        return None
+    flagged = flag_shots(production, shots, on_progress=on_progress)
+    return flag_rows(production, flagged, pictures=FLAGS_WITH_PICTURES, on_progress=on_progress)
 
 
 def _errors(

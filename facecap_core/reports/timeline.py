@@ -67,7 +67,7 @@ def time_line(spans: Sequence[Span], *, name: str = "timeline") -> str:
         max(max(span.ended for span in spans), min(span.began for span in spans) + 1.0),
     )
     edges = np.linspace(began, ended, BINS + 1)
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context({**STYLE, "text.parse_math": False}):  # a machine's name may hold a $
         below = 0.35 + 0.3 * len(rows)
         figure = Figure(figsize=(11.0, 2.0 + below), layout="constrained")
         above, lower = figure.subplots(2, 1, sharex=True, height_ratios=[1.6, below])
