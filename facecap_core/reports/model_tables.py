@@ -46,7 +46,7 @@ def composition_of(
     """What the model was trained and validated on, by the categories that the shots have now."""
     composition = Composition(facts["actor"])
     for split, part in (("train", "training"), ("validation", "validation")):
-        for shot, known in facts[part]["shots"].items():
+        for shot, known in facts.get(part, {}).get("shots", {}).items():
             composition.add(split, categories.get(shot, ""), int(known["frames"]), fps)
     return composition
 
