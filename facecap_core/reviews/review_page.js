@@ -200,7 +200,8 @@
 
   const place = (frame) => (100 * frame) / Math.max(1, told.frames - 1);
 
-  told.flags.forEach((flag, number) => {
+  const longest = told.flags.map((flag, number) => [flag, number]).sort(([a], [b]) => b.last - b.first - (a.last - a.first));
+  for (const [flag, number] of longest) { // those inside others lie above them
     const button = document.createElement("button"), band = document.createElement("div");
     button.dataset.flag = number;
     button.title = `${flag.reason}, ${flag.first}–${flag.last}: ${flag.detail}`;
@@ -211,7 +212,7 @@
     }
     $("lane").append(button);
     $("over").append(band);
-  });
+  }
 
   function choose(number) {
     chosen = number === null ? null : told.flags[number];
