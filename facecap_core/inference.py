@@ -187,10 +187,10 @@ def infer_shot(
 
 def _figures(model: Model, views: Sequence[int], result: Result) -> FrameFigures:
     """What is expected of the frames of a result, which these cameras saw."""
-    distances = result.distances()
-    if model.confidence is None or distances is None:
+    signals = result.signals()
+    if model.confidence is None or signals is None:
         return not_estimated(len(result()))
-    return model.confidence.figures(distances, views)
+    return model.confidence.figures(signals, views)
 
 
 def _about_confidence(model: Model) -> str:

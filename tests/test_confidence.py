@@ -19,7 +19,7 @@ from facecap_core.inference import infer_shot
 from facecap_core.learning.confidence import Fit, read_confidence
 from facecap_core.learning.lanes import Lanes
 from facecap_core.learning.model import load_model, set_confidence
-from facecap_core.learning.novelty import FeatureSpace, distances, evenly
+from facecap_core.learning.novelty import FeatureSpace, evenly, signals
 from facecap_core.learning.rmse import per_frame_rmse_mm
 from facecap_core.learning.spoilt import spoilt
 from facecap_core.productions.production import load_production
@@ -66,7 +66,7 @@ def model_of(folder, name="m"):
 
 def figures(model, luma, views=(0,)):
     """Of pictures [frame, view, y, x], as inference has them."""
-    return model.confidence.figures(model.engine(views).start(luma).distances(), views)
+    return model.confidence.figures(model.engine(views).start(luma).signals(), views)
 
 
 def errors(folder, model, luma):
@@ -231,32 +231,31 @@ def test_the_fully_connected_network_has_it_too(folder):
     assert np.median(spoiled.novelty) > np.median(usual.novelty)
 
 
-def test_lanes_give_the_same_distances(folder):
+def test_lanes_give_the_same_signals(folder):
     model, luma = model_of(folder), pictures(folder, "fresh")[:, None]
     engine = model.engine((0,))
     lanes = Lanes(engine)
     for start in range(0, FRAMES, 16):
         batch = luma[start : start + 16]
-        np.testing.assert_array_equal(
-            lanes.start(batch).distances(), engine.start(batch).distances()
-        )
+        np.testing.assert_array_equal(lanes.start(batch).signals(), engine.start(batch).signals())
 
 
-def test_an_engine_without_calibration_knows_no_distances(folder):
+def test_an_engine_without_calibration_has_no_signals(folder):
     model = model_of(folder)
     object.__setattr__(model, "confidence", None)
-    assert model.engine((0,)).start(pictures(folder, "fresh")[:4, None]).distances() is None
+    assert model.engine((0,)).start(pictures(folder, "fresh")[:4, None]).signals() is None
 
 
 # -- the parts ----------------------------------------------------------------------------------------
 
 
-def test_distances_are_what_float64_gives():
+def test_signals_are_what_float64_gives():
     generator = torch.Generator().manual_seed(0)
     spread = torch.linspace(3, 0.01, 90)
     features = [torch.randn(700, 90, generator=generator) * spread for _ in range(2)]
     seen = [torch.randn(11, 90, generator=generator) * spread * 1.5 for _ in range(2)]
-    spaces = [FeatureSpace.of(one) for one in features]
+    errors = torch.rand(700, generator=generator)
+    spaces = [FeatureSpace.of(one, errors) for one in features]
     outside, apart = np.zeros(11), np.zeros((11, 512))
     for one, new in zip(features, seen, strict=True):
         known, fresh = one.double().numpy(), new.double().numpy()
@@ -267,19 +266,21 @@ def test_distances_are_what_float64_gives():
         examples = (known[evenly(len(known), 512)] - known.mean(0)) @ rows.T
         apart += np.square((along[:, None] - examples) / np.sqrt(deviation)).sum(2)
     nearest = np.sqrt(np.sort(apart, axis=1)[:, :5]).mean(1)
-    found = distances(spaces, seen)
-    np.testing.assert_allclose(found, np.stack([np.sqrt(outside), nearest], 1), rtol=1e-3)
+    around = np.argsort(apart, axis=1)[:, :10]
+    local = np.exp(np.log(errors.numpy()[evenly(700, 512)])[around].mean(1))
+    expected = np.stack([np.sqrt(outside), nearest, local], 1)
+    np.testing.assert_allclose(signals(spaces, seen), expected, rtol=1e-3)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_further_away_is_never_expected_to_be_better(seed):
     rng = np.random.default_rng(seed)
-    fit = Fit(1.0, 2.0, -1.0, *rng.uniform(0, 2, 2), 3.0, 5.0)
-    near = rng.uniform(0, 10, (200, 2))
-    far = near + rng.uniform(0, 10, (200, 2))
+    fit = Fit(-1.0, (1.0, 2.0, 0.3), tuple(rng.uniform(0, 2, 3)), (3.0, 5.0))
+    near = rng.uniform(0, 10, (200, 3))
+    far = near + rng.uniform(0, 10, (200, 3))
     assert (fit.predicted_mm(far) >= fit.predicted_mm(near)).all()
     assert (fit.novelty(far) >= fit.novelty(near)).all()
-    assert np.isfinite(fit.predicted_mm(np.zeros((1, 2)))).all()
+    assert np.isfinite(fit.predicted_mm(np.zeros((1, 3)))).all()
 
 
 def test_faults_are_the_same_each_time_and_spoil_every_picture(folder):

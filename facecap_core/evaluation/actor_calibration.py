@@ -11,12 +11,14 @@ from facecap_core.errors import ModelError
 from facecap_core.evaluation.subject import EvaluatedShot, Subject
 from facecap_core.learning.calibration import FEWEST_FRAMES, MOST_TRAINING, calibrate
 from facecap_core.learning.confidence import Confidence
+from facecap_core.learning.examples import Examples
 from facecap_core.learning.model import set_confidence
 from facecap_core.learning.network import shrink
 from facecap_core.learning.novelty import evenly
+from facecap_core.learning.rmse import MM_PER_UNIT
 from facecap_core.learning.trainingset import ShotPaths, load_examples
 from facecap_core.progress import OnProgress, Progress, report
-from facecap_core.stores.groups import open_frames
+from facecap_core.stores.groups import open_frames, open_targets
 
 
 def calibrate_actor(
@@ -49,7 +51,7 @@ def calibrate_actor(
             units=production.units,
             input_size=size,
         )
-        training = _pictures(subject.shots(learned), size, on_progress)
+        training = _some_of(subject.shots(learned), size, production.units, on_progress)
         confidence = calibrate(
             model,
             training.to(model.device),
@@ -67,20 +69,26 @@ def calibrate_actor(
     return confidence
 
 
-def _pictures(
-    shots: Sequence[EvaluatedShot], size: tuple[int, int], on_progress: OnProgress | None
-) -> torch.Tensor:
-    """Some of the shots' pictures, evenly spread: uint8 [picture, view, y, x] of this size."""
-    stores = [[open_frames(view) for view in shot.views] for shot in shots]
-    total = sum(cameras[0].frames for cameras in stores)
+def _some_of(
+    shots: Sequence[EvaluatedShot],
+    size: tuple[int, int],
+    units: str,
+    on_progress: OnProgress | None,
+) -> Examples:
+    """Some of the shots' frames, evenly spread, with pictures of this size."""
+    views = [[open_frames(view) for view in shot.views] for shot in shots]
+    targets = [open_targets(shot.target) for shot in shots]
+    total = sum(target.frames for target in targets)
     wanted = torch.zeros(total, dtype=torch.bool)
     wanted[evenly(total, MOST_TRAINING)] = True
-    found, done = [], 0
-    for cameras in stores:
-        for blocks in zip(*(camera.chunks("luma") for camera in cameras), strict=True):
-            some = wanted[done : done + len(blocks[0])]
-            views = [shrink(torch.from_numpy(block)[some], size) for block in blocks]
-            found.append(torch.stack(views, dim=1))
-            done += len(some)
+    luma, positions, done = [], [], 0
+    for cameras, target in zip(views, targets, strict=True):
+        stores = [camera.chunks("luma") for camera in cameras]
+        for *pictures, mesh in zip(*stores, target.chunks("positions"), strict=True):
+            some = wanted[done : done + len(mesh)]
+            small = [shrink(torch.from_numpy(block)[some], size) for block in pictures]
+            luma.append(torch.stack(small, dim=1))
+            positions.append(torch.from_numpy(mesh)[some].flatten(1) * (MM_PER_UNIT[units] / 10))
+            done += len(mesh)
             report(on_progress, Progress("read", done, total))
-    return torch.cat(found)
+    return Examples(torch.cat(luma), torch.cat(positions), ())

@@ -14,43 +14,35 @@ from safetensors.torch import load, save
 
 from facecap_core.learning.novelty import FeatureSpace
 
-LEAST = (
-    0.1  # of the usual distance: what is nearer to training than that is not expected to be better
-)
+LEAST = 0.1  # of the usual signal: what is smaller is not expected to be better yet
+LISTS = ("usual", "exponents", "far")  # fields of Fit after the first
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How distances from the pictures of training become mm, for one set of cameras.
+    """How signals (`novelty.signals`) become mm, for one set of cameras.
 
-    mm = exp(intercept) * (outside / usual_outside)^outside * (nearest / usual_nearest)^nearest, both
-    exponents from 0 on: what is further away is never expected to be better.
+    mm = exp(intercept) * product of (signal / usual)^exponent, exponents from 0 on: what is further away is
+    never expected to be better.
     """
 
-    usual_outside: float  # medians of the validation frames
-    usual_nearest: float
     intercept: float
-    outside: float
-    nearest: float
-    far_outside: float  # novelty 1: the larger of the two distances, in these
-    far_nearest: float
+    usual: tuple[float, ...]  # signals, medians of the validation frames
+    exponents: tuple[float, ...]
+    far: tuple[float, ...]  # novelty 1: the larger of the two distances, in these
 
-    def predicted_mm(self, distances: np.ndarray) -> np.ndarray:
-        """Expected errors float64 [frame] for distances [frame, 2] of `novelty.distances`."""
-        return np.exp(self.intercept + logs(distances, self.usual) @ [self.outside, self.nearest])
+    def predicted_mm(self, signals: np.ndarray) -> np.ndarray:
+        """Expected errors float64 [frame] for signals [frame, signal]."""
+        return np.exp(self.intercept + logs(signals, self.usual) @ np.array(self.exponents))
 
-    def novelty(self, distances: np.ndarray) -> np.ndarray:
+    def novelty(self, signals: np.ndarray) -> np.ndarray:
         """float64 [frame]; 1 is the 95th percentile of the validation frames."""
-        return (distances / [self.far_outside, self.far_nearest]).max(axis=1)
-
-    @property
-    def usual(self) -> tuple[float, float]:
-        return self.usual_outside, self.usual_nearest
+        return (signals[:, : len(self.far)] / np.array(self.far)).max(axis=1)
 
 
-def logs(distances: np.ndarray, usual: tuple[float, float]) -> np.ndarray:
-    """Logarithms of distances [frame, 2] in parts of the usual ones, float64."""
-    return np.log(np.maximum(distances.astype(np.float64) / usual, LEAST))
+def logs(signals: np.ndarray, usual: Sequence[float]) -> np.ndarray:
+    """Logarithms of signals [frame, signal] in parts of the usual ones, float64."""
+    return np.log(np.maximum(signals.astype(np.float64) / np.array(usual), LEAST))
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,14 +71,14 @@ class Confidence:
     usual_mm: float
     made_from: Mapping[str, Any]
 
-    def figures(self, distances: np.ndarray, views: Sequence[int]) -> FrameFigures:
-        """Of frames seen by these cameras, by their numbers in the model, from distances [frame, 2]."""
+    def figures(self, signals: np.ndarray, views: Sequence[int]) -> FrameFigures:
+        """Of frames seen by these cameras, by their numbers in the model, from signals [frame, signal]."""
         fit = self.fits[tuple(views)]
-        predicted = fit.predicted_mm(distances)
+        predicted = fit.predicted_mm(signals)
         return FrameFigures(
             np.minimum(1, self.usual_mm / predicted).astype(np.float32),
             predicted.astype(np.float32),
-            fit.novelty(distances).astype(np.float32),
+            fit.novelty(signals).astype(np.float32),
         )
 
     def to(self, device: torch.device) -> Confidence:
@@ -110,8 +102,9 @@ class Confidence:
             "fits": {"-".join(map(str, views)): asdict(fit) for views, fit in self.fits.items()},
             **self.made_from,
         }
-        text = json.dumps(told, sort_keys=True).encode()
-        return {**told, "fingerprint": hashlib.sha256(text + self.tensors()).hexdigest()[:12]}
+        text = json.dumps(told, sort_keys=True)
+        digest = hashlib.sha256(text.encode() + self.tensors()).hexdigest()
+        return {**json.loads(text), "fingerprint": digest[:12]}
 
 
 def read_confidence(tensors: bytes, facts: Mapping[str, Any]) -> Confidence:
@@ -122,7 +115,9 @@ def read_confidence(tensors: bytes, facts: Mapping[str, Any]) -> Confidence:
     names = FeatureSpace.__dataclass_fields__
     told = dict(facts)
     fits = {
-        tuple(int(view) for view in key.split("-")): Fit(**fit)
+        tuple(int(view) for view in key.split("-")): Fit(
+            float(fit["intercept"]), *(tuple(map(float, fit[name])) for name in LISTS)
+        )
         for key, fit in told.pop("fits").items()
     }
     usual = float(told.pop("usual_mm"))

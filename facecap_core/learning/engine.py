@@ -15,7 +15,7 @@ from facecap_core.learning.area_mean import area_mean
 from facecap_core.learning.convolution import cudnn_fuses
 from facecap_core.learning.fully_connected import FullyConnected
 from facecap_core.learning.networks import AnyNetwork
-from facecap_core.learning.novelty import FeatureSpace, distances
+from facecap_core.learning.novelty import FeatureSpace, signals
 from facecap_core.learning.several_views import SeveralViews
 from facecap_core.learning.whitening import Whitening
 
@@ -35,9 +35,9 @@ class Result:
         self._wait()
         return self._coordinates.numpy().reshape(len(self._coordinates), -1, 3)
 
-    def distances(self) -> np.ndarray | None:
-        """How far the pictures are from those of training, float32 [frame, 2], see `novelty.distances`;
-        None: the engine does not know those."""
+    def signals(self) -> np.ndarray | None:
+        """What tells of errors, float32 [frame, signal], see `novelty.signals`; None: the engine does not know
+        the pictures of training."""
         self._wait()
         return None if self._apart is None else self._apart.numpy()
 
@@ -102,12 +102,12 @@ class Engine:
             return coordinates if self._scale == 1.0 else coordinates.mul_(self._scale)
 
     def solve(self, luma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Coordinates, and where feature spaces are known, distances from training float32 [frame, 2]."""
+        """Coordinates, and where feature spaces are known, signals float32 [frame, signal]."""
         features = self.features(luma)
         if not self._spaces:
             return self.coordinates(features), None
         with torch.inference_mode():
-            apart = distances(self._spaces, features)
+            apart = signals(self._spaces, features)
         return self.coordinates(features), apart
 
     def start(self, luma: np.ndarray) -> Result:

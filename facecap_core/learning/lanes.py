@@ -104,7 +104,7 @@ class _Lane:
         return luma.shape[1:] == self.luma.shape[1:] and len(luma) <= len(self.luma)
 
     def solve(self) -> None:
-        """Coordinates and distances of what lies in `luma`, into `coordinates` and `apart`."""
+        """Coordinates and signals of what lies in `luma`, into `coordinates` and `apart`."""
         if self._graph is not None:
             self._graph.replay()
         else:

@@ -171,7 +171,7 @@ def _calibrated(
     run.network.eval()
     model = Model(run.network, run.config, run.whitening, run.device, facts)
     return calibrate(
-        model, run.training.luma, run.validation, animated=animated, on_progress=on_progress
+        model, run.training, run.validation, animated=animated, on_progress=on_progress
     )
 
 
