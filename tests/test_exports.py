@@ -71,9 +71,10 @@ def solve(folder, shot, positions, *, known, model="m1"):
         group.array("positions", row_shape=(6, 3), dtype="float32", dimension_names=names).append(
             positions
         )
-        group.array("confidence", row_shape=(), dtype="float32", dimension_names=("frame",)).append(
-            figures() if known else np.full(FRAMES, np.nan, np.float32)
-        )
+        for name in ("confidence", "predicted_rmse_mm"):
+            group.array(name, row_shape=(), dtype="float32", dimension_names=("frame",)).append(
+                figures() + (name != "confidence") if known else np.full(FRAMES, np.nan, np.float32)
+            )
         group.set_attributes(
             {
                 "model": model,
@@ -136,6 +137,8 @@ def test_usd_says_rate_units_axis_topology_and_confidence(exported, production):
     assert np.array_equal([low, high], [motion(0)[2].min(0), motion(0)[2].max(0)])
     shown = mesh.GetPrim().GetAttribute("userProperties:confidence")
     assert [shown.Get(1001 + frame) for frame in range(FRAMES)] == figures().tolist()
+    expected = mesh.GetPrim().GetAttribute("userProperties:predicted_rmse_mm")
+    assert [expected.Get(1001 + frame) for frame in range(FRAMES)] == (figures() + 1).tolist()
     without = Usd.Stage.Open(str(exported / "held_a.usdc"))
     assert not without.GetPrimAtPath("/actor/face").HasAttribute("userProperties:confidence"), (
         "NaN is no figure"
@@ -160,6 +163,8 @@ def test_alembic_says_rate_topology_and_confidence(exported, production):
     assert [(uv.x, uv.y) for uv in uvs][:4] == [tuple(flat[corner]) for corner in (0, 3, 2, 1)]
     confidence = abc.Abc.IFloatProperty(schema.getUserProperties(), "confidence")
     assert [confidence.samples[i] for i in range(FRAMES)] == figures().tolist()
+    error = abc.Abc.IFloatProperty(schema.getUserProperties(), "predicted_rmse_mm")
+    assert [error.samples[i] for i in range(FRAMES)] == (figures() + 1).tolist()
 
 
 def test_units_and_axes_are_converted(production, tmp_path):

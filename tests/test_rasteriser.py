@@ -251,3 +251,32 @@ def test_the_gpu_draws_what_the_processor_draws() -> None:
     here = render(points, faces, camera=camera, size=(64, 64))
     there = render(points, faces, camera=camera, size=(64, 64), device="cuda")
     assert np.abs(here.astype(int) - there).max() <= 2
+
+
+def test_what_was_seen_once_is_shaded_as_if_it_was_drawn_anew() -> None:
+    points, faces = sphere()
+    camera = framing_camera(points, SIZE[0] / SIZE[1])
+    rasteriser = Rasteriser(faces, size=SIZE)
+    look = rasteriser.look(points, camera)
+    even = Lighting(ambient=(0.75, 0.75, 0.75), wrap=0.0)
+    colours = np.random.default_rng(0).uniform(size=points.shape)
+    for lighting, tints in ((Lighting(), None), (even, colours), (Lighting(), None)):
+        shaded = rasteriser.shade(look, colours=tints, lighting=lighting)
+        whole = Rasteriser(faces, size=SIZE, lighting=lighting)
+        drawn = whole.render_planes(points, camera=camera, colours=tints)
+        assert torch.equal(shaded, drawn)
+
+
+def test_small_and_large_faces_are_cut_alike() -> None:
+    """Small ones are counted in 32 bits; a far larger face in the picture makes all be counted in 64."""
+    points, faces = sphere()
+    camera = framing_camera(points, SIZE[0] / SIZE[1])
+    far = np.array([[-1e3, -1e3, -90.0], [1e3, -1e3, -90.0], [0.0, 1e3, -90.0]])
+    positions = torch.tensor(np.concatenate([points, far]), dtype=torch.float32)
+    alone = Rasteriser(faces, size=SIZE).see(positions, camera)
+    both = Rasteriser(np.concatenate([faces, [np.arange(3) + len(points)]]), size=SIZE)
+    beside = both.see(positions, camera)
+    assert len(beside.pixels) == SIZE[0] * SIZE[1]
+    on_sphere = beside.faces < len(faces)
+    assert torch.equal(beside.pixels[on_sphere], alone.pixels)
+    assert torch.equal(beside.faces[on_sphere], alone.faces)

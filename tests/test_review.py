@@ -8,6 +8,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+import torch
 from solved_shots import result, solve
 from tiny_production import make_production, write_video
 from typer.testing import CliRunner
@@ -16,6 +17,9 @@ from facecap_core.errors import StoreError
 from facecap_core.footage.footage import Footage
 from facecap_core.pointcaches.pc2 import write_pc2
 from facecap_core.productions.production import load_production
+from facecap_core.reviews.ahead import ahead
+from facecap_core.reviews.canvas import Planes
+from facecap_core.reviews.contact_sheet import choose
 from farm.app import app
 
 FRAMES = 66  # more than a scene
@@ -108,3 +112,94 @@ def test_footage_of_another_length_is_refused(production, tmp_path, solved):
     assert isinstance(done.exception, StoreError)
     assert f"{solved} frames are solved" in str(done.exception)
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_the_contact_sheet_has_the_best_median_and_worst_frames():
+    badness = np.abs(np.arange(100) - 40.0)  # best at 40, worst at the end
+    chosen = choose(badness, apart=10)
+    assert chosen["best"] == [40, 29, 51, 18], "not neighbours"
+    assert chosen["worst"] == [99, 88, 0, 77]
+    middle = np.median(badness)
+    assert all(abs(badness[frame] - middle) <= 11 for frame in chosen["median"])
+    assert choose(np.zeros(2), apart=10)["worst"], "there may be fewer frames than places"
+    few = choose(np.arange(5.0), apart=10)
+    assert few["worst"][0] == 4
+    assert len(set(few["worst"])) == 4, "nearer to each other where there is no room"
+
+
+@pytest.mark.parametrize(("known", "ranked"), [(True, "expected RMSE"), (False, "motion")])
+def test_frames_are_ranked_by_the_best_that_is_known(tmp_path, known, ranked):
+    folder = make_production(tmp_path / "show", bulk=1, frames=20)
+    confidence = np.linspace(1, 0.1, 20)
+    solve(folder, "bulk_0", 20, confidence=confidence if known else None)
+    done = run(folder, "bulk_0", "--sheet", "--out", str(tmp_path))
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in tmp_path.glob("bulk_0*")} == {"bulk_0.png", "bulk_0.review.json"}
+    told = json.loads((tmp_path / "bulk_0.review.json").read_text())
+    assert told["ranked_by"] == ranked
+    if known:
+        assert told["frames_shown"]["worst"][0] == 19
+        assert {flag["reason"] for flag in told["flags"]} >= {"low confidence"}
+    again = json.loads(run(folder, "bulk_0", "--sheet", "--out", str(tmp_path)).stdout)
+    assert again["shots"][0]["reused"]
+
+
+def test_the_rate_is_exact_and_flagged_frames_are_marked(tmp_path):
+    folder = make_production(tmp_path / "show", bulk=1, frames=4)
+    settings = (folder / "production.toml").read_text()
+    (folder / "production.toml").write_text(settings.replace('"30"', '"24000/1001"'))
+    write_video(folder / "footage" / "bulk_0.mp4", 24, rate=Fraction(24000, 1001))
+    confidence = np.where(np.arange(24) < 16, 1.0, 0.1)
+    solve(folder, "bulk_0", 24, confidence=confidence, fps="24000/1001", start_frame=100)
+    done = run(folder, "bulk_0", "--out", str(tmp_path))
+    assert done.exit_code == 0, done.output
+    with av.open(str(tmp_path / "bulk_0.mp4")) as video:
+        stream = video.streams.video[0]
+        assert stream.average_rate == Fraction(24000, 1001)
+        assert (stream.codec_context.colorspace, stream.codec_context.color_range) == (1, 1)
+        pictures = [picture.to_ndarray(format="rgb24") for picture in video.decode(stream)]
+    assert len(pictures) == 24
+    content = (tmp_path / "bulk_0.mp4").read_bytes()
+    assert content.index(b"moov") < content.index(b"mdat"), "players begin before they have it all"
+    said = [int((picture[592:610, 400:1208].min(axis=2) < 128).sum()) for picture in pictures]
+    assert min(said[18:]) > 100, "the reason is shown"
+    assert max(said[:10]) == 0
+    # The strip: blue where it is confident, red where it is not.
+    strip = pictures[0][690, 80:1200].astype(int)
+    assert (strip[40:600, 2] > strip[40:600, 0] + 40).all(), "beyond the cursor"
+    assert (strip[-300:, 0] > strip[-300:, 2] + 40).all()
+
+
+def test_colours_are_those_that_a_player_shows():
+    rng = np.random.default_rng(0)
+    flat = np.kron(rng.uniform(size=(3, 4, 5)), np.ones((1, 16, 16)))  # [rgb, y, x]
+    canvas = Planes.of(np.zeros((64, 80, 3), np.uint8))
+    canvas.put_colours(torch.tensor(flat, dtype=torch.float32), 0, 0)
+    meant = np.round(255 * flat).astype(np.uint8).transpose(1, 2, 0)
+    whole = Planes.of(meant)
+    for mine, theirs in ((canvas.luma, whole.luma), *zip(canvas.chroma, whole.chroma, strict=True)):
+        step = 16 * len(mine) // 64  # the middles of the squares, for converters blur their edges
+        apart = mine.astype(int)[step // 2 :: step, step // 2 :: step]
+        assert np.abs(apart - theirs[step // 2 :: step, step // 2 :: step]).max() <= 1
+    frame = canvas.frame()
+    frame.colorspace, frame.color_range = 1, 1
+    shown = frame.to_ndarray(format="rgb24").astype(int)
+    assert np.abs(shown - meant)[8::16, 8::16].max() <= 4
+
+
+def test_what_goes_wrong_ahead_comes_where_it_would_have_come():
+    ended = []
+
+    def items():
+        try:
+            yield from range(3)
+            raise StoreError("gone", remedy="look")
+        finally:
+            ended.append(True)
+
+    taken = []
+    with pytest.raises(StoreError), ahead(items(), 1) as found:
+        taken.extend(found)
+    with ahead(items(), 1) as found:
+        assert next(found) == 0  # and no more
+    assert ended == [True, True]

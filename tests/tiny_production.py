@@ -26,13 +26,13 @@ TEMPLATE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nf 1 2 3 4\n"
 COLUMNS = ("shot", "actor", "category", "split", "cache", "center")
 
 
-def write_video(path, frames, *, size=SIZE, seed=0):
+def write_video(path, frames, *, size=SIZE, seed=0, rate=30):
     """Encode `frames` pictures of a moving pattern."""
     rng = np.random.default_rng(seed)
     base = rng.integers(40, 200, (size[1], size[0], 3), dtype=np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=30)
+        stream = container.add_stream("libx264", rate=rate)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         for i in range(frames):
             picture = np.roll(base, i % size[0], axis=1)

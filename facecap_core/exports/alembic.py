@@ -19,7 +19,7 @@ def write_alembic(path: Path, animation: Animation) -> None:
 
     The topology is stored once; frame n lies at (start frame + n) / fps seconds. Alembic has neither
     units nor an up axis: programs take its numbers as they are. Polygons run clockwise, as its readers
-    expect; texture coordinates and confidence (a user property) where there are any.
+    expect; texture coordinates and figures of each frame, such as confidence (user properties), where there are any.
 
     Raises:
         PointCacheError: the library is not installed.
@@ -64,19 +64,20 @@ def write_alembic(path: Path, animation: Animation) -> None:
                     abc.AbcGeom.GeometryScope.kFacevaryingScope,
                 )
             )
-        confidence = None
-        if animation.confidence is not None:
-            properties = schema.getUserProperties()
-            confidence = abc.Abc.OFloatProperty(properties, "confidence", index)
+        told = {
+            name: abc.Abc.OFloatProperty(schema.getUserProperties(), name, index)
+            for name in animation.figures
+        }
         for first, block in animation.blocks(path):
             for number, frame in enumerate(block, start=first):
                 points = filled(imath.V3fArray, frame)
                 more = topology if number == 0 else []
                 schema.set(abc.AbcGeom.OPolyMeshSchemaSample(points, *more))
-                if confidence is not None and animation.confidence is not None:
-                    confidence.setValue(float(animation.confidence[number]))
+                for name, figure in animation.figures.items():
+                    told[name].setValue(float(figure[number]))
         # The archive is written out when the last of these is let go.
-        confidence = schema = mesh = parent = archive = None
+        told.clear()
+        schema = mesh = parent = archive = None
 
 
 def _unsigned(imath: Any, values: np.ndarray) -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
@@ -31,7 +31,7 @@ class Animation:
     units: str
     up_axis: str = "y"
     start_frame: float = 0.0
-    confidence: NDArray[np.float32] | None = None  # [frame]; None: not estimated
+    figures: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)  # [frame], by name
     about: str = ""  # where it comes from, for formats that can say so
 
     @property

@@ -18,9 +18,10 @@ from facecap_core.outputs import Outputs, digest_of
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
-from facecap_core.solved_shot import open_solved, vertices_identity
+from facecap_core.solved_shot import SolvedShot, open_solved, vertices_identity
 
 SCHEMA_VERSION = 1
+FIGURES = ("confidence", "predicted_rmse_mm", "novelty")  # for formats that have room for them
 VERSION = 1  # of what is written: files of another one are made anew
 
 
@@ -72,6 +73,12 @@ def export_outputs(
     )
 
 
+def _figures(solved: SolvedShot) -> dict[str, NDArray[np.float32]]:
+    """What is estimated of each frame, under the names of the vertex store."""
+    known = {name: getattr(solved, name) for name in FIGURES}
+    return {name: figure for name, figure in known.items() if figure is not None}
+
+
 def export_shot(
     production: Production,
     shot: str,
@@ -115,7 +122,7 @@ def export_shot(
         units=options.units or str(facts["units"]),
         up_axis=options.up_axis,
         start_frame=start_frame,
-        confidence=solved.confidence,
+        figures=_figures(solved),
         about=f"{shot}, solved by {solved.model}, model of {solved.actor.name}"
         + ("" if corrections is None else f", {len(corrections.frames)} frames corrected"),
     )

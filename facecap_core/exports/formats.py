@@ -44,8 +44,8 @@ def write_npy(path: Path, animation: Animation) -> None:
 
 
 FORMATS: dict[str, Format] = {
-    "usd": Format(".usdc", write_usd, "mesh, uvs, rate, units, up axis, confidence"),
-    "abc": Format(".abc", write_alembic, "mesh, uvs, rate, confidence"),
+    "usd": Format(".usdc", write_usd, "mesh, uvs, rate, units, up axis, figures of each frame"),
+    "abc": Format(".abc", write_alembic, "mesh, uvs, rate, figures of each frame"),
     "pc2": Format(".pc2", _write_pc2, "points and start frame, no rate"),
     "mdd": Format(".mdd", _write_mdd, "points and times"),
     "npy": Format(".npy", write_npy, "points only"),

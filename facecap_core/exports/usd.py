@@ -16,7 +16,7 @@ def write_usd(path: Path, animation: Animation) -> None:
 
     Time codes are frames, `timeCodesPerSecond` is the frame rate, and the exact one stands in the
     layer's custom data. Polygons stay as modelled (no subdivision); texture coordinates are
-    `primvars:st`; confidence is `userProperties:confidence`, a figure a frame.
+    `primvars:st`; figures of each frame are `userProperties:confidence` and so on.
 
     Raises:
         OSError: it cannot be written.
@@ -51,17 +51,17 @@ def write_usd(path: Path, animation: Animation) -> None:
             uvs.SetIndices(Vt.IntArray.FromNumpy(template.corner_uvs))
         points, extent = mesh.CreatePointsAttr(), mesh.CreateExtentAttr()
         points.Set(Vt.Vec3fArray.FromNumpy(animation.converted(template.positions)))
-        confidence = None
-        if animation.confidence is not None:
-            name = "userProperties:confidence"
-            confidence = mesh.GetPrim().CreateAttribute(name, Sdf.ValueTypeNames.Float)
+        told = {
+            name: mesh.GetPrim().CreateAttribute(f"userProperties:{name}", Sdf.ValueTypeNames.Float)
+            for name in animation.figures
+        }
         for first, block in animation.blocks(path):
             for number, frame in enumerate(block, start=first):
                 time = Usd.TimeCode(animation.start_frame + number)
                 points.Set(Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(frame)), time)
                 bounds = [Gf.Vec3f(*map(float, edge)) for edge in (frame.min(0), frame.max(0))]
                 extent.Set(Vt.Vec3fArray(bounds), time)
-                if confidence is not None and animation.confidence is not None:
-                    confidence.Set(float(animation.confidence[number]), time)
+                for name, figure in animation.figures.items():
+                    told[name].Set(float(figure[number]), time)
             layer.Save()  # what is in the file need not stay in memory
         layer.Save()
