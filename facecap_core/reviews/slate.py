@@ -77,11 +77,11 @@ class Slate:
     def _write(self, picture: Planes, frame: int) -> None:
         shot, errors, expected = self._shot, self._measures.errors_mm, self._measures.expected_mm
         place = shot.start_frame + frame
-        self._letters.write(picture.luma, f"{place:6d}", 14, 62)
-        self._letters.write(picture.luma, timecode(place, shot.solved.fps), 14, 198)
-        for known, left in ((errors, 352), (expected, 352 if errors is None else 504)):
+        self._letters.write(picture.luma, f"{place:6d}", 12, 62)
+        self._letters.write(picture.luma, timecode(place, shot.solved.fps), 12, 198)
+        for known, left in ((errors, 376), (expected, 376 if errors is None else 540)):
             if known is not None:
-                self._letters.write(picture.luma, f"{known[frame]:6.2f}", 14, left)
+                self._letters.write(picture.luma, f"{known[frame]:6.2f}", 12, left)
 
     def _new_panels(self) -> Panels:
         return Panels(self._shot, (self._width, self._height), self._top_mm)
@@ -104,9 +104,9 @@ class Slate:
             label(62, "frame")
             label(198, "timecode")
             if measures.errors_mm is not None:
-                label(352, "RMSE", "mm")
+                label(376, "RMSE", "mm")
             if measures.expected_mm is not None:
-                label(352 if measures.errors_mm is None else 504, "expected", "mm")
+                label(376 if measures.errors_mm is None else 540, "expected", "mm")
             words = f"{shot.name}, solved by {shot.solved.model}"
             if shot.solved.corrections is not None:
                 words += f", {len(shot.solved.corrections.frames)} frames corrected"
