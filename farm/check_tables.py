@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from facecap_core.checks.finding import Finding
     from facecap_core.checks.production_check import CheckReport, ShotReport
     from facecap_core.errors import Fault
     from facecap_core.productions.composition import Composition
@@ -24,13 +26,14 @@ def as_json(
     report: CheckReport | None,
     faults: Sequence[Fault],
     warnings: Sequence[Fault],
+    findings: Sequence[Finding] | None = None,
 ) -> dict[str, Any]:
-    """The object that --json prints."""
+    """The object that --json prints; `findings` are those of --deep, null without it."""
     from facecap_core.productions.composition import PAPER_PARTS
 
     return {
         "schema_version": SCHEMA_VERSION,
-        "ok": not faults,
+        "ok": not faults and not _errors(findings),
         "production": production
         and {
             "name": production.name,
@@ -51,6 +54,7 @@ def as_json(
         ],
         "faults": [_fault_json(fault) for fault in faults],
         "warnings": [_fault_json(warning) for warning in warnings],
+        "findings": None if findings is None else [asdict(finding) for finding in findings],
     }
 
 
@@ -59,8 +63,9 @@ def print_report(
     report: CheckReport | None,
     faults: Sequence[Fault],
     warnings: Sequence[Fault],
+    findings: Sequence[Finding] | None = None,
 ) -> None:
-    """Tables of shots and compositions, then all warnings and faults, to stdout."""
+    """Tables of shots, compositions and findings, then all warnings and faults, to stdout."""
     from rich.console import Console
 
     console = Console(highlight=False, markup=False, emoji=False)
@@ -79,10 +84,47 @@ def print_report(
                 heading = "minutes, beside the training set of the paper (Section 4)"
                 console.print(f"{composition.actor}: {heading}", style="bold")
                 console.print(_composition_table(composition))
+    if findings is not None:
+        _print_findings(console, findings, whole=not faults)
     _print_faults(console, "warning", "yellow", warnings)
     _print_faults(console, "fault", "red", faults)
-    if not faults:
+    if not faults and not _errors(findings):
         console.print("No faults: ready to ingest and train.", style="green")
+
+
+def _print_findings(console: Console, findings: Sequence[Finding], *, whole: bool) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    console.print("Deep check: footage and caches, seen whole", style="bold")
+    if not whole:
+        console.print("  shots with faults were left out", style="yellow")
+    if not findings:
+        console.print("  nothing found", style="green")
+        return
+    table = Table(box=box.SIMPLE_HEAVY, pad_edge=False)
+    table.add_column("shot", no_wrap=True)
+    table.add_column("check", no_wrap=True)
+    table.add_column("figure", justify="right", no_wrap=True)
+    table.add_column("what was found, and what to do")
+    for finding in findings:
+        colour = "red" if finding.severity == "error" else "yellow"
+        unit = "" if finding.unit == "%" else " "
+        table.add_row(
+            finding.shot or f"(all of {finding.actor})",
+            Text(finding.check, colour),
+            f"{finding.figure:.3g}{unit}{finding.unit}",
+            Text.assemble(finding.message, "\n", (finding.remedy, "dim")),
+        )
+    console.print(table)
+    errors = len(_errors(findings))
+    told = f"{_count(findings, 'finding')}: {errors} to mend, {len(findings) - errors} to look at"
+    console.print(told, style="bold red" if errors else "bold yellow")
+
+
+def _errors(findings: Sequence[Finding] | None) -> list[Finding]:
+    return [finding for finding in findings or () if finding.severity == "error"]
 
 
 def _shots_table(production: Production, shots: Sequence[ShotReport]) -> Table:

@@ -181,7 +181,9 @@ def _background(size: tuple[int, int], seed: int) -> Tensor:
     return torch.tensor(shade[..., None] * [0.94, 1.0, 1.06], dtype=torch.float32)
 
 
-def encode(path: Path, pictures: Iterator[np.ndarray], size: tuple[int, int]) -> None:
+def encode(
+    path: Path, pictures: Iterator[np.ndarray], size: tuple[int, int], *, crf: int = 19
+) -> None:
     """Write planar YUV 4:2:0 pictures as H.264 in MP4 at 30 fps; the file appears whole or not at all."""
     if size[0] % 2 or size[1] % 2:
         raise FootageError(f"H.264 with 4:2:0 needs an even size, not {size}", file=path)
@@ -193,7 +195,7 @@ def encode(path: Path, pictures: Iterator[np.ndarray], size: tuple[int, int]) ->
         ) as container:
             # One thread, because other shots are made at the same time, and for the same bytes every time.
             stream = container.add_stream(
-                "libx264", rate=FPS, options={"preset": "veryfast", "crf": "19", "threads": "1"}
+                "libx264", rate=FPS, options={"preset": "veryfast", "crf": str(crf), "threads": "1"}
             )
             stream.width, stream.height = size
             stream.pix_fmt = "yuv420p"
