@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.record import figure
 from benchmarks.spoilt_footage import (
     Edit,
     black,
@@ -32,7 +33,6 @@ from benchmarks.spoilt_footage import (
     recode,
     with_head_motion,
 )
-from benchmarks.record import figure
 from facecap_core.checks.cache_signals import read_cache
 from facecap_core.checks.deep_check import compare_shots
 from facecap_core.checks.finding import Finding
