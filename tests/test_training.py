@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from facecap_core.errors import Cancelled, ModelError, TrainingError
 from facecap_core.learning.config import TrainConfig, resolve
 from facecap_core.learning.examples import Examples
-from facecap_core.learning.model import load_model
+from facecap_core.learning.model import MOST_ERROR_MM, load_model
 from facecap_core.learning.muon import orthogonalised
 from facecap_core.learning.training import train
 
@@ -111,7 +111,8 @@ def test_it_learns_and_says_how_well(tmp_path):
     # predict() takes stored frames, which for this tiny network have its own size.
     predicted = model.predict(held_back.luma.numpy())
     error = np.square(predicted.reshape(50, -1) - held_back.positions.numpy()).mean()
-    assert 10 * (3 * error) ** 0.5 == pytest.approx(validation["rmse_mm"], rel=1e-3)
+    # A processor with bfloat16 validates in it, and solves so few pictures in what it finds exact enough.
+    assert 10 * (3 * error) ** 0.5 == pytest.approx(validation["rmse_mm"], abs=MOST_ERROR_MM)
 
 
 def test_the_fully_connected_network_learns_as_well_and_is_read_back(tmp_path):
