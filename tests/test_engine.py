@@ -58,10 +58,15 @@ def reference(model, luma, views=None):
     return positions.reshape(len(luma), -1, 3).numpy() * {"cm": 1, "mm": 10}[model.facts["units"]]
 
 
+def solved_in_float32(model, luma, views=None):
+    """positions [frame, vertex, xyz] by the engine, also where the processor would take bfloat16."""
+    return model.engine(range(luma.shape[1]) if views is None else views).start(luma)()
+
+
 @pytest.mark.parametrize("units", ["cm", "mm"])
 def test_solved_is_what_float64_gives(units):
     model, luma = made_model(units=units), pictures(5)
-    solved = model.predict(luma)
+    solved = solved_in_float32(model, luma)
     assert solved.dtype == np.float32
     np.testing.assert_allclose(solved, reference(model, luma), rtol=3e-6, atol=1e-6)
 
@@ -70,14 +75,15 @@ def test_a_large_network_is_taken_in_parts(monkeypatch):
     # The first layer's output is 154 kB a picture.
     monkeypatch.setattr(engines, "ACTIVATION_BYTES", 3 * 160_000)
     model, luma = made_model(), pictures(7)
-    np.testing.assert_allclose(model.predict(luma), reference(model, luma), rtol=3e-6, atol=1e-6)
+    found = solved_in_float32(model, luma)
+    np.testing.assert_allclose(found, reference(model, luma), rtol=3e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("views", [(0, 1), (0,), (1,)])
 def test_each_set_of_cameras_has_its_own_layer(views):
     model = made_model("network.view_dropout=0.5", cameras=("center", "left"))
     luma = pictures(3, len(views))
-    found = model.predict(luma, views)
+    found = solved_in_float32(model, luma, views)
     np.testing.assert_allclose(found, reference(model, luma, views), rtol=3e-6, atol=1e-6)
 
 
@@ -88,7 +94,8 @@ def test_lanes_give_every_batch_its_own_result():
     batches = [pictures(frames, seed=frames) for frames in (4, 4, 4, 1, 6)]  # padded, made anew
     results = [lanes.start(batch) for batch in batches]
     for batch, result in zip(batches, results, strict=True):
-        np.testing.assert_array_equal(result(), engine.start(batch)())
+        # A kernel may add up a padded batch in another order; batches differ by far more.
+        np.testing.assert_allclose(result(), engine.start(batch)(), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
@@ -135,7 +142,7 @@ def test_each_pictures_own_whitening_goes_through():
     small = shrink(torch.from_numpy(luma[:, 0]), (60, 80))
     with torch.inference_mode():
         expected = model.network(own(small)[:, None]).reshape(3, -1, 3).numpy()
-    np.testing.assert_allclose(model.predict(luma), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(solved_in_float32(model, luma), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_an_engine_says_what_it_is():

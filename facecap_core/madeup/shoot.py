@@ -194,9 +194,10 @@ def encode(
             str(temporary), "w", format="mp4", options={"movflags": "+faststart"}
         ) as container:
             # One thread, because other shots are made at the same time, and for the same bytes every time.
-            stream = container.add_stream(
-                "libx264", rate=FPS, options={"preset": "veryfast", "crf": str(crf), "threads": "1"}
-            )
+            stream = container.add_stream("libx264", rate=FPS)
+            stream.options = {"preset": "veryfast", "crf": str(crf), "threads": "1"}
+            # With AVX-512 its tree of macroblocks reads memory that was never written.
+            stream.options["x264-params"] = "mbtree=0"
             stream.width, stream.height = size
             stream.pix_fmt = "yuv420p"
             context = stream.codec_context
