@@ -11,9 +11,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 import numpy as np
 
 from facecap_core.checks.exposure import check_exposure
+from facecap_core.checks.face_in_crop import CHECK as CROP_CHECK
 from facecap_core.checks.face_in_crop import check_crop
 from facecap_core.checks.face_place import CameraSummary, FacePlace
 from facecap_core.checks.finding import Finding
+from facecap_core.checks.frame_offset import CACHE_CHECK, CAMERA_CHECK
 from facecap_core.checks.head_motion import CHECK as HEAD_CHECK
 from facecap_core.checks.head_motion import check_standing
 from facecap_core.checks.production_check import CheckReport
@@ -60,8 +62,20 @@ def check_deeply(
         findings += compare_shots(composition, own)
     order = {name: number for number, name in enumerate(production.shots)}
     return sorted(
-        findings, key=lambda found: (found.severity, found.actor, order.get(found.shot, -1))
+        _without_consequences(findings),
+        key=lambda found: (found.severity, found.actor, order.get(found.shot, -1)),
     )
+
+
+def _without_consequences(findings: list[Finding]) -> list[Finding]:
+    """Half a face says little of when it moves: where the crop is at fault, offsets are not told."""
+    cropped = {(f.actor, f.camera, f.shot) for f in findings if f.check == CROP_CHECK}
+    return [
+        found
+        for found in findings
+        if found.check not in (CACHE_CHECK, CAMERA_CHECK)
+        or cropped.isdisjoint((found.actor, found.camera, shot) for shot in ("", found.shot))
+    ]
 
 
 def _look_at_all(
