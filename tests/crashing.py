@@ -23,7 +23,9 @@ from tiny_production import TEMPLATE, write_cache, write_video
 from facecap_core import failpoints
 from facecap_core.inference import infer_shot
 from facecap_core.ingest import ingest_frames, ingest_targets
-from facecap_core.learning.model import save_model
+from facecap_core.learning.confidence import Confidence, Fit
+from facecap_core.learning.model import save_model, set_confidence
+from facecap_core.learning.novelty import FeatureSpace
 from facecap_core.stores.groups import GroupReader
 from facecap_core.stores.manifests import verify
 from facecap_core.stores.versions import STALE_SECONDS
@@ -111,8 +113,28 @@ def _vertices(inputs, store, version):
 
 def _model(_inputs, store, version):
     weights = {"fc.weight": torch.full((50, 40), float(VERSIONS.index(version)))}
-    save_model(store / WORKS["model"].final, weights, {"version": version}, [{"epoch": version}])
+    save_model(
+        store / WORKS["model"].final,
+        weights,
+        {"version": version},
+        [{"epoch": version}],
+        _confidence(version),
+    )
     return False
+
+
+def _calibration(_inputs, store, version):
+    """Of a model that is there."""
+    set_confidence(store / WORKS["model"].final, _confidence(version))
+    return False
+
+
+def _confidence(version):
+    shapes = ((40,), (40, 8), (8,), (30, 8), (30,))
+    number = 1.0 + VERSIONS.index(version)
+    space = FeatureSpace(*(torch.full(shape, number) for shape in shapes))
+    fit = Fit(0.0, 3 * (number,), 3 * (1.0,), 2 * (number,))
+    return Confidence((space,), {(0,): fit}, number, {})
 
 
 REQUEST = IngestRequest(settings={}, actors=("ada",), shots=("s",))
@@ -162,8 +184,9 @@ CHUNK = ("chunk.written",)
 WORKS = {
     "frames": Work(_frames, "frames/s/center.zarr", _folder(*3 * CHUNK)),
     "targets": Work(_targets, "targets/s.zarr", _folder(*2 * CHUNK)),
-    "vertices": Work(_vertices, "vertices/ada/s.zarr", _folder(*3 * CHUNK)),
-    "model": Work(_model, "models/ada/m", _folder(*3 * FILE)),
+    # Two chunks of positions, and one of each figure of its frames.
+    "vertices": Work(_vertices, "vertices/ada/s.zarr", _folder(*5 * CHUNK)),
+    "model": Work(_model, "models/ada/m", _folder(*4 * FILE)),
     "request": Work(_request, f"{JOB}/request.json", FILE),
     "record": Work(_record, f"{JOB}/shots/s.json", FILE),
     "driver": Work(_driver, f"{JOB}/driver.json", FILE),
@@ -172,6 +195,7 @@ FOLDERS = [name for name, work in WORKS.items() if work.is_folder]
 FILES = ["record", "driver"]
 REUSING = ["frames", "targets", "vertices"]
 TARGETS = WORKS["targets"]
+CALIBRATION = Work(_calibration, WORKS["model"].final, WORKS["model"].steps)
 SHOT = Work(_shot, f"{JOB}/shots/s.json", (*FILE, *TARGETS.steps, *FILE))
 
 

@@ -14,6 +14,7 @@ import time
 import numpy as np
 import pytest
 from crashing import (
+    CALIBRATION,
     FILE,
     REUSING,
     SHOT,
@@ -69,6 +70,24 @@ def test_killed_at_any_step_it_is_old_or_new_and_goes_on(
             kept = {version_of(filled, work), visible}
             assert left_over(store, work) <= {name + end for name in kept for end in ("", ".json")}
         shutil.rmtree(store)
+
+
+def test_killed_at_any_step_of_calibration_a_model_has_its_old_one_or_the_new_one(
+    tmp_path, inputs, filled
+):
+    work, store = CALIBRATION, copy(filled, CALIBRATION, tmp_path / "undisturbed")
+    old = seen(store, work)
+    assert steps_of(lambda: work.do(inputs, store, "new")) == work.steps
+    new = seen(store, work)
+    changed = {name for name in old if old[name] != new[name]}
+    assert old.keys() == new.keys()
+    assert changed == {"confidence.safetensors", "model.json"}
+    for step in range(len(work.steps)):
+        store = copy(filled, work, tmp_path / str(step))
+        assert in_process(call_until, step, work.do, inputs, store, "new") == -signal.SIGKILL
+        assert seen(store, work) == (new if step >= work.visible else old), work.steps[step]
+        work.do(inputs, store, "new")
+        assert seen(store, work) == new
 
 
 @pytest.mark.parametrize("before", ["old", None])

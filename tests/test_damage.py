@@ -39,7 +39,12 @@ FILES = {
         "novelty/zarr.json": None,
         "novelty/c.0": (0, 65),
     },
-    "model": {"weights.safetensors": None, "metrics.jsonl": None, "model.json": None},
+    "model": {
+        "weights.safetensors": None,
+        "metrics.jsonl": None,
+        "confidence.safetensors": None,
+        "model.json": None,
+    },
 }
 """Every file of what each writer makes, and the frames in it."""
 EVERY = [(name, part) for name, parts in FILES.items() for part in parts]

@@ -67,6 +67,12 @@ def steps_done(folder, blank):
     return position.step
 
 
+def calibration(folder):
+    """Of its model, all of it."""
+    facts = json.loads((folder / "model" / "model.json").read_text())
+    return facts["confidence"], (folder / "model" / "confidence.safetensors").read_bytes()
+
+
 def test_killed_at_steps_of_writing_the_state(tmp_path, whole, blank):
     undisturbed, steps = whole
     assert steps[:3] == ("file.made", "file.synced", "file.visible")
@@ -93,6 +99,7 @@ def test_killed_at_steps_of_writing_the_model(tmp_path, whole, blank):
     for _ in range(2):
         assert verify(tmp_path / "model") == []
         assert_same_bits(weights(undisturbed), weights(tmp_path))
+        assert calibration(undisturbed) == calibration(tmp_path)
         go_on(tmp_path)
 
 
@@ -113,3 +120,4 @@ def test_killed_at_random_moments(tmp_path, whole, blank):
     go_on(tmp_path)
     assert verify(tmp_path / "model") == []
     assert_same_bits(weights(whole[0]), weights(tmp_path))
+    assert calibration(whole[0]) == calibration(tmp_path)

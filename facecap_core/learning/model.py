@@ -193,7 +193,8 @@ def set_confidence(directory: Path, confidence: Confidence) -> None:
     Raises:
         ModelError: there is no such model. StoreError: it cannot be written.
     """
-    facts, old = read_model_facts(directory), Path(os.path.realpath(directory))
+    old = Path(os.path.realpath(directory))  # facts and weights of one version
+    facts = read_model_facts(old)
     with whole_directory(directory) as staged:
         for name in (WEIGHTS, METRICS):
             write_bytes_atomically(staged.path / name, (old / name).read_bytes())
