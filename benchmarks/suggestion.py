@@ -249,8 +249,8 @@ def _solve(production: Production, actor: str, model: Model) -> None:
                 result = model.solver(luma).start(luma)
                 positions.append(result())
                 told = not_estimated(len(luma))
-                if model.confidence and (distances := result.distances()) is not None:
-                    told = model.confidence.figures(distances, [0])
+                if model.confidence and (signals := result.signals()) is not None:
+                    told = model.confidence.figures(signals, [0])
                 for name, figure_of in figures.items():
                     figure_of.append(getattr(told, name))
             group.set_attributes({**facts, "camera": model.camera})

@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from farm.bar import bar
-from farm.completion import complete_actor, complete_model
 from farm.context import ProductionOption, find_and_load
-from farm.option_groups import JsonOption
+from farm.option_groups import DeviceOption, JsonOption, ModelArgument, OfActorOption
 
 SCHEMA_VERSION = 1
 
 
 def calibrate(
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="MODEL",
-            help="A model, or the beginning of its name; else the newest.",
-            show_default=False,
-            autocompletion=complete_model,
-        ),
-    ] = None,
-    actor: Annotated[
-        str | None,
-        typer.Option(
-            "--actor", "-a", help="Whose.", show_default=False, autocompletion=complete_actor
-        ),
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            help="cpu, cuda, cuda:1, …; else a GPU where there is one.", show_default=False
-        ),
-    ] = None,
+    model: ModelArgument = None,
+    actor: OfActorOption = None,
+    device: DeviceOption = None,
     production: ProductionOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from farm.completion import complete_actor, complete_model, complete_shot
+from farm.completion import complete_model, complete_shot
 from farm.context import ProductionOption, find_and_load
 from farm.exit_codes import JOB_FAILED
-from farm.option_groups import CsvOption, JsonOption, ShotListOption
+from farm.option_groups import CsvOption, JsonOption, OfActorOption, ShotListOption
 
 if TYPE_CHECKING:
     from facecap_core.changes.shot_change import ShotChange
@@ -44,12 +44,7 @@ def compare(
         ),
     ] = None,
     listed: ShotListOption = None,
-    actor: Annotated[
-        str | None,
-        typer.Option(
-            "--actor", "-a", help="Whose models.", show_default=False, autocompletion=complete_actor
-        ),
-    ] = None,
+    actor: OfActorOption = None,
     threshold_mm: Annotated[
         float,
         typer.Option(

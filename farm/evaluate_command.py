@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farm.completion import complete_actor, complete_model
 from farm.context import ProductionOption, find_and_load
-from farm.option_groups import JsonOption
+from farm.option_groups import DeviceOption, JsonOption, ModelArgument, OfActorOption
 
 if TYPE_CHECKING:
     from facecap_core.evaluation.evaluation import Evaluation
@@ -28,21 +27,8 @@ class Split(StrEnum):
 
 
 def evaluate(
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="MODEL",
-            help="A model, or the beginning of its name; else the newest.",
-            show_default=False,
-            autocompletion=complete_model,
-        ),
-    ] = None,
-    actor: Annotated[
-        str | None,
-        typer.Option(
-            "--actor", "-a", help="Whose.", show_default=False, autocompletion=complete_actor
-        ),
-    ] = None,
+    model: ModelArgument = None,
+    actor: OfActorOption = None,
     split: Annotated[
         Split | None,
         typer.Option(help="Else validation; with --vertices, bulk.", show_default=False),
@@ -82,12 +68,7 @@ def evaluate(
         ),
     ] = None,
     page: Annotated[bool, typer.Option(help="Write the report page too.")] = True,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            help="cpu, cuda, cuda:1, …; else a GPU where there is one.", show_default=False
-        ),
-    ] = None,
+    device: DeviceOption = None,
     production: ProductionOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from farm.completion import complete_actor, complete_job, complete_shot
+from farm.completion import complete_actor, complete_job, complete_model, complete_shot
 from farm.context import ProductionOption
 from jobs.decoder import Decoder
 
@@ -80,6 +80,23 @@ CorrectedOption = Annotated[
 CsvOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Write the table as a CSV file too.", show_default=False),
+]
+ModelArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="MODEL",
+        help="A model, or the beginning of its name; else the newest.",
+        show_default=False,
+        autocompletion=complete_model,
+    ),
+]
+OfActorOption = Annotated[
+    str | None,
+    typer.Option("--actor", "-a", help="Whose.", show_default=False, autocompletion=complete_actor),
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(help="cpu, cuda, cuda:1, …; else a GPU where there is one.", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 

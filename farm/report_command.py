@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farm.completion import complete_actor, complete_job, complete_model
+from farm.completion import complete_job, complete_model
 from farm.context import ProductionOption, find_and_load
 from farm.night_report import report_night
-from farm.option_groups import JsonOption
+from farm.option_groups import DeviceOption, JsonOption, OfActorOption
 
 if TYPE_CHECKING:
     from facecap_core.productions.production import Production
@@ -43,16 +43,7 @@ def report(
             autocompletion=complete_job,
         ),
     ] = None,
-    actor: Annotated[
-        str | None,
-        typer.Option(
-            "--actor",
-            "-a",
-            help="Whose model.",
-            show_default=False,
-            autocompletion=complete_actor,
-        ),
-    ] = None,
+    actor: OfActorOption = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -69,12 +60,7 @@ def report(
             "--clip", metavar="SECONDS", min=0.1, max=60.0, help="Length of the moving face."
         ),
     ] = 4.0,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            help="cpu, cuda, cuda:1, …; else a GPU where there is one.", show_default=False
-        ),
-    ] = None,
+    device: DeviceOption = None,
     open_page: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     production: ProductionOption = None,
     as_json: JsonOption = False,
