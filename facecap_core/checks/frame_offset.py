@@ -122,14 +122,22 @@ def offset_curve(
     )
 
 
+def _off(
+    causes: Sequence[NDArray[np.floating]], effects: Sequence[NDArray[np.floating]]
+) -> OffsetCurve | None:
+    """Their curve where they surely go together at another offset than 0, None else."""
+    curve = offset_curve(causes, effects)
+    return curve if curve is not None and curve.is_off else None
+
+
 def check_offset(
     shot: Shot, camera: str, pictures: PictureSignals, cache: CacheSignals
 ) -> list[Finding]:
     """Whether the video and the cache of a shot are off by some frames."""
     if pictures.frames != cache.frames:  # the plain check says so
         return []
-    curve = offset_curve(seen(pictures), _moving(cache))
-    if curve is None or not curve.is_off:
+    curve = _off(seen(pictures), _moving(cache))
+    if curve is None:
         return []
     off = curve.best
     first = "cache" if off > 0 else "video"
@@ -147,8 +155,8 @@ def check_sync(
     """Whether a further camera is off by some frames from the main one."""
     if pictures.frames != others.frames:  # the plain check says so
         return []
-    curve = offset_curve(seen(pictures), seen(others))
-    if curve is None or not curve.is_off:
+    curve = _off(seen(pictures), seen(others))
+    if curve is None:
         return []
     off = curve.best
     message = f"frame 100 of camera {main} is frame {100 + off} of camera {camera}: {_words(curve)}"
