@@ -121,3 +121,17 @@ def moved(right: int, down: int) -> Edit:
         return luma[np.ix_(rows, columns)]
 
     return edit
+
+
+def smaller(times: int) -> Edit:
+    """The picture so many times smaller, in the middle of a plain ground: as a crop far larger than the face has it."""
+
+    def edit(luma: np.ndarray, _: int) -> np.ndarray:
+        rows, columns = (length // times for length in luma.shape)
+        whole = luma[: rows * times, : columns * times].reshape(rows, times, columns, times)
+        top, left = (luma.shape[0] - rows) // 2, (luma.shape[1] - columns) // 2
+        found = np.full_like(luma, np.median(luma[0]))
+        found[top : top + rows, left : left + columns] = whole.mean((1, 3))
+        return found
+
+    return edit

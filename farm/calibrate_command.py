@@ -23,9 +23,10 @@ def calibrate(
 ) -> None:
     """Let a trained model say how far each frame that it solves can be trusted.
 
-    Training ends with this, so it is for models of earlier versions, and after more shots became of split
-    validation. Takes the ingested validation shots that the model was not trained on, and writes into the model's
-    folder; the network stays as it is. Shots solved before are solved again by the next farm submit infer.
+    Training ends with this, so it is for models of earlier versions, after more shots became of split
+    validation, and where farm verify finds the calibration damaged. Takes the ingested validation shots that the
+    model was not trained on, and writes into the model's folder; the network stays as it is. Shots solved before
+    are solved again by the next farm submit infer.
 
     Examples:
 
@@ -40,7 +41,7 @@ def calibrate(
 
     found = find_and_load(production)
     chosen = choose_of_any(found, actor, model)
-    subject = open_subject(found, chosen.actor, chosen.model, device)
+    subject = open_subject(found, chosen.actor, chosen.model, device, calibrated=False)
     with bar() as on_progress:
         folder = found.paths.model(chosen.actor, chosen.model)
         facts: dict[str, Any] = calibrate_actor(subject, folder, on_progress).facts()

@@ -11,6 +11,13 @@ import typer
 
 from farm.completion import complete_shot
 from farm.context import ProductionOption, find_and_load
+from farm.correction_list import (
+    as_objects,
+    frames_in_words,
+    list_corrections,
+    places,
+    print_corrections,
+)
 from farm.option_groups import JsonOption
 
 if TYPE_CHECKING:
@@ -105,7 +112,7 @@ def correct(
 
     farm correct ada_line_0042 --remove 2
     """
-    from facecap_core.corrections.correction import corrections_of, put_back, take_out
+    from facecap_core.corrections.correction import put_back, take_out
     from facecap_core.errors import ConfigError
 
     found = find_and_load(production)
@@ -132,18 +139,14 @@ def correct(
     for number, act in ((remove, take_out), (restore, put_back)):
         if number is not None:
             assert shot is not None
-            act(_numbered(found, shot, number))
-    listed = [
-        correction
-        for name in shots
-        for correction in corrections_of(found.paths, found.shots[name].actor, name)
-    ]
+            _check_number(found, shot, number)
+            act(found.paths, found.shots[shot].actor, shot, number)
+    listed = [one for name in shots for one in list_corrections(found, name)]
     if as_json:
-        told = [_as_json(correction) for correction in listed]
         whole = {"schema_version": SCHEMA_VERSION, "added": added, "warnings": warnings}
-        typer.echo(json.dumps({**whole, "corrections": told}))
+        typer.echo(json.dumps({**whole, **as_objects(listed)}))
     elif file is None:
-        _print(listed)
+        print_corrections(listed)
 
 
 def _take_in(
@@ -192,19 +195,17 @@ def _check_shot(production: Production, shot: str) -> None:
         )
 
 
-def _numbered(production: Production, shot: str, number: int) -> Correction:
-    from facecap_core.corrections.correction import corrections_of
+def _check_number(production: Production, shot: str, number: int) -> None:
+    from facecap_core.corrections.correction import written_numbers
     from facecap_core.errors import ConfigError
 
-    every = corrections_of(production.paths, production.shots[shot].actor, shot)
-    for correction in every:
-        if correction.number == number:
-            return correction
-    numbers = ", ".join(str(correction.number) for correction in every)
-    raise ConfigError(
-        f"{shot} has no correction {number}",
-        remedy=f"it has {numbers}" if numbers else "it has none",
-    )
+    every = written_numbers(production.paths, production.shots[shot].actor, shot)
+    if number not in every:
+        numbers = ", ".join(map(str, every))
+        raise ConfigError(
+            f"{shot} has no correction {number}",
+            remedy=f"it has {numbers}" if numbers else "it has none",
+        )
 
 
 def _range(text: str | None) -> tuple[int, int] | None:
@@ -234,62 +235,13 @@ def _warnings(delivery: Delivery, blend: int) -> list[str]:
 
 def _tell(correction: Correction, delivery: Delivery) -> None:
     shown = ", ".join(
-        _words(first + delivery.start_frame, last + delivery.start_frame)
+        frames_in_words(first + delivery.start_frame, last + delivery.start_frame)
         for first, last in correction.ranges[:8]
     )
-    counted = f" ({_places(correction)} counted from 0)" if delivery.start_frame else ""
+    counted = f" ({places(correction)} counted from 0)" if delivery.start_frame else ""
     axes = f"{delivery.axes.units}, {delivery.axes.up_axis} up"
     typer.echo(
         f"correction {correction.number} of {correction.shot}: {len(correction.frames)} frames, {shown}{counted};"
         f" {correction.facts['rmse_mm']:.2f} mm from what {correction.facts['solve']['model']} solved,"
         f" {correction.facts['worst_mm']:.2f} at most ({delivery.format}, {axes})"
     )
-
-
-def _words(first: int, last: int) -> str:
-    return str(first) if first == last else f"{first}-{last}"
-
-
-def _places(correction: Correction, most: int = 8) -> str:
-    ranges = [_words(*pair) for pair in correction.ranges]
-    return ", ".join(ranges[:most]) + (" …" if ranges[most:] else "")
-
-
-def _print(listed: list[Correction]) -> None:
-    from farm.tables import print_table
-
-    rows = [
-        [
-            one.shot,
-            str(one.number),
-            _places(one),
-            str(len(one.frames)),
-            f"{one.facts['rmse_mm']:.2f}",
-            str(one.facts["by"]),
-            str(one.facts["made"]["date"])[:16].replace("T", " "),
-            str(one.facts["solve"]["model"]),
-            "" if one.removed is None else f"removed by {one.removed['by']}",
-            str(one.facts.get("note", "")),
-        ]
-        for one in listed
-    ]
-    columns = ["shot", "no", "frames", "count", "mm", "by", "date", "corrects", "state", "note"]
-    print_table(columns, rows, right=["no", "count", "mm"])
-
-
-def _as_json(correction: Correction) -> dict[str, Any]:
-    facts = correction.facts
-    return {
-        "shot": correction.shot,
-        "number": correction.number,
-        "frames": len(correction.frames),
-        "ranges": [list(pair) for pair in correction.ranges],
-        "by": facts["by"],
-        "date": facts["made"]["date"],
-        "note": facts["note"],
-        "blend": correction.blend,
-        "model": facts["solve"]["model"],
-        "rmse_mm": facts["rmse_mm"],
-        "worst_mm": facts["worst_mm"],
-        "removed": correction.removed,
-    }

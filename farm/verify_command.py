@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,8 +34,9 @@ def verify(
 ) -> None:
     """Read all that a job made, and name what is missing, cut short or altered since.
 
-    A damaged shot counts as failed from then on, so that farm retry rebuilds it. Exit code 0: all is
-    whole; 100: damage was found.
+    A damaged shot counts as failed from then on, so that farm retry rebuilds it. What artists corrected in the
+    job's shots (with --all in any) is read too, and held against template and footage; that only they can make
+    again. Exit code 0: all is whole; 100: damage was found.
 
     Examples:
 
@@ -61,16 +63,22 @@ def verify(
             objects.append(_job_json(status, checked))
         else:
             _print_job(status, checked, marked=not no_mark)
+    shots = None if every else {shot for ledger in chosen for shot in ledger.request().shots}
+    corrections = _corrections(found, shots)
+    whole = whole and not any(verified.damages for verified in corrections)
     if as_json:
         answer = {
             "schema_version": SCHEMA_VERSION,
             "whole": whole,
             "exit_code": OK if whole else JOB_FAILED,
             "jobs": objects,
+            "corrections": _figures(corrections),
         }
         typer.echo(json.dumps(answer))
     elif not chosen:
         typer.echo("no jobs yet: there is nothing to verify")
+    if corrections and not as_json:
+        _print_results("corrections", corrections, "shots")
     raise typer.Exit(OK if whole else JOB_FAILED)
 
 
@@ -98,36 +106,57 @@ def _checked(production: Production, ledger: Ledger, *, mark: bool) -> list[Veri
     return checked
 
 
+def _corrections(production: Production, shots: Collection[str] | None) -> list[Verified]:
+    """What artists corrected in these shots, read; None: in all."""
+    from facecap_core.progress import Progress
+    from jobs.verification import verify_corrections
+
+    checked = []
+    with bar() as on_progress:
+        for verified in verify_corrections(production, shots):
+            checked.append(verified)
+            on_progress(Progress("corrections", len(checked), len(checked), "shots"))
+    return checked
+
+
 def _print_job(status: JobStatus, checked: list[Verified], *, marked: bool) -> None:
-    damaged = [verified for verified in checked if verified.damages]
-    for verified in damaged:
-        for damage in verified.damages:
-            typer.echo(f"{damage.shot}: {damage}")
-    files, size = sum(v.files for v in checked), sum(v.bytes for v in checked)
-    verdict = f"{len(damaged)} of {len(checked)} damaged" if damaged else "all whole"
-    typer.echo(
-        f"{status.job}: {len(checked)} results, {files} files, {size / 1e6:.1f} MB: {verdict}"
-    )
+    _print_results(status.job, checked, "results")
     numbers = account(status)
     requested = numbers.pop("requested")
     total = " + ".join(f"{count} {name}" for name, count in numbers.items())
     typer.echo(f"{total} = {requested} requested")
-    if damaged and marked:
-        typer.echo(f"farm retry {status.job} rebuilds them")
-    elif damaged:
-        typer.echo("they stay marked as solved (--no-mark)")
+    if any(verified.to_retry for verified in checked):
+        typer.echo(
+            f"farm retry {status.job} rebuilds them"
+            if marked
+            else "they stay marked as solved (--no-mark)"
+        )
+
+
+def _print_results(title: str, checked: list[Verified], what: str) -> None:
+    """Each damage, what mends it where that is not farm retry, and a line of figures."""
+    for damage in (damage for verified in checked for damage in verified.damages):
+        typer.echo(f"{damage.shot}: {damage}" + (f" -> {damage.remedy}" if damage.remedy else ""))
+    damaged = sum(bool(verified.damages) for verified in checked)
+    files, size = sum(v.files for v in checked), sum(v.bytes for v in checked)
+    verdict = f"{damaged} of {len(checked)} damaged" if damaged else "all whole"
+    typer.echo(f"{title}: {len(checked)} {what}, {files} files, {size / 1e6:.1f} MB: {verdict}")
 
 
 def _job_json(status: JobStatus, checked: list[Verified]) -> dict[str, Any]:
+    figures = _figures(checked)
+    for damage in figures["damages"]:
+        damage["remedy"] = damage["remedy"] or f"farm retry {status.job}"
+    job = {"job": status.job, "state": status.state}
+    return {**job, "results": len(checked), **figures, "account": account(status)}
+
+
+def _figures(checked: list[Verified]) -> dict[str, Any]:
     from dataclasses import asdict
 
     return {
-        "job": status.job,
-        "state": status.state,
         "whole": not any(verified.damages for verified in checked),
-        "results": len(checked),
         "files": sum(verified.files for verified in checked),
         "bytes": sum(verified.bytes for verified in checked),
         "damages": [asdict(damage) for verified in checked for damage in verified.damages],
-        "account": account(status),
     }

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from facecap_core.errors import FootageMissing, StoreError
-from facecap_core.fingerprints import fingerprint_footage
+from facecap_core.errors import StoreError
 from facecap_core.productions.production import Production, Shot
 
 if TYPE_CHECKING:
@@ -48,16 +47,10 @@ def corrections_to_learn(
 
 
 def _check_footage(shot: Shot, correction: Correction) -> None:
-    """It is of the pictures that the shot has now; a shot without its video fails by itself at ingest."""
-    footage = shot.footage.get(str(correction.facts.get("camera")))
-    made_for = correction.facts.get("footage_fingerprint")
-    if footage is None or made_for is None:
-        return
-    try:
-        same = fingerprint_footage(footage) == made_for
-    except FootageMissing:
-        return
-    if not same:
+    """It is of the pictures that the shot has now."""
+    from facecap_core.corrections.correction_check import is_of_footage
+
+    if not is_of_footage(shot, correction):
         raise StoreError(
             f"correction {correction.number} of {shot.name} was made for other footage than the shot has now",
             remedy=f"farm correct {shot.name} --remove {correction.number}, or --without-corrections",

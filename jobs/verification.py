@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
 
 from facecap_core.errors import FacecapError, StoreError
 from facecap_core.productions.production import Production
 from facecap_core.stores.manifests import size_of, verify
 from facecap_core.stores.object_folder import ArrayFolder
+from facecap_core.stores.paths import CALIBRATION
+from facecap_core.template import Template, read_template
 from jobs.ledger import Ledger
 from jobs.outputs import outputs_of
 from jobs.records import Cause, ShotRecord
@@ -26,6 +28,7 @@ class Damage:
     part: str
     what: str
     frames: tuple[int, int] | None = None
+    remedy: str = ""  # empty: `farm retry` makes it again
 
     def __str__(self) -> str:
         frames = "" if self.frames is None else f", frames {self.frames[0]} to {self.frames[1]}"
@@ -42,6 +45,11 @@ class Verified:
     bytes: int = 0
     damages: list[Damage] = field(default_factory=list)
 
+    @property
+    def to_retry(self) -> list[Damage]:
+        """What the job can make again."""
+        return [damage for damage in self.damages if not damage.remedy]
+
 
 def verify_job(production: Production, ledger: Ledger) -> Iterator[Verified]:
     """Read everything that a job's solved shots (and its training) stored, one after the other."""
@@ -56,12 +64,31 @@ def verify_job(production: Production, ledger: Ledger) -> Iterator[Verified]:
     training = ledger.training()
     if isinstance(request, TrainRequest) and training is not None and training.state == "solved":
         model = production.paths.model(request.actor, request.model)
-        yield _verified(training.name, {"model": model})
+        yield _with_calibration(_verified(training.name, {"model": model}), request)
+
+
+def verify_corrections(production: Production, shots: Collection[str] | None) -> Iterator[Verified]:
+    """Read what artists corrected in these shots (None: in all), which no job could make again."""
+    from facecap_core.corrections.correction_check import check_corrections, corrected_shots
+
+    templates: dict[str, Template] = {}
+    for actor, shot in corrected_shots(production.paths):
+        if shots is not None and shot not in shots:
+            continue
+        if actor in production.actors and actor not in templates:
+            templates[actor] = read_template(production.actors[actor].template)
+        checked = check_corrections(production, actor, shot, templates.get(actor))
+        damages = [
+            Damage(shot, f"correction {f.number}", f.part, f.what, f.frames, f.remedy)
+            for f in checked.faults
+        ]
+        yield Verified(shot, checked.files, checked.bytes, damages)
 
 
 def mark_damaged(ledger: Ledger, verified: Verified) -> None:
     """Let a shot with damage count as failed, so that `farm retry` makes it again."""
-    if not verified.damages:
+    damages = verified.to_retry
+    if not damages:
         return
     training = ledger.training()
     record: ShotRecord
@@ -69,8 +96,8 @@ def mark_damaged(ledger: Ledger, verified: Verified) -> None:
         record = training
     else:
         record = ledger.shot(verified.shot)
-    more = len(verified.damages) - 1
-    message = f"{verified.damages[0]}" + (f", with {more} more" if more else "")
+    more = len(damages) - 1
+    message = f"{damages[0]}" + (f", with {more} more" if more else "")
     cause = Cause(
         type="Damaged",
         message=f"damaged in the store: {message}",
@@ -93,6 +120,16 @@ def _verified_outputs(production: Production, request: OutputRequest, name: str)
     folder = str(outputs.folder)
     damages = [Damage(name, folder, damage.part, damage.what) for damage in found]
     return Verified(name, *outputs.size(), damages)
+
+
+def _with_calibration(verified: Verified, request: TrainRequest) -> Verified:
+    """A calibration is made anew without another training."""
+    remedy = f"farm calibrate {request.model} --actor {request.actor}"
+    damages = [
+        replace(damage, remedy=remedy) if damage.part == CALIBRATION else damage
+        for damage in verified.damages
+    ]
+    return replace(verified, damages=damages)
 
 
 def _verified(name: str, stores: dict[str, ArrayFolder]) -> Verified:

@@ -8,8 +8,10 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from tracked_production import make_tracked, train_model, write_shot
+from typer.testing import CliRunner
 
 from benchmarks.planted_faults import FAULTS
 from facecap_core.errors import ModelError
@@ -26,7 +28,9 @@ from facecap_core.productions.production import load_production
 from facecap_core.ranks import auroc_of_worst
 from facecap_core.solved_shot import open_solved
 from facecap_core.stores.groups import open_frames, open_targets
+from facecap_core.stores.manifests import manifest_path, verify, write_manifest
 from facecap_core.stores.paths import StorePaths
+from farm.app import app
 from jobs.planning import plan_infer
 
 FPS = Fraction(30)
@@ -156,6 +160,7 @@ def test_a_model_without_calibration_solves_without_confidence_until_it_has_one(
     trained = json.loads((place / "model.json").read_text())
     facts = {name: value for name, value in trained.items() if name != "confidence"}
     (place / "model.json").write_text(json.dumps(facts))
+    write_manifest(place.resolve(), manifest_path(place))
     before = plan_infer(production, actor="ada", shots=["fresh"], model="old")
     solve(folder, "old")
     solved = open_solved(production, "fresh")
@@ -188,16 +193,42 @@ def _parts(space):
     return vars(space).values()
 
 
-def test_a_damaged_calibration_is_a_damaged_model(folder, tmp_path):
+def hurt(path, how):
+    content = bytearray(path.read_bytes())
+    if how == "flipped":  # in the middle of the numbers: it can be read as well as before
+        content[len(content) // 2] ^= 4
+    path.write_bytes(content[:100] if how == "truncated" else content)
+    if how == "missing":
+        path.unlink()
+    if how == "another":
+        parts = safetensors.torch.load(bytes(content))
+        path.write_bytes(safetensors.torch.save({name: p + 1 for name, p in parts.items()}))
+
+
+@pytest.mark.parametrize("how", ["truncated", "flipped", "missing", "another"])
+def test_a_damaged_calibration_is_told_and_made_anew_by_farm_calibrate(folder, how):
     production = load_production(folder)
-    train_model(folder, "hurt", epochs=1)
     place = production.paths.model("ada", "hurt")
-    path = place / "confidence.safetensors"
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(ModelError, match="damaged"):
+    if not place.exists():
+        train_model(folder, "hurt", epochs=1)
+    whole = load_model(place, "cpu").confidence
+    hurt(place / "confidence.safetensors", how)
+    with pytest.raises(ModelError, match=r"calibration is damaged.*farm calibrate hurt"):
         load_model(place, "cpu")
-    set_confidence(place, model_of(folder).confidence)
-    assert load_model(place, "cpu").confidence is not None
+    done = CliRunner().invoke(app, ["calibrate", "hurt", "--production", str(folder), "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["calibration"] == whole.facts()
+    assert load_model(place, "cpu").confidence.facts() == whole.facts()
+    assert verify(place) == []
+
+
+def test_a_calibration_does_not_vouch_for_damaged_weights(folder):
+    production = load_production(folder)
+    train_model(folder, "worn", epochs=1)
+    place = production.paths.model("ada", "worn")
+    hurt(place / "weights.safetensors", "flipped")
+    with pytest.raises(ModelError, match=r"weights.safetensors: altered.*train again"):
+        set_confidence(place, model_of(folder).confidence)
 
 
 def test_without_held_back_frames_there_is_nothing_to_learn_from(folder, tmp_path):

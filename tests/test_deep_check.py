@@ -20,6 +20,7 @@ from benchmarks.spoilt_footage import (
     later,
     moved,
     recode,
+    smaller,
     with_head_motion,
 )
 from facecap_core.checks.deep_check import check_deeply
@@ -167,6 +168,18 @@ def test_a_crop_that_cuts_the_face_is_found_for_all_shots(folder):
     found = one([found for found in looked(folder) if found.camera == "center"])
     assert (found.check, found.shot) == ("face in crop", "")
     assert "to the left" in found.remedy
+
+
+@pytest.mark.parametrize(("times", "is_told"), [(2, False), (4, True)])
+def test_a_crop_far_larger_than_the_face_is_found_for_all_shots(folder, times, is_told):
+    for name in NAMES:
+        respoil(folder, name, edit=smaller(times))
+    found = [one for one in looked(folder) if (one.check, one.camera) == ("face in crop", "center")]
+    assert len(found) == is_told
+    for finding in found:
+        assert finding.shot == ""
+        assert 5 < finding.figure < 25
+        assert "crop smaller" in finding.remedy
 
 
 def test_a_cache_stabilised_to_another_place_is_found(folder):

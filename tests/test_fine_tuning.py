@@ -173,7 +173,7 @@ def test_a_stopped_tuning_of_a_production_goes_on_to_the_same_bits(production):
     for _ in range(2):
         with pytest.raises(Cancelled):
             train_actor(production, "ada", settings, on_progress=once, **options)
-    take_out(corrections_of(production.paths, "ada", BULK)[0])  # it was asked for, and stays so
+    take_out(production.paths, "ada", BULK, 1)  # it was asked for, and stays so
     train_actor(production, "ada", settings, **options)
     paths = production.paths
     one, two = (load_model(paths.model("ada", m), "cpu").network for m in ("whole", "parts"))
@@ -255,9 +255,9 @@ def test_contents_decide_the_job(production):
     assert planned(production).corrections == with_it.corrections, "without --from they count too"
     second = correct(production, np.arange(12, 22), seed=1)
     assert job_id(planned(production, base="base")) != job_id(with_it)
-    take_out(second)
+    take_out(production.paths, "ada", BULK, second.number)
     assert job_id(planned(production, base="base")) == job_id(with_it)
-    take_out(first)
+    take_out(production.paths, "ada", BULK, first.number)
     assert planned(production, base="base") == tuning
     weights_file = production.paths.model("ada", "base") / "weights.safetensors"
     weights_file.write_bytes(weights_file.read_bytes()[:-1] + b"\7")

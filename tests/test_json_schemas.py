@@ -252,7 +252,9 @@ def _for_real(printed, base):
     chunk.write_bytes(chunk.read_bytes()[:-1])
     weights = production.paths.model("ada", training.model) / "weights.safetensors"
     weights.write_bytes(b"")  # which has no frames
+    (production.paths.corrections("ada", "bulk_0") / "0002.zarr" / "zarr.json").unlink()
     printed.run("verify", folder, "verify", "--all", code=100)
+    printed.run("correct", folder, "correct", "--list")
 
 
 def _newer_model(production):

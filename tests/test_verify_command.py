@@ -6,14 +6,16 @@ import json
 import re
 
 import pytest
-from made_jobs import drive, submit, work
+from made_jobs import drive, run_job, submit, work
 from tiny_production import make_production
 from typer.testing import CliRunner
 
+from facecap_core.learning.config import resolve
 from facecap_core.productions.production import load_production
 from farm.app import app
 from jobs.ledger import Ledger
-from jobs.planning import plan_ingest
+from jobs.planning import plan_ingest, plan_train
+from jobs.request import job_id
 
 FRAMES = 70  # more than a chunk
 
@@ -93,6 +95,7 @@ def test_json_names_every_damage(ledger):
             "part": "luma/c.0.0.0",
             "what": "altered",
             "frames": [0, 63],
+            "remedy": f"farm retry {ledger.job}",
         }
     ]
     ends = {"solved": 1, "failed": 1, "cancelled": 0, "skipped": 1, "missing": 0}
@@ -107,3 +110,24 @@ def test_a_job_that_did_not_begin_misses_its_shots(tmp_path):
     code, out = farm(ledger, "verify")
     assert code == 0
     assert "0 solved + 0 failed + 0 cancelled + 0 skipped + 1 missing = 1 requested" in out
+
+
+def test_a_damaged_calibration_asks_for_no_other_training(tmp_path):
+    folder = make_production(tmp_path / "tiny", train=2, validation=1, frames=30)
+    production = load_production(folder)
+    small = ["network.channels=[8,8]", "network.refine=[false,false]", "network.components=3"]
+    config = resolve("demo", ["schedule.epochs=1", *small])
+    request = run_job(
+        production, plan_train(production, actor="ada", config=config), "ingest", "train"
+    )
+    ledger = Ledger(production.paths.jobs / job_id(request))
+    path = production.paths.model("ada", request.model) / "confidence.safetensors"
+    path.write_bytes(path.read_bytes()[:-9])
+    code, out = farm(ledger, "verify")
+    assert code == 100
+    remedy = f"farm calibrate {request.model} --actor ada"
+    assert f"{request.model}: model confidence.safetensors: truncated -> {remedy}" in out
+    assert "farm retry" not in out
+    assert ledger.training().state == "solved"
+    assert farm(ledger, *remedy.split()[1:])[0] == 0
+    assert farm(ledger, "verify")[0] == 0

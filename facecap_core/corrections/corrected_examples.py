@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from facecap_core.corrections.correction import Correction, corrections_of
+from facecap_core.corrections.correction import Correction, numbers_of, read_correction
 from facecap_core.corrections.shot_corrections import combine
 from facecap_core.errors import StoreError
 from facecap_core.learning.examples import Examples
@@ -35,8 +35,18 @@ def chosen_corrections(
     Raises:
         StoreError: one is not there, or damaged.
     """
-    found = {one.content: one for one in corrections_of(paths, actor, shot)}
+    found: dict[str, Correction] = {}
+    damaged: StoreError | None = None
+    for number in numbers_of(paths, actor, shot):
+        try:
+            one = read_correction(paths, actor, shot, number)
+        except StoreError as error:  # maybe none of those that are wanted
+            damaged = error
+        else:
+            found[one.content] = one
     missing = [content for content in contents if content not in found]
+    if missing and damaged is not None:
+        raise damaged
     if missing:
         raise StoreError(
             f"correction {missing[0]} of {shot} is not there any more",

@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from facecap_core.errors import StoreError
 from facecap_core.files import make_folder, store_error, write_text_atomically
 from facecap_core.provenance import made
 from facecap_core.stores.groups import GroupReader, new_group
 from facecap_core.stores.paths import StorePaths
+from facecap_core.stores.versions import finished_names
 
 _ENDING = ".zarr"
 _REMOVED = ".removed.json"
@@ -55,8 +57,13 @@ class Correction:
         return runs(self.frames)
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """Its rows [start, stop), float32 [row, vertex, xyz] in the production's units."""
-        return self.store.read("positions", start, stop)
+        """Its rows [start, stop), float32 [row, vertex, xyz] in the production's units.
+
+        Raises:
+            StoreError: they are damaged.
+        """
+        with _named(Path(str(self.store.path)), self.shot):
+            return self.store.read("positions", start, stop)
 
 
 def runs(frames: np.ndarray) -> list[tuple[int, int]]:
@@ -90,7 +97,7 @@ def add_correction(
     folder = paths.corrections(actor, shot)
     make_folder(folder)
     number = _claimed(folder)
-    with new_group(folder / f"{number:04d}{_ENDING}") as group:
+    with new_group(correction_path(paths, actor, shot, number)) as group:
         positions = None
         digests: list[bytes] = []
         for block in blocks:
@@ -114,7 +121,7 @@ def add_correction(
                 "made": made(),
             }
         )
-    return _read(folder / f"{number:04d}{_ENDING}", shot)
+    return read_correction(paths, actor, shot, number)
 
 
 def corrections_of(paths: StorePaths, actor: str, shot: str) -> list[Correction]:
@@ -123,36 +130,90 @@ def corrections_of(paths: StorePaths, actor: str, shot: str) -> list[Correction]
     Raises:
         StoreError: one is damaged.
     """
-    found = [_read(path, shot) for path in paths.corrections(actor, shot).glob(f"*{_ENDING}")]
-    return sorted(found, key=lambda correction: correction.number)
+    numbers = numbers_of(paths, actor, shot)
+    return [read_correction(paths, actor, shot, number) for number in numbers]
 
 
 def standing(paths: StorePaths, actor: str, shot: str) -> list[Correction]:
-    """Those that count, the oldest first."""
-    return [found for found in corrections_of(paths, actor, shot) if found.removed is None]
+    """Those that count, the oldest first; what was taken out may be damaged.
+
+    Raises:
+        StoreError: one is damaged.
+    """
+    return [
+        read_correction(paths, actor, shot, number)
+        for number in numbers_of(paths, actor, shot)
+        if not is_taken_out(paths, actor, shot, number)
+    ]
 
 
-def take_out(correction: Correction) -> None:
-    """Let it count no more; its positions stay where they are.
+def numbers_of(paths: StorePaths, actor: str, shot: str) -> list[int]:
+    """The numbers of a shot's corrections, whole or damaged, ascending."""
+    links = paths.corrections(actor, shot).glob(f"*{_ENDING}")
+    return sorted(int(link.stem) for link in links if link.stem.isdecimal())
+
+
+def written_numbers(paths: StorePaths, actor: str, shot: str) -> list[int]:
+    """The numbers of all that were complete once, those too whose name is gone; ascending."""
+    names = finished_names(paths.corrections(actor, shot))
+    stems = [name.removesuffix(_ENDING) for name in names]
+    gone = [int(stem) for stem in stems if stem.isdecimal()]
+    return sorted({*gone, *numbers_of(paths, actor, shot)})
+
+
+def read_correction(paths: StorePaths, actor: str, shot: str, number: int) -> Correction:
+    """One of them.
+
+    Raises:
+        StoreError: it is damaged, or not there.
+    """
+    path = correction_path(paths, actor, shot, number)
+    removed = None
+    with contextlib.suppress(FileNotFoundError):
+        removed = _who_and_when(_mark(paths, actor, shot, number))
+    with _named(path, shot):
+        store = GroupReader(path)
+        return Correction(shot, number, store.read("frame"), store, removed)
+
+
+def correction_path(paths: StorePaths, actor: str, shot: str, number: int) -> Path:
+    """Where its group is."""
+    return paths.corrections(actor, shot) / f"{number:04d}{_ENDING}"
+
+
+def is_taken_out(paths: StorePaths, actor: str, shot: str, number: int) -> bool:
+    """Whether a correction counts no more."""
+    return _mark(paths, actor, shot, number).exists()
+
+
+def take_out(paths: StorePaths, actor: str, shot: str, number: int) -> None:
+    """Let a correction, be it damaged, count no more; its positions stay where they are.
 
     Raises:
         StoreError: that cannot be noted.
     """
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     text = json.dumps({"by": _user(), "date": now}) + "\n"
-    write_text_atomically(_mark(correction), text)
+    write_text_atomically(_mark(paths, actor, shot, number), text)
 
 
-def put_back(correction: Correction) -> None:
+def put_back(paths: StorePaths, actor: str, shot: str, number: int) -> None:
     """Let it count again.
 
     Raises:
         StoreError: that cannot be noted.
     """
+    mark = _mark(paths, actor, shot, number)
     try:
-        _mark(correction).unlink(missing_ok=True)
+        mark.unlink(missing_ok=True)
     except OSError as error:
-        raise store_error(error, _mark(correction)) from error
+        raise store_error(error, mark) from error
+
+
+def lost_remedy(shot: str, number: int, file: str = "") -> str:
+    """What to do about a correction that cannot be read: nothing can make it anew but its artist."""
+    again = f"{file or 'its file'} in again"
+    return f"put it back from a backup, or farm correct {shot} --remove {number} and hand {again}"
 
 
 def content_of(frames: Sequence[int], digests: Sequence[bytes]) -> str:
@@ -169,16 +230,30 @@ def digests_of(positions: np.ndarray) -> Iterator[bytes]:
         yield hashlib.sha256(np.ascontiguousarray(frame, "<f4").data).digest()
 
 
-def _read(path: Path, shot: str) -> Correction:
-    store, mark = GroupReader(path), path.with_suffix(_REMOVED)
-    removed = None
-    with contextlib.suppress(FileNotFoundError):
-        removed = json.loads(mark.read_text(encoding="utf-8"))
-    return Correction(shot, int(path.stem), store.read("frame"), store, removed)
+@contextlib.contextmanager
+def _named(path: Path, shot: str) -> Iterator[None]:
+    """Damage is told with what mends a correction; to solve the shot again does not."""
+    try:
+        yield
+    except StoreError as error:
+        raise StoreError(
+            f"this correction of {shot} is damaged: {error.fault.message}",
+            remedy=lost_remedy(shot, int(path.stem)),
+            file=path,
+        ) from error
 
 
-def _mark(correction: Correction) -> Path:
-    return Path(str(correction.store.path)).with_suffix(_REMOVED)
+def _who_and_when(mark: Path) -> dict[str, Any]:
+    """What a removal says of itself; that it is there counts, whatever became of its text."""
+    try:
+        told = dict(json.loads(mark.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        told = {}
+    return {name: str(told.get(name, "")) for name in ("by", "date")}
+
+
+def _mark(paths: StorePaths, actor: str, shot: str, number: int) -> Path:
+    return correction_path(paths, actor, shot, number).with_suffix(_REMOVED)
 
 
 def _claimed(folder: Path) -> int:

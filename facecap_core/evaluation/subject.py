@@ -82,11 +82,14 @@ def open_subject(
     model: str,
     device: str | None = None,
     cameras: Sequence[str] = (),
+    *,
+    calibrated: bool = True,
 ) -> Subject:
     """Load a model, its actor's template, animated vertices and regions.
 
     Args:
         cameras: to evaluate it with, fewer than it has where it was trained to do without; none: all.
+        calibrated: False leaves its calibration unread, in whatever state that is.
 
     Raises:
         ModelError: the model is missing or damaged, cannot do with these cameras, or its actor's template
@@ -96,7 +99,7 @@ def open_subject(
     """
     # Resolved once: a model that is replaced meanwhile does not get into half of the work.
     directory = Path(os.path.realpath(production.paths.model(actor, model)))
-    loaded = load_model(directory, device)
+    loaded = load_model(directory, device, calibrated=calibrated)
     settings = production.actors[actor]
     template = read_template(settings.template)
     if template.topology_sha256 != loaded.facts["topology_sha256"]:

@@ -110,7 +110,7 @@ def train_actor(
     size = config.network.input_size
     start = None
     if base is not None:
-        start = load_model(paths.model(actor, base), device)
+        start = load_model(paths.model(actor, base), device, calibrated=False)
         check_base(start.facts, config, facts)
         begun["base"] = {
             "model": base,

@@ -121,8 +121,11 @@ def read_confidence(tensors: bytes, facts: Mapping[str, Any]) -> Confidence:
         for key, fit in told.pop("fits").items()
     }
     usual = float(told.pop("usual_mm"))
-    told.pop("fingerprint")
+    fingerprint = told.pop("fingerprint")
     spaces = tuple(
         FeatureSpace(**{name: parts[f"{view}.{name}"] for name in names}) for view in range(views)
     )
-    return Confidence(spaces, fits, usual, told)
+    read = Confidence(spaces, fits, usual, told)
+    if read.facts()["fingerprint"] != fingerprint:
+        raise ValueError("it is not what was written")
+    return read

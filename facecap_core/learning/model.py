@@ -24,12 +24,15 @@ from facecap_core.learning.lanes import Lanes
 from facecap_core.learning.networks import AnyNetwork, build_network
 from facecap_core.learning.rmse import MM_PER_UNIT
 from facecap_core.learning.whitening import Whitening
+from facecap_core.stores.manifests import verify
+from facecap_core.stores.paths import CALIBRATION
 from facecap_core.stores.versions import whole_directory
 
 SCHEMA_VERSION = 1
-WEIGHTS, METRICS, CONFIDENCE = "weights.safetensors", "metrics.jsonl", "confidence.safetensors"
+WEIGHTS, METRICS = "weights.safetensors", "metrics.jsonl"
 MOST_ERROR_MM = 0.01  # that 16 bits may cost, mean of the frames' RMSE
 CHECKED_FRAMES = 8
+_DAMAGE = (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError)
 
 
 @dataclass(frozen=True)
@@ -191,10 +194,15 @@ def set_confidence(directory: Path, confidence: Confidence) -> None:
     """Give a model a calibration, or another one, in a new version of its folder; all else stays.
 
     Raises:
-        ModelError: there is no such model. StoreError: it cannot be written.
+        ModelError: there is no such model, or more of it is damaged than its calibration. StoreError: it
+            cannot be written.
     """
     old = Path(os.path.realpath(directory))  # facts and weights of one version
     facts = read_model_facts(old)
+    # The new version vouches for all of its files. (Models of version 0.1 have no manifest.)
+    hurt = [str(found) for found in verify(old) if found.part and found.part != CALIBRATION]
+    if hurt:
+        raise ModelError(f"is damaged: {', '.join(hurt)}", remedy="train again", file=directory)
     with whole_directory(directory) as staged:
         for name in (WEIGHTS, METRICS):
             write_bytes_atomically(staged.path / name, (old / name).read_bytes())
@@ -204,7 +212,7 @@ def set_confidence(directory: Path, confidence: Confidence) -> None:
 def _write_facts(folder: Path, facts: dict[str, Any], confidence: Confidence | None) -> None:
     if confidence is not None:
         facts = {**facts, "confidence": confidence.facts()}
-        write_bytes_atomically(folder / CONFIDENCE, confidence.tensors())
+        write_bytes_atomically(folder / CALIBRATION, confidence.tensors())
     write_text_atomically(folder / "model.json", json.dumps(facts, indent=1) + "\n")
 
 
@@ -232,8 +240,11 @@ def read_model_facts(directory: Path) -> dict[str, Any]:
     return facts
 
 
-def load_model(directory: Path, device: str | None = None) -> Model:
+def load_model(directory: Path, device: str | None = None, *, calibrated: bool = True) -> Model:
     """Read a model folder for inference.
+
+    Args:
+        calibrated: False leaves its calibration unread, in whatever state that is.
 
     Raises:
         ModelError: it is missing, damaged, or of another version.
@@ -247,14 +258,25 @@ def load_model(directory: Path, device: str | None = None) -> Model:
         whitening = _whitening(facts)
         network = build_network(config.network, 3 * int(facts["vertex_count"]), len(whitening))
         network.load_state_dict(load_file(directory / WEIGHTS))
-        confidence = None
-        if "confidence" in facts:
-            confidence = read_confidence((directory / CONFIDENCE).read_bytes(), facts["confidence"])
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+    except _DAMAGE as error:
         raise ModelError(f"is damaged: {error}", remedy="train again", file=directory) from error
+    confidence = _read_confidence(directory, facts) if calibrated else None
     network.eval().requires_grad_(False)
     network.place(where)
     return Model(network, config, whitening, where, facts, confidence and confidence.to(where))
+
+
+def _read_confidence(directory: Path, facts: dict[str, Any]) -> Confidence | None:
+    if "confidence" not in facts:
+        return None
+    try:
+        return read_confidence((directory / CALIBRATION).read_bytes(), facts["confidence"])
+    except _DAMAGE as error:
+        raise ModelError(
+            f"its calibration is damaged: {error}",
+            remedy=f"farm calibrate {facts.get('model', 'MODEL')} makes it anew",
+            file=directory,
+        ) from error
 
 
 def _whitening(facts: dict[str, Any]) -> tuple[Whitening, ...]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from facecap_core.stores.object_folder import ArrayFolder, ObjectFolder
 from facecap_core.stores.objects import check_bucket
 
+CALIBRATION = "confidence.safetensors"  # in a model's folder
+
 
 @dataclass(frozen=True)
 class StorePaths:

@@ -101,6 +101,16 @@ def remove_whole_directory(final: Path) -> None:
     target.with_name(target.name + SUFFIX).unlink(missing_ok=True)
 
 
+def finished_names(folder: Path) -> set[str]:
+    """Under which names complete folders of ours were made in this one, also where a name is gone."""
+    versions = (folder / VERSIONS).glob("*@*")
+    return {
+        path.name.partition("@")[0]
+        for path in versions
+        if path.is_dir() and not path.name.endswith(PARTIAL)
+    }
+
+
 def _publish(staged: Path, version: Path, final: Path) -> None:
     os.rename(staged, version)
     reach("directory.named")
