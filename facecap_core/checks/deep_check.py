@@ -15,7 +15,7 @@ from facecap_core.checks.face_in_crop import CHECK as CROP_CHECK
 from facecap_core.checks.face_in_crop import check_crop
 from facecap_core.checks.face_place import CameraSummary, FacePlace
 from facecap_core.checks.finding import Finding
-from facecap_core.checks.frame_offset import CACHE_CHECK, CAMERA_CHECK
+from facecap_core.checks.frame_offset import CACHE_CHECK, CAMERA_CHECK, off_as_others
 from facecap_core.checks.head_motion import CHECK as HEAD_CHECK
 from facecap_core.checks.head_motion import check_standing
 from facecap_core.checks.production_check import CheckReport
@@ -141,6 +141,7 @@ def compare_shots(composition: Composition, looks: Sequence[ShotLook]) -> list[F
     """What an actor's shots show when they are held against one another."""
     actor = composition.actor
     findings = check_composition(composition)
+    findings += off_as_others(pairing for look in looks for pairing in look.pairings)
     cameras: dict[str, list[CameraSummary]] = defaultdict(list)
     for look in looks:
         for camera, summary in look.cameras.items():

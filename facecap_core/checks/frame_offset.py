@@ -7,7 +7,8 @@ motion is taken out first: it goes together at any offset.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,10 @@ LEAST_CORRELATION = 0.35
 LEAST_GAIN = 0.15  # over the offset 0
 LEAST_PEAK = 0.12  # over all offsets that are not beside the best
 LEAST_AGREEING = 3  # of the parts
+# What is enough where another of the actor's shots is surely off by as much: chance would have to hit one offset of 48.
+LIKELY_CORRELATION = 0.25
+LIKELY_GAIN = 0.10
+LIKELY_PEAK = 0.05
 
 
 @dataclass(frozen=True)
@@ -68,14 +73,74 @@ class OffsetCurve:
     @property
     def is_off(self) -> bool:
         """Whether they surely go together at another offset than 0."""
+        return (
+            self._has_peak(LEAST_CORRELATION, LEAST_GAIN, LEAST_PEAK)
+            and self.agreeing >= LEAST_AGREEING
+        )
+
+    @property
+    def may_be_off(self) -> bool:
+        """Whether that is likely, where it is known which offset to look for."""
+        return self._has_peak(LIKELY_CORRELATION, LIKELY_GAIN, LIKELY_PEAK)
+
+    def _has_peak(self, correlation: float, gain: float, peak: float) -> bool:
         best = self.best
         return (
             0 < abs(best) < int(self.offsets[-1])  # at the end of the search nothing is a peak
-            and self.at(best) >= LEAST_CORRELATION
-            and self.at(best) - self.at(0) >= LEAST_GAIN
-            and self.peak >= LEAST_PEAK
-            and self.agreeing >= LEAST_AGREEING
+            and self.at(best) >= correlation
+            and self.at(best) - self.at(0) >= gain
+            and self.peak >= peak
         )
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """How two recordings of a shot go together: a camera's video and the cache, or the main camera and another."""
+
+    check: str
+    shot: Shot
+    main: str
+    camera: str  # the other one; of video and cache the video's
+    curve: OffsetCurve
+
+    def finding(self, others: int = 0) -> Finding:
+        """What is told where they are off; `others`: of the actor's shots, which are off by as much."""
+        off, shot = self.curve.best, self.shot
+        frames = f"{abs(off)} frame{'s' if abs(off) > 1 else ''}"
+        if self.check == CACHE_CHECK:
+            message = f"frame 100 of the video shows frame {100 + off} of the cache"
+            late = "cache" if off > 0 else "video"
+            remedy = (
+                f"leave out the first {frames} of the {late}, or export both over the same range"
+            )
+        else:
+            message = (
+                f"frame 100 of camera {self.main} is frame {100 + off} of camera {self.camera}"
+            )
+            late = self.camera if off > 0 else self.main
+            remedy = f"leave out the first {frames} of camera {late}, or cut both by timecode"
+        message += f": {_words(self.curve)}"
+        if others:
+            message += f", as in {others} other shot{'s' if others > 1 else ''} of {shot.actor}"
+        return Finding(
+            self.check, shot.actor, shot.name, self.camera, off, "frames", message, remedy, "error"
+        )
+
+
+def off_as_others(pairings: Iterable[Pairing]) -> list[Finding]:
+    """Of an actor's shots those that are likely off by as much as another surely is: a rig is set up once a day."""
+    findings = []
+    alike: dict[tuple[str, str], list[Pairing]] = defaultdict(list)
+    for pairing in pairings:
+        alike[pairing.check, pairing.camera].append(pairing)
+    for group in alike.values():
+        sure = Counter(pairing.curve.best for pairing in group if pairing.curve.is_off)
+        findings += [
+            pairing.finding(others=sure[pairing.curve.best])
+            for pairing in group
+            if sure[pairing.curve.best] and pairing.curve.may_be_off and not pairing.curve.is_off
+        ]
+    return findings
 
 
 def offset_curve(
@@ -122,51 +187,25 @@ def offset_curve(
     )
 
 
-def _off(
-    causes: Sequence[NDArray[np.floating]], effects: Sequence[NDArray[np.floating]]
-) -> OffsetCurve | None:
-    """Their curve where they surely go together at another offset than 0, None else."""
-    curve = offset_curve(causes, effects)
-    return curve if curve is not None and curve.is_off else None
-
-
-def check_offset(
+def pair_with_cache(
     shot: Shot, camera: str, pictures: PictureSignals, cache: CacheSignals
-) -> list[Finding]:
-    """Whether the video and the cache of a shot are off by some frames."""
-    if pictures.frames != cache.frames:  # the plain check says so
-        return []
-    curve = _off(seen(pictures), _moving(cache))
-    if curve is None:
-        return []
-    off = curve.best
-    first = "cache" if off > 0 else "video"
-    frames = f"{abs(off)} frame{'s' if abs(off) > 1 else ''}"
-    message = f"frame 100 of the video shows frame {100 + off} of the cache: {_words(curve)}"
-    remedy = f"leave out the first {frames} of the {first}, or export both over the same range"
-    return [
-        Finding(CACHE_CHECK, shot.actor, shot.name, camera, off, "frames", message, remedy, "error")
-    ]
+) -> Pairing | None:
+    """How the video and the cache of a shot go together; None where they are too short, or differ in length, which
+    the plain check says."""
+    if pictures.frames != cache.frames:
+        return None
+    curve = offset_curve(seen(pictures), _moving(cache))
+    return None if curve is None else Pairing(CACHE_CHECK, shot, camera, camera, curve)
 
 
-def check_sync(
+def pair_cameras(
     shot: Shot, main: str, camera: str, pictures: PictureSignals, others: PictureSignals
-) -> list[Finding]:
-    """Whether a further camera is off by some frames from the main one."""
-    if pictures.frames != others.frames:  # the plain check says so
-        return []
-    curve = _off(seen(pictures), seen(others))
-    if curve is None:
-        return []
-    off = curve.best
-    message = f"frame 100 of camera {main} is frame {100 + off} of camera {camera}: {_words(curve)}"
-    late = camera if off > 0 else main
-    remedy = f"leave out the first {abs(off)} frames of camera {late}, or cut both by timecode"
-    return [
-        Finding(
-            CAMERA_CHECK, shot.actor, shot.name, camera, off, "frames", message, remedy, "error"
-        )
-    ]
+) -> Pairing | None:
+    """How a further camera goes with the main one; None likewise."""
+    if pictures.frames != others.frames:
+        return None
+    curve = offset_curve(seen(pictures), seen(others))
+    return None if curve is None else Pairing(CAMERA_CHECK, shot, main, camera, curve)
 
 
 def seen(pictures: PictureSignals) -> list[NDArray[np.float32]]:

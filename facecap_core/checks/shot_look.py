@@ -12,7 +12,7 @@ from facecap_core.checks.cache_signals import CacheSignals, read_cache
 from facecap_core.checks.exposure import check_steadiness
 from facecap_core.checks.face_place import CameraSummary, predicted_motion
 from facecap_core.checks.finding import Finding
-from facecap_core.checks.frame_offset import check_offset, check_sync
+from facecap_core.checks.frame_offset import Pairing, pair_cameras, pair_with_cache
 from facecap_core.checks.head_motion import check_head_motion
 from facecap_core.checks.held_frames import check_meshes, check_pictures
 from facecap_core.checks.picture_signals import PictureSignals, read_pictures
@@ -26,10 +26,14 @@ HEAD_POSES = 300
 
 @dataclass
 class ShotLook:
-    """One shot, seen whole. `poses` [frame, vertex, xyz] in mm are some frames of its cache."""
+    """One shot, seen whole. `poses` [frame, vertex, xyz] in mm are some frames of its cache.
+
+    `findings` are what it shows by itself.
+    """
 
     shot: Shot
     findings: list[Finding] = field(default_factory=list)
+    pairings: list[Pairing] = field(default_factory=list)
     cameras: dict[str, CameraSummary] = field(default_factory=dict)
     poses: NDArray[np.float64] | None = None
 
@@ -83,19 +87,27 @@ def look_at_shot(shot: Shot, signals: ShotSignals, *, main_camera: str, fps: flo
         look.findings += check_head_motion(shot, cache.some(HEAD_POSES))
         look.poses = cache.some(POSES)
     main = signals.pictures.get(main_camera)
-    off: list[Finding] = []
+    off = False
     if cache is not None and main is not None:
-        off = check_offset(shot, main_camera, main, cache)
-        look.findings += off
+        off = _paired(look, pair_with_cache(shot, main_camera, main, cache))
     for camera, pictures in signals.pictures.items():
         look.findings += check_pictures(shot, camera, pictures)
         look.findings += check_steadiness(shot, camera, pictures, fps)
-        apart: list[Finding] = []
+        apart = False
         if main is not None and pictures is not main:
-            apart = check_sync(shot, main_camera, camera, main, pictures)
-            look.findings += apart
+            apart = _paired(look, pair_cameras(shot, main_camera, camera, main, pictures))
         # Pictures that do not go with the cache do not say where the face is.
         usable = cache is not None and not off and not apart
         motion = predicted_motion(pictures, cache) if cache and usable else None
         look.cameras[camera] = CameraSummary.of(shot.name, pictures, motion)
     return look
+
+
+def _paired(look: ShotLook, pairing: Pairing | None) -> bool:
+    """Keep it; whether the two are off."""
+    if pairing is None:
+        return False
+    look.pairings.append(pairing)
+    if pairing.curve.is_off:
+        look.findings.append(pairing.finding())
+    return pairing.curve.is_off
