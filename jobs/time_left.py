@@ -86,7 +86,9 @@ def _running_left(record: ShotRecord, usual: float, now: float) -> float:
 
 def _training_left(training: ShotRecord, now: float) -> float | None:
     progress = training.progress
-    if progress is None:
+    if (
+        progress is None or progress.what != "train"
+    ):  # what it took so far says nothing of reading or calibrating
         return None
     if "seconds_left" in progress.figures:
         return max(0.0, progress.figures["seconds_left"])

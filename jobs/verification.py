@@ -82,7 +82,8 @@ def verify_corrections(production: Production, shots: Collection[str] | None) ->
             Damage(shot, f"correction {f.number}", f.part, f.what, f.frames, f.remedy)
             for f in checked.faults
         ]
-        yield Verified(shot, checked.files, checked.bytes, damages)
+        if checked.count:
+            yield Verified(shot, checked.files, checked.bytes, damages)
 
 
 def mark_damaged(ledger: Ledger, verified: Verified) -> None:

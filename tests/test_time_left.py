@@ -116,5 +116,7 @@ def test_a_training_is_asked_itself():
     moment = moment.model_copy(update={"figures": {"epoch": 1.0, "seconds_left": 70.0}})
     running = running.model_copy(update={"progress": moment})
     assert seconds_left([shot, running], now=5.0) == 70.0
+    after = moment.model_copy(update={"what": "calibrate", "done": 1})
+    assert seconds_left([shot, running.model_copy(update={"progress": after})], now=900.0) is None
     solved = training.model_copy(update={"state": "solved"})
     assert seconds_left([shot, solved], now=5.0) == 0.0
