@@ -51,10 +51,11 @@ def animation(tmp_path_factory):
         source_units="cm",
         units="cm",
         start_frame=1001,
+        figures={"confidence": np.linspace(0, 1, FRAMES, dtype=np.float32)},
     )
 
 
-@pytest.mark.parametrize("name", ["abc", "usd", "pc2", "mdd"])
+@pytest.mark.parametrize("name", ["abc", "usd", "pc2", "mdd", "obj"])
 def test_blender_sees_the_same_points(animation, tmp_path, name):
     file, told = tmp_path / f"sheet{FORMATS[name].suffix}", tmp_path / "told.json"
     FORMATS[name].write(file, animation)
@@ -84,5 +85,9 @@ def test_blender_sees_the_same_points(animation, tmp_path, name):
         set(ring.tolist()) for ring in np.split(animation.template.face_vertices, sizes)
     ]
     assert len(facts["uvs"]) == 1
+    if name == "usd":
+        # One value for all points, another in each frame.
+        confidence = animation.figures["confidence"][[frame - 1001 for frame in frames]]
+        assert facts["figures"] == {"confidence": confidence.tolist()}
     if name in ("abc", "usd"):
         assert (facts["first"], facts["last"]) == (1001, 1000 + FRAMES)

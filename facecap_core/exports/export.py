@@ -22,7 +22,7 @@ from facecap_core.solved_shot import SolvedShot, open_solved, vertices_identity
 
 SCHEMA_VERSION = 1
 FIGURES = ("confidence", "predicted_rmse_mm", "novelty")  # for formats that have room for them
-VERSION = 1  # of what is written: files of another one are made anew
+VERSION = 2  # of what is written: files of another one are made anew
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ def write_usd(path: Path, animation: Animation) -> None:
 
     Time codes are frames, `timeCodesPerSecond` is the frame rate, and the exact one stands in the
     layer's custom data. Polygons stay as modelled (no subdivision); texture coordinates are
-    `primvars:st`; figures of each frame are `userProperties:confidence` and so on.
+    `primvars:st`; figures of each frame are `userProperties:confidence` and so on, and `primvars:confidence`:
+    of the former Blender takes the first frame's alone, the latter are attributes that move.
 
     Raises:
         OSError: it cannot be written.
@@ -51,10 +52,14 @@ def write_usd(path: Path, animation: Animation) -> None:
             uvs.SetIndices(Vt.IntArray.FromNumpy(template.corner_uvs))
         points, extent = mesh.CreatePointsAttr(), mesh.CreateExtentAttr()
         points.Set(Vt.Vec3fArray.FromNumpy(animation.converted(template.positions)))
-        told = {
-            name: mesh.GetPrim().CreateAttribute(f"userProperties:{name}", Sdf.ValueTypeNames.Float)
-            for name in animation.figures
-        }
+        told, shown = {}, {}
+        for name in animation.figures:
+            told[name] = mesh.GetPrim().CreateAttribute(
+                f"userProperties:{name}", Sdf.ValueTypeNames.Float
+            )
+            shown[name] = UsdGeom.PrimvarsAPI(mesh).CreatePrimvar(
+                name, Sdf.ValueTypeNames.FloatArray, UsdGeom.Tokens.constant
+            )
         for first, block in animation.blocks(path):
             for number, frame in enumerate(block, start=first):
                 time = Usd.TimeCode(animation.start_frame + number)
@@ -63,5 +68,6 @@ def write_usd(path: Path, animation: Animation) -> None:
                 extent.Set(Vt.Vec3fArray(bounds), time)
                 for name, figure in animation.figures.items():
                     told[name].Set(float(figure[number]), time)
+                    shown[name].Set(Vt.FloatArray([float(figure[number])]), time)
             layer.Save()  # what is in the file need not stay in memory
         layer.Save()
