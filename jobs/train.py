@@ -9,6 +9,7 @@ from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
 from jobs.ledger import Ledger
 from jobs.log import Log
+from jobs.models import model_facts
 from jobs.records import Lot, ShotRecord
 from jobs.request import Request, TrainRequest
 from jobs.sentences import result_sentence
@@ -58,6 +59,8 @@ def train_model(ledger: Ledger, production: Production, request: Request, lot: L
                 "too few validation frames: what this model solves will have no confidence;"
                 " give some shots split validation, then farm calibrate"
             )
+        if request.base is not None:
+            log.line(_beside_base(production, request.actor, request.base.model, request.model))
         figures = {
             "training_rmse_mm": result.training_rmse_mm,
             "validation_rmse_mm": result.validation_rmse_mm,
@@ -70,6 +73,19 @@ def train_model(ledger: Ledger, production: Production, request: Request, lot: L
         )
 
     return carry_out(ledger, record, lot, task)
+
+
+def _beside_base(production: Production, actor: str, base: str, model: str) -> str:
+    """The errors of each validation shot that two models have: one hard shot may hide that all others gained."""
+    before, after = (
+        model_facts(production.store, actor, name)["validation"]["shots"] for name in (base, model)
+    )
+    figures = [
+        f"{shot} {before[shot]['rmse_mm']:.3f} -> {after[shot]['rmse_mm']:.3f} mm"
+        for shot in after
+        if shot in before
+    ]
+    return f"validation, {base} -> {model}: {', '.join(figures) or 'no shot in common'}"
 
 
 def _as_asked(production: Production, request: TrainRequest, ledger: Ledger) -> Production:

@@ -34,6 +34,7 @@ from facecap_core.stores.groups import open_frames, open_targets
 from facecap_core.template import read_template
 from farm.app import app
 from jobs.corrections import corrections_to_learn
+from jobs.ledger import Ledger
 from jobs.planning import plan_infer, plan_train
 from jobs.request import job_id, parse_request
 
@@ -266,7 +267,9 @@ def test_contents_decide_the_job(production):
 
 def test_a_job_ingests_solves_and_learns_what_was_corrected(tmp_path):
     """The way of a user: train, infer, correct, train --from; each stage as a worker does it."""
-    production = load_production(make_production(tmp_path / "p", train=2, bulk=1, frames=20))
+    production = load_production(
+        make_production(tmp_path / "p", train=2, validation=1, bulk=1, frames=20)
+    )
     small = ["schedule.epochs=8", "network.channels=[8,8]", "network.refine=[false,false]"]
     config = resolve("demo", [*small, "network.components=3"])
     base = run_job(
@@ -286,6 +289,10 @@ def test_a_job_ingests_solves_and_learns_what_was_corrected(tmp_path):
     assert made["training"]["base"]["model"] == base.model
     assert (made["training"]["frames"], made["training"]["corrected_frames"]) == (46, 6)
     assert production.paths.frames("bulk_0", "center").exists()
+    errors = [f["validation"]["shots"]["validation_0"]["rmse_mm"] for f in (facts, made)]
+    ledger = Ledger(production.paths.jobs / job_id(tuning))
+    log = ledger.log_path(ledger.training()).read_text()
+    assert f"validation_0 {errors[0]:.3f} -> {errors[1]:.3f} mm" in log
 
 
 def test_validation_shots_are_not_learned_and_other_footage_is_refused(production):
