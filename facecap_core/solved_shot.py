@@ -43,6 +43,11 @@ class SolvedShot:
         return Fraction(str(self.facts["fps"]))
 
     @property
+    def start_frame(self) -> int:
+        """Number of the first frame, as videos, pages and files show it."""
+        return int(self.facts.get("start_frame", 0))
+
+    @property
     def model(self) -> str:
         return str(self.facts.get("model", ""))
 

@@ -99,7 +99,7 @@ def flag(
     frames = None if minutes is None else round(minutes * 60 * found.fps)
     rows = [
         {
-            **range_row(rank, each.shot, each.first, each.last, found.fps),
+            **range_row(rank, each.shot, *each.shown, found.fps),
             "reason": each.reason,
             "severity": round(each.severity, 3),
             "detail": each.detail,

@@ -53,13 +53,17 @@ class ShownShot:
 
     @cached_property
     def _made(self) -> tuple[str, SceneReel]:
-        from facecap_core.reviews.packed_scene import packed_scenes
+        from facecap_core.reviews.packed_scene import SIZE, packed_scenes
         from facecap_core.reviews.review_page import review_page
         from facecap_core.reviews.scene_reel import SceneReel
 
         with bar() as on_progress:
             shot, measures = self._source(self._name, on_progress)
-        return review_page(shot, measures, self._others), SceneReel(packed_scenes(shot))
+        threads = os.cpu_count() or 1
+        reel = SceneReel(
+            lambda number: packed_scenes(shot, threads, first=number), -(-shot.frames // SIZE)
+        )
+        return review_page(shot, measures, self._others), reel
 
 
 def show(source: Source, names: Sequence[str], *, port: int, browser: bool, as_json: bool) -> None:

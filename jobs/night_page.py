@@ -346,8 +346,8 @@ def _worst(
         "worst": [
             {
                 "shot": shot.shot,
-                "frame": shot.worst_frame,
-                "timecode": timecode(shot.worst_frame, shot.fps),
+                "frame": shot.start_frame + shot.worst_frame,
+                "timecode": timecode(shot.start_frame + shot.worst_frame, shot.fps),
                 "note": f"confidence {shot.confidence[shot.worst_frame]:.2f};"
                 f" {shot.doubtful_frames} of {len(shot.confidence)} frames doubtful",
                 "pictures": drawn,

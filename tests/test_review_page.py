@@ -32,9 +32,10 @@ from typer.testing import CliRunner
 
 from facecap_core.errors import Cancelled, ConfigError, StoreError
 from facecap_core.pointcaches.pc2 import write_pc2
-from facecap_core.reviews.packed_scene import packed
-from facecap_core.reviews.reviewed_shot import BATCH, Scene
-from facecap_core.reviews.scene_reel import SceneReel
+from facecap_core.productions.production import load_production
+from facecap_core.reviews.packed_scene import SIZE, packed, packed_scenes
+from facecap_core.reviews.reviewed_shot import Scene, open_reviewed
+from facecap_core.reviews.scene_reel import NEAR, SceneReel
 from facecap_core.timecode import timecode
 from farm.app import app
 from farm.review_server import ReviewServer
@@ -93,30 +94,70 @@ def test_a_packed_scene_holds_its_frames(target):
         assert np.abs(shown - row)[:, 5:-70].max() < 12
 
 
+def test_scenes_begin_anywhere(production):
+    shot = open_reviewed(load_production(production), "bulk_0")
+    whole = list(packed_scenes(shot))
+    for first in range(1, len(whole)):
+        assert list(packed_scenes(shot, first=first)) == whole[first:]
+
+
 def test_scenes_are_read_in_any_order_while_they_are_made():
     go = threading.Event()
 
-    def scenes():
-        yield b"one"
-        go.wait(20)
-        yield b"two"
-        raise StoreError("the third is damaged")
+    def scenes(first):
+        for number in range(first, 4):
+            if number == 1:
+                go.wait(20)
+            if number == 2:
+                raise StoreError("the third is damaged")
+            yield f"scene {number}".encode()
 
-    reel = SceneReel(scenes())
-    assert reel.read(0) == b"one"
+    reel = SceneReel(scenes, 4)
+    assert reel.read(0) == b"scene 0"
     later = threading.Timer(0.1, go.set)
     later.start()
-    assert reel.read(1) == b"two"
+    assert reel.read(1) == b"scene 1"
     with pytest.raises(StoreError, match="third is damaged"):
         reel.read(2)
-    assert reel.read(0) == b"one"
+    assert reel.read(0) == b"scene 0"
+    assert reel.read(3) == b"scene 3", "behind the damage"
+    with pytest.raises(IndexError):
+        reel.read(4)
     reel.close()
     with pytest.raises(Cancelled):
         reel.read(0)
-    short = SceneReel(iter([b"all"]))
-    with pytest.raises(IndexError):
-        short.read(1)
-    short.close()
+
+
+def test_what_is_asked_for_is_made_before_the_rest():
+    count, made, begun = 200, [], []
+    going = threading.Semaphore(0)
+
+    def scenes(first):
+        begun.append(first)
+        for number in range(first, count):
+            going.acquire(timeout=20)
+            made.append(number)
+            yield bytes([number])
+
+    reel = SceneReel(scenes, count)
+    for number in (0, 150, 150 + NEAR, 20):
+        reader = threading.Thread(target=reel.read, args=(number,))
+        reader.start()
+        while not reel._asked and reader.is_alive():  # until it waits
+            pass
+        while reader.is_alive():
+            going.release()
+            reader.join(0.01)
+    assert begun[0] == 0
+    assert 150 in begun
+    assert 20 in begun
+    assert 150 + NEAR not in begun, "made on the way"
+    assert made.index(150 + NEAR) == made.index(150) + NEAR
+    for _ in range(count):
+        going.release()
+    assert [reel.read(number)[0] for number in range(count)] == list(range(count))
+    assert sorted(made) == list(range(count)), "each once"
+    reel.close()
 
 
 class Fixed:
@@ -205,7 +246,7 @@ def test_open_shows_every_frame_until_it_is_interrupted(production, tmp_path):
         assert errors["name"] == "RMSE"
         assert errors["values"] == pytest.approx([3.0] * FRAMES, rel=1e-3)
         shown = []
-        for number in range(-(-FRAMES // BATCH)):
+        for number in range(-(-FRAMES // SIZE)):
             status, data = get(address.port, f"{address.path}scenes/{number}")
             assert status == 200
             meshes, pictures, step = unpacked(data, len(REST), True)
@@ -235,7 +276,7 @@ def test_a_saved_page_holds_all_that_it_shows(production, tmp_path):
     assert told_of(page)["target"] is False
     kept = re.findall(r'id="scene-\d+">([^<]*)</script>', page)
     frames = [len(unpacked(base64.b64decode(text), len(REST), False)[1]) for text in kept]
-    assert frames == [BATCH, FRAMES - BATCH]
+    assert frames == [SIZE, SIZE, SIZE, SIZE, FRAMES - 4 * SIZE]
     assert not re.search(r"<(script|link|img|iframe)[^>]*(src|href)=", page.split("<script>")[0])
 
 
@@ -321,13 +362,15 @@ def test_a_click_on_a_flag_leads_there(production, tmp_path):
     assert flag["first"] <= 50 <= flag["last"]
 
     async def steps(evaluate):
-        assert await evaluate("document.querySelector('aside').innerText.includes('jump')")
+        told = await evaluate("document.querySelector('aside').innerText")
+        shown = timecode(1001 + flag["first"], Fraction(30))
+        for words in ("jump", f"{1001 + flag['first']}–{1001 + flag['last']}", shown, "frame 1051"):
+            assert words in told
         for place in ("aside", "#lane"):
             await evaluate("document.dispatchEvent(new KeyboardEvent('keydown', {key: 'Home'}))")
-            await until(evaluate, FRAME, "0")
+            await until(evaluate, FRAME, "1001")
             await evaluate(f"document.querySelector('{place} [data-flag]').click()")
-            await until(evaluate, FRAME, str(flag["first"]))
-        shown = timecode(1001 + flag["first"], Fraction(30))
+            await until(evaluate, FRAME, str(1001 + flag["first"]))
         assert await evaluate("document.getElementById('timecode').textContent") == shown
         names = "[...document.querySelectorAll('.strip div:first-child')].map((d) => d.innerText)"
         strips = await evaluate(names)

@@ -17,7 +17,7 @@ REASONS = (LOW_CONFIDENCE, JUMP, UNLIKE_TRAINING, LIPS_CROSSING, LIDS_CROSSING)
 
 @dataclass(frozen=True)
 class FlaggedRange:
-    """Frames `first` to `last`, both included; `detail` is a sentence with the figure.
+    """Frames `first` to `last`, both included and counted from 0; `detail` is a sentence with the figure.
 
     `severity` is how many times the worst frame is what would just be let pass: 1 or more, and so
     comparable over reasons.
@@ -29,6 +29,12 @@ class FlaggedRange:
     reason: str
     severity: float
     detail: str
+    start_frame: int = 0  # what the shot's first frame is called, in `detail` too
+
+    @property
+    def shown(self) -> tuple[int, int]:
+        """First and last frame as they are called."""
+        return self.start_frame + self.first, self.start_frame + self.last
 
     @property
     def frames(self) -> int:

@@ -96,8 +96,17 @@ def flag_shot(
         *_crossings(signals, usual, limits),
     ):
         for first, last, worst in ranges_of(finding.severity, gap=gap, pad=pad):
-            severity, detail = float(finding.severity[worst]), finding.detail(worst)
-            found.append(FlaggedRange(solved.name, first, last, finding.reason, severity, detail))
+            found.append(
+                FlaggedRange(
+                    shot=solved.name,
+                    first=first,
+                    last=last,
+                    reason=finding.reason,
+                    severity=float(finding.severity[worst]),
+                    detail=finding.detail(worst, solved.start_frame + worst),
+                    start_frame=solved.start_frame,
+                )
+            )
     return sorted(found, key=lambda flagged: (flagged.first, flagged.reason))
 
 
@@ -107,7 +116,7 @@ class _Finding:
 
     reason: str
     severity: np.ndarray  # float64 [frame]; 1 and more is flagged
-    detail: Callable[[int], str]
+    detail: Callable[[int, int], str]  # of the frame, and what it is called
 
 
 def _blocks(solved: SolvedShot, on_progress: OnProgress | None) -> Iterator[np.ndarray]:
@@ -121,9 +130,9 @@ def _confidence(solved: SolvedShot, limits: Limits) -> Iterator[_Finding]:
     if confidence is None:
         return
 
-    def detail(worst: int) -> str:
+    def detail(worst: int, called: int) -> str:
         expected = "" if errors is None else f", an error of {errors[worst]:.2f} mm is expected"
-        return f"confidence {confidence[worst]:.2f} at frame {worst}{expected}"
+        return f"confidence {confidence[worst]:.2f} at frame {called}{expected}"
 
     severity = limits.confidence / np.maximum(confidence, LEAST_CONFIDENCE)
     yield _Finding(LOW_CONFIDENCE, severity, detail)
@@ -136,9 +145,9 @@ def _novelty(solved: SolvedShot, limits: Limits) -> Iterator[_Finding]:
     if solved.corrections is not None:
         novelty = np.where(solved.corrections.corrected, 0, novelty)
 
-    def detail(worst: int) -> str:
+    def detail(worst: int, called: int) -> str:
         return (
-            f"frame {worst} is {novelty[worst]:.1f} times as far from the training set"
+            f"frame {called} is {novelty[worst]:.1f} times as far from the training set"
             " as nineteen of twenty validation frames"
         )
 
@@ -162,11 +171,11 @@ def _jumps(signals: FrameSignals, usual: Usual | None, limits: Limits) -> Iterat
         severities.append((jumps / passed[:, None]).max(axis=0))
     stacked = np.stack(severities)  # [region, frame]
 
-    def detail(worst: int) -> str:
+    def detail(worst: int, called: int) -> str:
         region = regions[int(stacked[:, worst].argmax())]
         there, about = signals.accelerations[region][worst], signals.about(region)[worst]
         return (
-            f"{region}: acceleration {there:.1f} mm/frame² at frame {worst},"
+            f"{region}: acceleration {there:.1f} mm/frame² at frame {called},"
             f" {about:.1f} in the frames about it"
         )
 
@@ -185,12 +194,12 @@ def _crossing(
 ) -> _Finding:
     """Of pairs: depth in mm and severity [frame, pair], and how far each crosses in tracked footage."""
 
-    def detail(worst: int) -> str:
+    def detail(worst: int, called: int) -> str:
         pair = int(severities[worst].argmax())
         count = int((severities[worst] >= 1).sum())
         beside = "" if tracked is None else f"; in training by {tracked[pair]:.1f} mm"
         return (
-            f"{name} cross by {depth[worst, pair]:.1f} mm at frame {worst}"
+            f"{name} cross by {depth[worst, pair]:.1f} mm at frame {called}"
             f" ({count} of {depth.shape[1]} pairs){beside}"
         )
 

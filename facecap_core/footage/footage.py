@@ -21,6 +21,7 @@ import numpy.typing as npt
 from facecap_core.errors import FootageError, FootageUnreadable, PictureSizeError
 from facecap_core.footage.filtered_pictures import FilteredPicture, filtered
 from facecap_core.footage.frame_clock import FrameClock
+from facecap_core.footage.frame_seek import key_picture_before, pictures_from
 from facecap_core.footage.hardware_decoder import choose_device
 from facecap_core.footage.image_sequence import find_image_sequence, is_pattern
 from facecap_core.footage.orientation import LumaArray, Rectangle, orientation_of
@@ -110,6 +111,11 @@ class _Source:
             self._first = next(self._pictures)
             self.info = self._describe(self._first.picture)
             self._stack = stack.pop_all()
+
+    @property
+    def first_pts(self) -> int | None:
+        """The first picture's time stamp, in ticks."""
+        return self._first.pts
 
     def pictures(self) -> Generator[TimedPicture, None, None]:
         """All pictures; once."""
@@ -227,28 +233,53 @@ class Footage:
                         file=self.info.path,
                     )
 
+    def frames_from(self, first: int) -> Generator[Frame, None, None]:
+        """The pictures from a frame on; videos are decoded from a key picture near before it, where one can be relied on.
+
+        Raises the errors of iterating, as far as these pictures show them.
+        """
+        if first == 0:
+            yield from self
+            return
+        if is_pattern(self.info.path):
+            sequence = find_image_sequence(self.info.path)
+            pictures = sequence.pictures(self._threads, first)
+            yield from self._timed(filtered(pictures, self._filter), None, first)
+            return
+        with closing(self._source or _Source(self.info.path)) as source:
+            self._source, first_pts = None, source.first_pts
+        with open_video(self.info.path) as video:
+            key = key_picture_before(video, first, first_pts, self._fps)
+        with open_video(self.info.path, self._threads) as video:
+            pictures = pictures_from(video, first, first_pts, self._fps, key)
+            yield from self._timed(filtered(pictures, self._filter), video, first, first_pts)
+
     def _by_device(self, device: str) -> Generator[FilteredPicture, None, None]:
         with closing(_Source(self.info.path, 1, device)) as source:
             yield from filtered(source.pictures(), self._filter)
 
     def _timed(
-        self, pictures: Generator[FilteredPicture, None, None], video: VideoFile | None
+        self,
+        pictures: Generator[FilteredPicture, None, None],
+        video: VideoFile | None,
+        first: int = 0,
+        first_pts: int | None = None,
     ) -> Generator[Frame, None, None]:
         with closing(pictures):
-            clock = FrameClock(video, self._fps) if video else None
-            for index, (luma, pts) in enumerate(pictures):
+            clock = FrameClock(video, self._fps, first_pts) if video else None
+            for index, (luma, pts) in enumerate(pictures, first):
                 seconds = clock.seconds(index, pts) if clock else float(index / self._fps)
                 yield Frame(seconds, luma)
 
     def _filter(self, first: av.VideoFrame) -> PictureFilter:
         return PictureFilter(self._crop, first, codec=self.info.codec, file=self.info.path)
 
-    def batches(self, size: int) -> Generator[FrameBatch, None, None]:
-        """The frames in batches of `size`; the last may be smaller. Each has memory of its own."""
+    def batches(self, size: int, first: int = 0) -> Generator[FrameBatch, None, None]:
+        """The frames from `first` on in batches of `size`; the last may be smaller. Each has memory of its own."""
         luma = np.empty((size, LUMA_HEIGHT, LUMA_WIDTH), dtype=np.uint8)
         pts_seconds = np.empty(size, dtype=np.float64)
         count = 0
-        with closing(self.__iter__()) as frames:
+        with closing(self.frames_from(first)) as frames:
             for frame in frames:
                 luma[count] = frame.luma
                 pts_seconds[count] = frame.pts_seconds

@@ -21,10 +21,11 @@ class FrameClock:
     another quarter), of pts₀ + i / fps. Pictures without time stamps (raw streams) take i / fps.
     """
 
-    def __init__(self, video: VideoFile, fps: Fraction) -> None:
+    def __init__(self, video: VideoFile, fps: Fraction, first_pts: int | None = None) -> None:
+        """first_pts: the time stamp of picture 0, where another one is the first to be asked for."""
         self._video = video
         self._fps = fps
-        self._first_pts: int | None = None
+        self._first_pts = first_pts
         # Some containers tick once a frame: there a tick is exact, and no tolerance at all.
         quarter = _STEADY_FRAMES / float(fps)
         self._tolerance_seconds = quarter + min(video.tick_seconds, quarter)

@@ -52,9 +52,9 @@ class ImageSequence:
         """The name of the decoder."""
         return _CODECS[self.pattern.suffix.lower()]
 
-    def pictures(self, threads: int = 1) -> Generator[TimedPicture, None, None]:
-        """Decode file by file; an error names the file. Raises FootageError of several kinds."""
-        for file in self.files:
+    def pictures(self, threads: int = 1, first: int = 0) -> Generator[TimedPicture, None, None]:
+        """Decode file by file, from the `first` on; an error names the file. Raises FootageError of several kinds."""
+        for file in self.files[first:]:
             yield TimedPicture(_decode(file, self.codec, threads), None)
 
 

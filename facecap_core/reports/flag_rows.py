@@ -34,14 +34,14 @@ def flag_rows(
         rows.append(
             {
                 "shot": one.shot,
-                "first": one.first,
-                "last": one.last,
-                "timecode": timecode(one.first, production.fps),
+                "first": one.shown[0],
+                "last": one.shown[1],
+                "timecode": timecode(one.shown[0], production.fps),
                 "reason": one.reason,
                 "severity": f"{one.severity:.1f}",
                 "detail": one.detail,
                 "pictures": drawn[number] if number < len(drawn) else [],
-                "frame": moments[number][1] if number < len(moments) else None,
+                "frame": one.start_frame + moments[number][1] if number < len(moments) else None,
             }
         )
     return {

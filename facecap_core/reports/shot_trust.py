@@ -27,6 +27,7 @@ class ShotTrust:
     shot: str
     confidence: np.ndarray
     fps: Fraction
+    start_frame: int = 0  # what the first frame is called
 
     @property
     def doubtful_frames(self) -> int:
@@ -100,7 +101,8 @@ def read_trust(
             continue
         if len(confidence) and np.isfinite(confidence).all():
             fps = Fraction(str(store.attributes["fps"]))
-            found.shots.append(ShotTrust(name, confidence, fps))
+            start_frame = int(store.attributes.get("start_frame", 0))
+            found.shots.append(ShotTrust(name, confidence, fps, start_frame))
         else:
             found.without.append(name)
     return found

@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 
 import numpy as np
 
 from facecap_core.reports.figures import jpeg
 from facecap_core.reviews.reviewed_shot import ReviewedShot, Scene
 
+SIZE = 16
+"""Frames of a scene: few, so that the first picture after a jump comes soon."""
 STEPS = 65535
 """Positions are rounded to this part of the scene's extent: 3 micrometres of a face."""
 
 
-def packed_scenes(shot: ReviewedShot, threads: int = 1) -> Iterator[bytes]:
-    """All frames of the shot in order, each scene packed, in flat memory.
+def packed_scenes(
+    shot: ReviewedShot, threads: int = 1, *, first: int = 0
+) -> Generator[bytes, None, None]:
+    """The shot's scenes from number `first` on, SIZE frames each, packed, in flat memory.
 
     Raises:
         FootageError, StoreError, PointCacheError: what is shown cannot be read.
     """
-    before: np.ndarray | None = None
-    for scene in shot.scenes(threads):
-        yield packed(scene, scene.result[:1] if before is None else before)
-        before = scene.result[-1:]
+    start = first * SIZE
+    before = shot.solved.read(start - 1, start) if start else None
+    with closing(shot.scenes(threads, first=start, size=SIZE)) as scenes:
+        for scene in scenes:
+            yield packed(scene, scene.result[:1] if before is None else before)
+            before = scene.result[-1:]
 
 
 def packed(scene: Scene, before: np.ndarray) -> bytes:

@@ -4,13 +4,15 @@
 (async () => {
   const $ = (id) => document.getElementById(id);
   const told = JSON.parse($("told").textContent);
-  const KEPT = 24; // scenes in memory
+  const AHEAD = 3; // scenes that are asked for before they are needed
+  const KEPT = 96; // scenes in memory
   const size = told.vertices * 3;
   const bytesOf = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const pad = (number) => String(number).padStart(2, "0");
 
   // --- scenes, as facecap_core/reviews/packed_scene.py writes them
-  const scenes = new Map();
+  const scenes = new Map(), loads = new Map();
+  const sceneOf = (frame) => Math.floor(frame / told.batch);
 
   function scene(number) {
     let found = scenes.get(number);
@@ -27,14 +29,17 @@
   async function load(number) {
     const held = $(`scene-${number}`);
     if (held) return unpack(bytesOf(held.textContent));
-    let answer;
+    const stop = new AbortController();
+    loads.set(number, stop);
     try {
-      answer = await fetch(`scenes/${number}`);
-    } catch {
-      throw new Error("the review has ended: start `farm review` again");
+      const answer = await fetch(`scenes/${number}`, { signal: stop.signal });
+      if (!answer.ok) throw new Error(await answer.text());
+      return await unpack(new Uint8Array(await answer.arrayBuffer()));
+    } catch (error) {
+      throw error instanceof TypeError ? new Error("the review has ended: start `farm review` again") : error;
+    } finally {
+      loads.delete(number);
     }
-    if (!answer.ok) throw new Error(await answer.text());
-    return unpack(new Uint8Array(await answer.arrayBuffer()));
   }
 
   async function unpack(bytes) {
@@ -86,7 +91,7 @@
   }
 
   async function draw(frame) {
-    const held = await scene(Math.floor(frame / told.batch)), index = frame % told.batch;
+    const held = await scene(sceneOf(frame)), index = frame % told.batch;
     const bitmap = await createImageBitmap(held.pictures[index]);
     const how = colours.value;
     held.result(index, result);
@@ -112,7 +117,7 @@
 
   function mark(frame) {
     const rate = Math.max(1, Math.round(told.fps)), place = told.start_frame + frame, second = Math.floor(place / rate);
-    $("frame").textContent = frame;
+    $("frame").textContent = place;
     $("timecode").textContent = [second / 3600, (second / 60) % 60, second % 60, place % rate].map((part) => pad(Math.floor(part))).join(":");
     $("cursor").style.left = `${(100 * frame) / Math.max(1, told.frames - 1)}%`;
     for (const { span, values, unit } of readings) span.textContent = values[frame] === null ? "–" : `${values[frame].toFixed(2)} ${unit}`.trim();
@@ -121,19 +126,26 @@
   // --- which frame
   let wanted = 0, drawn = -1, busy = false, playing = false, from = 0, began = 0, chosen = null;
 
+  const within = (frame) => Math.min(Math.max(Math.round(frame), 0), told.frames - 1);
+
   async function go(frame) {
-    wanted = Math.min(Math.max(Math.round(frame), 0), told.frames - 1);
+    wanted = within(frame);
     if (busy) return;
     busy = true;
     const late = setTimeout(() => { wait.textContent = "reading the footage"; wait.hidden = false; }, 200);
     try {
       while (drawn !== wanted) {
         const next = wanted, start = performance.now();
-        await draw(next);
+        try {
+          await draw(next);
+        } catch (error) {
+          if (error.name === "AbortError") continue; // another place is wanted by now
+          throw error;
+        }
         drawn = next;
         if (performance.now() - start > 250) restart(drawn); // it waited: time stood still
-        const ahead = Math.floor(next / told.batch) + 1;
-        if (ahead * told.batch < told.frames) scene(ahead).catch(() => {});
+        for (let ahead = 1; ahead <= AHEAD && (sceneOf(next) + ahead) * told.batch < told.frames; ahead++)
+          scene(sceneOf(next) + ahead).catch(() => {});
       }
       wait.hidden = true;
     } catch (error) {
@@ -148,7 +160,14 @@
 
   function redraw() { drawn = -1; go(wanted); }
   function restart(frame) { from = frame; began = performance.now(); }
-  function seek(frame) { restart(frame); go(frame); }
+
+  function seek(frame) {
+    const number = sceneOf(within(frame));
+    for (const [other, stop] of loads) if (other < number || other > number + AHEAD) stop.abort();
+    restart(frame);
+    go(frame);
+  }
+
   function pause() { playing = false; $("play").textContent = "play"; }
 
   function play() {
@@ -204,7 +223,7 @@
   for (const [flag, number] of longest) { // those inside others lie above them
     const button = document.createElement("button"), band = document.createElement("div");
     button.dataset.flag = number;
-    button.title = `${flag.reason}, ${flag.first}–${flag.last}: ${flag.detail}`;
+    button.title = `${flag.reason}, ${told.start_frame + flag.first}–${told.start_frame + flag.last}: ${flag.detail}`;
     band.className = "band";
     for (const part of [button, band]) {
       part.style.left = `${place(flag.first)}%`;
@@ -267,7 +286,7 @@
   });
 
   requestAnimationFrame(tick);
-  go(Number(location.hash.slice(1)) || 0); // page.html#120 begins at frame 120
+  go(Number(location.hash.slice(1) || told.start_frame) - told.start_frame || 0); // page.html#1120 begins at frame 1120
 })().catch((error) => {
   document.getElementById("wait").textContent = `cannot be shown: ${error.message || error}`;
 });

@@ -19,8 +19,9 @@ from facecap_core.flags.flagged_range import ranked
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.reports.figures import error_colours, round_up, scale_top_mm
 from facecap_core.reviews.measures import Measures
-from facecap_core.reviews.packed_scene import packed_scenes
-from facecap_core.reviews.reviewed_shot import BATCH, ReviewedShot
+from facecap_core.reviews.packed_scene import SIZE, packed_scenes
+from facecap_core.reviews.reviewed_shot import ReviewedShot
+from facecap_core.timecode import timecode
 
 INSTALL = "pip install 'facecap-farm[viewer]'"
 FOV_DEGREES = 30.0
@@ -47,13 +48,16 @@ def review_page(shot: ReviewedShot, measures: Measures, others: Sequence[str] = 
         "start_frame": shot.start_frame,
         "vertices": shot.template.vertex_count,
         "target": rmse_mm is not None,
-        "batch": BATCH,
+        "batch": SIZE,
         "mm_per_unit": shot.mm_per_unit,
         "tops_mm": {"distance": top_mm, "motion": motion_top_mm},
         "colours": _colours(),
         "camera": _camera(shot.bounds),
         "curves": _curves(measures, shot.solved.novelty),
-        "flags": [asdict(flag) for flag in ranked(measures.flags)],
+        "flags": [
+            {**asdict(flag), "timecode": timecode(flag.shown[0], shot.solved.fps)}
+            for flag in ranked(measures.flags)
+        ],
     }
     library, scene = _library(), _scene(shot, told["camera"], top_mm)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
@@ -86,7 +90,7 @@ def save_review_page(
         with temporary.open("w", encoding="utf-8") as file:
             file.write(before)
             for number, scene in enumerate(packed_scenes(shot, threads)):
-                report(on_progress, Progress("review", number * BATCH, shot.frames))
+                report(on_progress, Progress("review", number * SIZE, shot.frames))
                 text = base64.b64encode(scene).decode()
                 file.write(f'<script type="text/plain" id="scene-{number}">{text}</script>\n')
             file.write(after)

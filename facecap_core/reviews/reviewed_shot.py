@@ -55,15 +55,16 @@ class ReviewedShot:
 
     @property
     def start_frame(self) -> int:
-        """Number of the first frame."""
-        return int(self.solved.facts.get("start_frame", 0))
+        return self.solved.start_frame
 
     @property
     def template(self) -> Template:
         return self.solved.template
 
-    def scenes(self, threads: int = 1) -> Generator[Scene, None, None]:
-        """All frames in order, in flat memory; the footage is decoded along the way.
+    def scenes(
+        self, threads: int = 1, *, first: int = 0, size: int = BATCH
+    ) -> Generator[Scene, None, None]:
+        """The frames from `first` on in order, `size` at a time, in flat memory; the footage is decoded along the way.
 
         Raises:
             FootageError: by its named kinds. StoreError, PointCacheError: they cannot be read, or differ
@@ -74,8 +75,8 @@ class ReviewedShot:
             footage = stack.enter_context(
                 Footage(self.footage, crop=self.crop, fps=self.solved.fps, threads=threads)
             )
-            start = 0
-            for batch in footage.batches(BATCH):
+            start = first
+            for batch in footage.batches(size, first):
                 stop = start + len(batch.luma)
                 if stop > self.frames:
                     raise self._other_length()

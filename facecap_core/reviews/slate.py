@@ -125,6 +125,7 @@ class Slate:
                 expected=measures.expected_mm if measures.errors_mm is not None else None,
                 confidence=measures.confidence,
                 flags=measures.flags,
+                start_frame=shot.start_frame,
             )
             canvas.draw()
             return np.asarray(canvas.buffer_rgba())[..., :3].copy()

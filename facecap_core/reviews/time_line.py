@@ -32,10 +32,12 @@ def draw_time_line(
     expected: np.ndarray | None,
     confidence: np.ndarray | None,
     flags: Sequence[FlaggedRange],
+    start_frame: int = 0,
 ) -> None:
     """A curve [frame] with the expected error beside it; below it the flagged ranges, and a strip of confidence.
 
-    place: left, top, width and height in pixels of the figure, without the numbers of frames below.
+    place: left, top, width and height in pixels of the figure, without the numbers of frames below, which
+        begin with `start_frame`.
     """
     columns, rows = (figure.get_size_inches() * figure.dpi).tolist()
     left, top, width, height = place
@@ -97,7 +99,8 @@ def draw_time_line(
         main.spines[name].set_color("#bbbbbb")
     numbers = axes(below, 0.1)
     step = max(1, round(frames / 12 / 10) * 10) if frames > 60 else max(1, frames // 6)
-    numbers.set_xticks(range(0, frames, step))
+    named = range(-(-start_frame // step) * step, start_frame + frames, step)
+    numbers.set_xticks([name - start_frame for name in named], [str(name) for name in named])
 
 
 def _beside(
