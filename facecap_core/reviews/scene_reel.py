@@ -83,7 +83,9 @@ class SceneReel:
         with self._changed:
             while not self._closed:
                 if (latest := self._latest()) is not None:
-                    return min(n for n in self._asked if n <= latest <= n + NEAR and not self._known(n))
+                    return min(
+                        n for n in self._asked if n <= latest <= n + NEAR and not self._known(n)
+                    )
                 left = (number for number in range(self._count) if number not in self._spans)
                 if not self._errors and (gap := next(left, None)) is not None:
                     return gap
