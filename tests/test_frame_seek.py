@@ -24,8 +24,7 @@ def short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 def read(path: Path, first: int = 0, threads: int = 1) -> list[tuple[float, bytes]]:
     """Times and pictures."""
     with Footage(path, crop=(0, 0, *SIZE), fps=FPS, threads=threads) as footage:
-        found = [(frame.pts_seconds, frame.luma.tobytes()) for frame in footage.frames_from(first)]
-    return found
+        return [(frame.pts_seconds, frame.luma.tobytes()) for frame in footage.frames_from(first)]
 
 
 @pytest.mark.parametrize("name", SPLIT)
