@@ -78,7 +78,7 @@ def verify(
     elif not chosen:
         typer.echo("no jobs yet: there is nothing to verify")
     if corrections and not as_json:
-        _print_results("corrections", corrections, "shots")
+        _print_results("corrections", corrections, "shot")
     raise typer.Exit(OK if whole else JOB_FAILED)
 
 
@@ -115,12 +115,12 @@ def _corrections(production: Production, shots: Collection[str] | None) -> list[
     with bar() as on_progress:
         for verified in verify_corrections(production, shots):
             checked.append(verified)
-            on_progress(Progress("corrections", len(checked), len(checked), "shots"))
+            on_progress(Progress("corrections", len(checked), None, "shots"))
     return checked
 
 
 def _print_job(status: JobStatus, checked: list[Verified], *, marked: bool) -> None:
-    _print_results(status.job, checked, "results")
+    _print_results(status.job, checked, "result")
     numbers = account(status)
     requested = numbers.pop("requested")
     total = " + ".join(f"{count} {name}" for name, count in numbers.items())
@@ -140,7 +140,8 @@ def _print_results(title: str, checked: list[Verified], what: str) -> None:
     damaged = sum(bool(verified.damages) for verified in checked)
     files, size = sum(v.files for v in checked), sum(v.bytes for v in checked)
     verdict = f"{damaged} of {len(checked)} damaged" if damaged else "all whole"
-    typer.echo(f"{title}: {len(checked)} {what}, {files} files, {size / 1e6:.1f} MB: {verdict}")
+    counted = f"{len(checked)} {what}{'' if len(checked) == 1 else 's'}"
+    typer.echo(f"{title}: {counted}, {files} files, {size / 1e6:.1f} MB: {verdict}")
 
 
 def _job_json(status: JobStatus, checked: list[Verified]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from solved_shots import result, solve
 from tiny_production import make_production, write_video
 from typer.testing import CliRunner
 
-from facecap_core.corrections.correction import correction_path, read_correction
+from facecap_core.corrections.corrected_examples import chosen_corrections
+from facecap_core.corrections.correction import correction_path, read_correction, standing
 from facecap_core.files import files_in
 from facecap_core.fingerprints import fingerprint_file
 from facecap_core.productions.production import load_production
@@ -111,7 +112,7 @@ def truncate(file):
 def test_whole_corrections_are_counted(folder):
     code, out = farm(folder, "verify", "--all")
     assert code == 0
-    assert "corrections: 1 shots, 6 files, 0.0 MB: all whole" in out
+    assert "corrections: 1 shot, 6 files, 0.0 MB: all whole" in out
     assert damages(folder) == []
     assert {
         f.relative_to(place(folder).resolve()).as_posix() for f in files_in(place(folder).resolve())
@@ -137,12 +138,15 @@ def test_damage_is_named_and_the_remedy_mends_it(folder, part, damage):
     code, out = farm(folder, "verify", "--all")
     assert code == 100
     assert f"bulk_0: correction 1 {part}" in out
-    assert "corrections: 1 shots, 6 files, 0.0 MB: 1 of 1 damaged" in out
+    assert "corrections: 1 shot, 6 files, 0.0 MB: 1 of 1 damaged" in out
     assert farm(folder, "correct", "--list")[0] == 0
     assert farm(folder, "correct", "bulk_0", "--remove", 1)[0] == 0
     assert damages(folder) == [], "what was taken out may be in any state"
     deliver(folder)
     assert damages(folder) == []
+    paths = load_production(folder).paths
+    learned = [found.content for found in standing(paths, "ada", "bulk_0")]
+    assert [c.number for c in chosen_corrections(paths, "ada", "bulk_0", learned)] == [2]
     shown = open_solved(load_production(folder), "bulk_0").read(FIRST, LAST + 1)
     assert np.array_equal(shown, right())
 

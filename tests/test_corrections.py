@@ -13,7 +13,7 @@ import pytest
 from tracked_production import make_tracked, rest_positions
 from typer.testing import CliRunner
 
-from facecap_core.corrections.correction import add_correction, corrections_of, standing
+from facecap_core.corrections.correction import add_correction, standing
 from facecap_core.errors import ConfigError, PointCacheError, StoreError
 from facecap_core.exports.animation import Animation
 from facecap_core.exports.formats import FORMATS
@@ -224,7 +224,7 @@ def wrong(production, *arguments, fault, remedy=""):
     assert isinstance(done.exception, PointCacheError | StoreError | ConfigError), done.exception
     assert fault in str(done.exception)
     assert remedy in str(done.exception)
-    assert not corrections_of(load_production(production).paths, "ada", SHOT)
+    assert not standing(load_production(production).paths, "ada", SHOT)
 
 
 def test_faults_are_refused_with_what_to_do(production):

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from facecap_core.corrections.correction import (
     add_correction,
-    corrections_of,
+    standing,
     take_out,
 )
 from facecap_core.errors import Cancelled, ConfigError, ModelError, StoreError
@@ -113,7 +113,7 @@ def test_it_lowers_the_error_of_corrected_frames_and_of_those_beside_them(produc
     facts = read_model_facts(production.paths.model("ada", "tuned"))
     training, base = facts["training"], production.paths.model("ada", "base")
     assert training["base"] == {"model": "base", "fingerprint": fingerprint_weights(base)}
-    (found,) = corrections_of(production.paths, "ada", BULK)
+    (found,) = standing(production.paths, "ada", BULK)
     assert training["corrections"] == {BULK: [found.content]}
     assert list(training["shots"]) == ["learn_a", "learn_b"], "bulk frames are no tracked shot"
     assert training["corrected_frames"] == 30

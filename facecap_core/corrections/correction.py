@@ -124,16 +124,6 @@ def add_correction(
     return read_correction(paths, actor, shot, number)
 
 
-def corrections_of(paths: StorePaths, actor: str, shot: str) -> list[Correction]:
-    """All corrections of a shot, the oldest first, those that were taken out too.
-
-    Raises:
-        StoreError: one is damaged.
-    """
-    numbers = numbers_of(paths, actor, shot)
-    return [read_correction(paths, actor, shot, number) for number in numbers]
-
-
 def standing(paths: StorePaths, actor: str, shot: str) -> list[Correction]:
     """Those that count, the oldest first; what was taken out may be damaged.
 
