@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecap_core.checks.cache_signals import CacheSignals
-from facecap_core.checks.finding import Finding
+from facecap_core.checks.finding import Finding, Severity
 from facecap_core.checks.picture_signals import PictureSignals
 from facecap_core.checks.quick_motion import PARTS, parts, principal, quick
 from facecap_core.productions.production import Shot
@@ -33,7 +33,7 @@ LEAST_CORRELATION = 0.35
 LEAST_GAIN = 0.15  # over the offset 0
 LEAST_PEAK = 0.12  # over all offsets that are not beside the best
 LEAST_AGREEING = 3  # of the parts
-# What is enough where another of the actor's shots is surely off by as much: chance would have to hit one offset of 48.
+# What is enough for a warning where another of the actor's shots is surely off by as much.
 LIKELY_CORRELATION = 0.25
 LIKELY_GAIN = 0.10
 LIKELY_PEAK = 0.05
@@ -104,11 +104,12 @@ class Pairing:
     curve: OffsetCurve
 
     def finding(self, others: int = 0) -> Finding:
-        """What is told where they are off; `others`: of the actor's shots, which are off by as much."""
+        """What is told where they are off, or likely so, as `others` of the actor's shots surely are."""
         off, shot = self.curve.best, self.shot
         frames = f"{abs(off)} frame{'s' if abs(off) > 1 else ''}"
         if self.check == CACHE_CHECK:
-            message = f"frame 100 of the video shows frame {100 + off} of the cache"
+            shows = "likely shows" if others else "shows"
+            message = f"frame 100 of the video {shows} frame {100 + off} of the cache"
             late = "cache" if off > 0 else "video"
             remedy = (
                 f"leave out the first {frames} of the {late}, or export both over the same range"
@@ -122,8 +123,9 @@ class Pairing:
         message += f": {_words(self.curve)}"
         if others:
             message += f", as in {others} other shot{'s' if others > 1 else ''} of {shot.actor}"
+        severity: Severity = "warning" if others else "error"
         return Finding(
-            self.check, shot.actor, shot.name, self.camera, off, "frames", message, remedy, "error"
+            self.check, shot.actor, shot.name, self.camera, off, "frames", message, remedy, severity
         )
 
 
