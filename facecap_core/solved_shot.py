@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ class SolvedShot:
     def model(self) -> str:
         return str(self.facts.get("model", ""))
 
-    @property
+    @cached_property
     def confidence(self) -> np.ndarray | None:
         """float32 [frame] from 0 to 1, which is as good as a usual validation frame: half of it is an error
         that is expected to be twice the usual one. Of corrected frames 1. None where none was estimated."""
@@ -60,12 +61,12 @@ class SolvedShot:
             return confidence
         return np.where(self.corrections.corrected, np.float32(1), confidence)
 
-    @property
+    @cached_property
     def predicted_rmse_mm(self) -> np.ndarray | None:
         """float32 [frame], the error that is expected over the animated vertices; None: not estimated."""
         return self._figure("predicted_rmse_mm")
 
-    @property
+    @cached_property
     def novelty(self) -> np.ndarray | None:
         """float32 [frame], how far the picture is from those of training as the network sees it; 1 is the
         95th percentile of the validation frames. None where none was estimated."""

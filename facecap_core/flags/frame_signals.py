@@ -65,22 +65,24 @@ def measure_frames(blocks: Iterable[np.ndarray], stick: Yardstick) -> FrameSigna
         for name, chosen in (("lips", stick.lip_pairs), ("lids", stick.lid_pairs))
         if len(chosen)
     }
-    accelerations: dict[str, list[np.ndarray]] = {name: [] for name in stick.regions}
+    shares = np.zeros((len(stick.rest), len(stick.regions)), np.float32)  # [vertex, region]
+    for number, vertices in enumerate(stick.regions.values()):
+        shares[vertices, number] = 1 / len(vertices)
+    squares: list[np.ndarray] = []  # of lengths, mean of each region: [frame, region]
     crossings: dict[str, list[np.ndarray]] = {name: [] for name in pairs}
     frames = 0
     for block in blocks:
         frames += len(block)
         chain = np.concatenate([before, block]) if len(before) else block
-        bent = chain[2:] - 2 * chain[1:-1] + chain[:-2]
-        squares = np.square(bent).sum(axis=2)  # [frame, vertex]
-        for name, vertices in stick.regions.items():
-            length = np.sqrt(squares[:, vertices].mean(axis=1, dtype=np.float64))
-            accelerations[name].append(length * stick.mm_per_unit)
+        moved = chain[1:] - chain[:-1]
+        bent = moved[1:] - moved[:-1]
+        squares.append(np.einsum("fvx,fvx->fv", bent, bent) @ shares)
         for name, across in pairs.items():
             crossings[name].append(across.crossings_mm(block))
         before = chain[-2:].copy()
+    lengths = np.sqrt(np.concatenate(squares), dtype=np.float64) * stick.mm_per_unit
     return FrameSignals(
-        {name: _in_the_middle(found, frames) for name, found in accelerations.items()},
+        {name: _in_the_middle(lengths[:, k], frames) for k, name in enumerate(stick.regions)},
         {name: np.concatenate(found) for name, found in crossings.items() if found},
     )
 
@@ -125,9 +127,8 @@ class _Pairs:
         return np.asarray(across @ self.up_mm - self.at_rest_mm, np.float32)
 
 
-def _in_the_middle(found: list[np.ndarray], frames: int) -> np.ndarray:
+def _in_the_middle(inner: np.ndarray, frames: int) -> np.ndarray:
     """Accelerations of all frames, zero at the first and the last one."""
-    inner = np.concatenate(found) if found else np.zeros(0)
     whole = np.zeros(frames)
     whole[1 : 1 + len(inner)] = np.where(inner < STILL_MM, 0, inner)
     return whole

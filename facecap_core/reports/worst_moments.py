@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,7 +43,7 @@ def thumbnails(
             try:
                 solved = open_solved(production, name)
                 pictures.append(shown(_result(solved, frame), f"result of {name}, frame {frame}"))
-                luma = _luma(production, solved, frame, on_progress)
+                luma = _luma(production, solved, frame)
                 crop = as_rgb(luma, THUMBNAIL)
                 pictures.insert(0, shown(crop, f"what the camera saw of {name}, frame {frame}"))
             except Cancelled:
@@ -68,10 +69,8 @@ def _result(solved: SolvedShot, frame: int) -> np.ndarray:
     return pictures.clay(points)
 
 
-def _luma(
-    production: Production, solved: SolvedShot, frame: int, on_progress: OnProgress | None
-) -> np.ndarray:
-    """uint8 [y, x], from the frame store, or decoded as far as the frame where there is none."""
+def _luma(production: Production, solved: SolvedShot, frame: int) -> np.ndarray:
+    """uint8 [y, x], from the frame store, or decoded where there is none."""
     camera = str(solved.facts.get("camera", solved.actor.main_camera))
     stored = production.paths.frames(solved.name, camera)
     if stored.exists():
@@ -79,10 +78,7 @@ def _luma(
         return luma
     crop = solved.actor.cameras[camera].crop
     footage = production.shots[solved.name].footage[camera]
-    with Footage(footage, crop=crop, fps=solved.fps) as pictures:
-        for number, picture in enumerate(pictures):
-            if number == frame:
-                return picture.luma.copy()
-            if number % 256 == 0:
-                report(on_progress, Progress("decode", number, frame))
+    with Footage(footage, crop=crop, fps=solved.fps, threads=os.cpu_count() or 1) as pictures:
+        for picture in pictures.frames_from(frame):
+            return picture.luma.copy()
     raise StoreError(f"has no frame {frame}", file=footage)
