@@ -36,7 +36,8 @@ def night_json(page: NightPage) -> dict[str, Any]:
     """What the page is made of."""
     from dataclasses import asdict
 
-    from jobs.night_page import WORST_SHOTS, retry_command
+    from jobs.night_ledger import retry_command
+    from jobs.night_page import WORST_SHOTS
 
     night, trust = page.night, page.trust
     rate = night.frames_per_second
@@ -88,7 +89,7 @@ def night_json(page: NightPage) -> dict[str, Any]:
 
 def _print(page: NightPage) -> None:
     from farm.status_tables import counted
-    from jobs.night_page import retry_command
+    from jobs.night_ledger import retry_command
 
     night = page.night
     rate = night.frames_per_second

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import made_jobs
 import pytest
@@ -12,6 +13,7 @@ from tiny_production import make_production
 
 from facecap_core.productions.production import load_production
 from jobs.ledger import Ledger
+from jobs.night_page import write_night
 from jobs.output_planning import plan_export, plan_review
 from jobs.preflight import missing_shots, preflight
 from jobs.records import Options
@@ -170,3 +172,33 @@ def test_many_shots_in_an_evening(farm, tmp_path):
     farm.run(folder, "submit", "review", "bulk_0", "--sheet", "--after", "export", "--wait")
     assert (folder / "reviews" / "bulk_0.png").exists()
     assert json.loads(farm.run(folder, "verify", "--all", "--json"))["whole"]
+
+
+@pytest.mark.parametrize("kind", ["export", "review"])
+def test_the_page_says_what_was_made_and_what_is_not_as_it_was(folder, tmp_path, kind):
+    ledger = begun(folder, request_for(folder, kind, shots=("bulk_0", "bulk_1", "bulk_2")))
+    for shot in ("bulk_0", "bulk_1"):
+        made_jobs.work(ledger, shot, kind)
+    made_jobs.note(ledger, "bulk_2", "failed")
+    made_jobs.drive(ledger, "finished")
+    path = tmp_path / "pages" / "job.html"
+    write_night(load_production(folder), ledger, path)
+    page = path.read_text()
+    suffixes = {"export": (".usdc", ".npy"), "review": (".mp4", ".png")}[kind]
+    made = [f"{shot}{suffix}" for shot in ("bulk_0", "bulk_1") for suffix in suffixes]
+    linked = re.findall(r'<a href="([^"]*)">([^<]*)</a>', page)
+    assert [name for _, name in linked] == made
+    for address, name in linked:
+        assert (path.parent / address).resolve() == (folder / "out" / name).resolve()
+    sizes = [(folder / "out" / name).stat().st_size for name in made]
+    assert f"</span>: {sum(sizes) / 1e6:.1f} MB." in page
+    assert made_jobs.CAUSE.message in page, "why bulk_2 failed"
+    assert "farm retry" in page
+
+    (folder / "out" / made[0]).unlink()
+    solve(folder, "bulk_1", FRAMES, model="m2")
+    write_night(load_production(folder), ledger, path)
+    page = path.read_text()
+    assert f"<b>{made[0]} missing</b>" in page
+    assert f"<b>{made[2]} out of date</b>" in page
+    assert f'">{made[0]}</a>' not in page
