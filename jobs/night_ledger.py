@@ -46,6 +46,7 @@ def ledger_part(night: Night, request: Request) -> dict[str, Any]:
         "skipped": _names(status, "skipped"),
         "retry": retry_command(status),
         "machines": _machines(night),
+        "done": _done(status),
         "waited": waited,
         "provenance": _provenance(night, request),
     }
@@ -67,7 +68,7 @@ def _cards(night: Night) -> list[Card]:
         for state in ("failed", "running", "queued", "cancelled", "skipped")
         if counts[state]
     ]
-    of = f"of {len(status.shots)} solved"
+    of = f"of {len(status.shots)} {_done(status)}"
     cards = [Card(str(counts["solved"]), of, ", ".join(others) or "no shot failed")]
     reused = f"{_count(night.reused, 'shot')} kept from before" if night.reused else "all made anew"
     cards.append(Card(f"{night.frames:,}", "frames", reused))
@@ -117,6 +118,11 @@ def _failure(failure: Failure) -> dict[str, Any]:
             for record in failure.records
         ],
     }
+
+
+def _done(status: JobStatus) -> str:
+    """What has become of shots that are done."""
+    return "made" if status.kind in ("export", "review") else "solved"
 
 
 def _names(status: JobStatus, *states: str) -> list[str]:

@@ -194,6 +194,7 @@ def test_the_page_says_what_was_made_and_what_is_not_as_it_was(folder, tmp_path,
     assert f"</span>: {sum(sizes) / 1e6:.1f} MB." in page
     assert made_jobs.CAUSE.message in page, "why bulk_2 failed"
     assert "farm retry" in page
+    assert "of 3 made" in page
 
     (folder / "out" / made[0]).unlink()
     solve(folder, "bulk_1", FRAMES, model="m2")
