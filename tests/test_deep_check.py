@@ -100,6 +100,7 @@ def test_a_rig_that_was_off_all_day_is_found_in_shots_that_say_too_little_alone(
     assert {shot for shot, one in found.items() if one.severity == "warning"} == {EXPRESSIONS}
     told = {shot for shot, one in found.items() if "as in 2 other shots of nell" in one.message}
     assert told == {EXPRESSIONS}
+    assert f"likely shows frame {100 - offset}" in found[EXPRESSIONS].message
     for name in (PANGRAM, CHARACTER):  # with nobody to follow it stays undecided
         recache(folder, name, sound[name])
     assert not any(one.check == "frame offset" for one in looked(folder))

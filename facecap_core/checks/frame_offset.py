@@ -105,19 +105,16 @@ class Pairing:
 
     def finding(self, others: int = 0) -> Finding:
         """What is told where they are off, or likely so, as `others` of the actor's shots surely are."""
-        off, shot = self.curve.best, self.shot
+        off, shot, likely = self.curve.best, self.shot, "likely " if others else ""
         frames = f"{abs(off)} frame{'s' if abs(off) > 1 else ''}"
         if self.check == CACHE_CHECK:
-            shows = "likely shows" if others else "shows"
-            message = f"frame 100 of the video {shows} frame {100 + off} of the cache"
+            message = f"frame 100 of the video {likely}shows frame {100 + off} of the cache"
             late = "cache" if off > 0 else "video"
             remedy = (
                 f"leave out the first {frames} of the {late}, or export both over the same range"
             )
         else:
-            message = (
-                f"frame 100 of camera {self.main} is frame {100 + off} of camera {self.camera}"
-            )
+            message = f"frame 100 of camera {self.main} is {likely}frame {100 + off} of camera {self.camera}"
             late = self.camera if off > 0 else self.main
             remedy = f"leave out the first {frames} of camera {late}, or cut both by timecode"
         message += f": {_words(self.curve)}"
