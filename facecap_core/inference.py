@@ -195,7 +195,7 @@ def _figures(model: Model, views: Sequence[int], result: Result) -> FrameFigures
 
 def _about_confidence(model: Model) -> str:
     if model.confidence is None:
-        return "not estimated: the model has no calibration (farm calibrate)"
+        return "not estimated: the model has no calibration of this version (farm calibrate)"
     usual = model.confidence.usual_mm
     return f"1 where at most {usual:.3f} mm are expected, as of a usual validation frame"
 

@@ -130,10 +130,10 @@ def _calibration(_inputs, store, version):
 
 
 def _confidence(version):
-    shapes = ((40,), (40, 8), (8,), (30, 8), (30,))
+    shapes = ((40,), (40, 8), (8,), (30, 8), (20, 8), (50,), ())
     number = 1.0 + VERSIONS.index(version)
     space = FeatureSpace(*(torch.full(shape, number) for shape in shapes))
-    fit = Fit(0.0, 3 * (number,), 3 * (1.0,), 2 * (number,))
+    fit = Fit(4 * (number,), 4 * (number,), 4 * (1.0,), 2 * (number,))
     return Confidence((space,), {(0,): fit}, number, {})
 
 

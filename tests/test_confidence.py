@@ -18,10 +18,11 @@ from facecap_core.errors import ModelError
 from facecap_core.evaluation.actor_calibration import calibrate_actor
 from facecap_core.evaluation.subject import open_subject
 from facecap_core.inference import infer_shot
+from facecap_core.learning.calibration import _least_squares
 from facecap_core.learning.confidence import Fit, read_confidence
 from facecap_core.learning.lanes import Lanes
 from facecap_core.learning.model import load_model, set_confidence
-from facecap_core.learning.novelty import FeatureSpace, evenly, signals
+from facecap_core.learning.novelty import DIRECTIONS, FeatureSpace, Known, Signals, evenly
 from facecap_core.learning.rmse import per_frame_rmse_mm
 from facecap_core.learning.spoilt import spoilt
 from facecap_core.productions.production import load_production
@@ -189,6 +190,13 @@ def test_a_calibration_comes_back_as_it_was(folder):
         assert all(torch.equal(a, b) for a, b in zip(*map(_parts, (first, second)), strict=True))
 
 
+def test_a_calibration_of_an_earlier_version_counts_as_none(folder):
+    known = model_of(folder).confidence
+    facts = known.facts()
+    del facts["schema_version"]
+    assert read_confidence(known.tensors(), facts) is None
+
+
 def _parts(space):
     return vars(space).values()
 
@@ -288,33 +296,67 @@ def test_signals_are_what_float64_gives():
     spread = torch.linspace(3, 0.01, 90)
     features = [torch.randn(700, 90, generator=generator) * spread for _ in range(2)]
     seen = [torch.randn(11, 90, generator=generator) * spread * 1.5 for _ in range(2)]
-    errors = torch.rand(700, generator=generator)
-    spaces = [FeatureSpace.of(one, errors) for one in features]
-    outside, apart = np.zeros(11), np.zeros((11, 512))
-    for one, new in zip(features, seen, strict=True):
+    cases = [torch.randn(60, 90, generator=generator) * spread * 1.2 for _ in range(2)]
+    learned, errors = (torch.rand(count, generator=generator) for count in (700, 60))
+    spaces = [
+        FeatureSpace.of(Known(one, learned), Known(case, errors))
+        for one, case in zip(features, cases, strict=True)
+    ]
+    outside, apart, around, reach = np.zeros(11), np.zeros((11, 512)), np.zeros((11, 60)), 0.0
+    for one, case, new in zip(features, cases, seen, strict=True):
         known, fresh = one.double().numpy(), new.double().numpy()
-        _, values, rows = np.linalg.svd(known - known.mean(0), full_matrices=False)
-        rows, deviation = rows[:64], values[:64] / len(known) ** 0.5
-        along = (fresh - known.mean(0)) @ rows.T
-        outside += np.square(fresh - known.mean(0)).sum(1) - np.square(along).sum(1)
-        examples = (known[evenly(len(known), 512)] - known.mean(0)) @ rows.T
-        apart += np.square((along[:, None] - examples) / np.sqrt(deviation)).sum(2)
+        mean = known.mean(0)
+        _, values, rows = np.linalg.svd(known - mean, full_matrices=False)
+        rows, scale = rows[:DIRECTIONS], 1 / np.sqrt(values[:DIRECTIONS] / len(known) ** 0.5)
+        place, examples, others = (
+            ((x - mean) @ rows.T) * scale
+            for x in (fresh, known[evenly(len(known), 512)], case.double().numpy())
+        )
+        outside += np.square(fresh - mean).sum(1) - np.square(place / scale).sum(1)
+        apart += np.square(place[:, None] - examples).sum(2)
+        around += np.square(place[:, None] - others).sum(2)
+        tenth = np.sort(np.sqrt(np.square(others[:, None] - others).sum(2)), axis=1)[:, 10]
+        reach += (0.35 * np.sort(tenth)[29]) ** 2  # torch's median is the lower one of two
     nearest = np.sqrt(np.sort(apart, axis=1)[:, :5]).mean(1)
-    around = np.argsort(apart, axis=1)[:, :10]
-    local = np.exp(np.log(errors.numpy()[evenly(700, 512)])[around].mean(1))
-    expected = np.stack([np.sqrt(outside), nearest, local], 1)
-    np.testing.assert_allclose(signals(spaces, seen), expected, rtol=1e-3)
+    weights = np.exp(-around / (2 * reach))
+    local = np.exp(weights @ np.log(errors.double().numpy()) / weights.sum(1))
+    neighbours = np.argsort(apart, axis=1)[:, :10]
+    there = np.exp(np.log(learned.numpy()[evenly(700, 512)])[neighbours].mean(1))
+    expected = np.stack([np.sqrt(outside), nearest, local, there], 1)
+    np.testing.assert_allclose(Signals(spaces)(seen), expected, rtol=1e-3)
+
+
+def test_errors_around_are_those_of_known_pictures_however_far_away():
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(100, 20, generator=generator)
+    errors = 0.1 + torch.rand(100, generator=generator)
+    known = Known(features, errors)
+    space = FeatureSpace.of(known, known)
+    local = Signals([space])([1e3 * torch.randn(50, 20, generator=generator)])[:, 2:]
+    assert (local >= 0.999 * errors.min()).all()
+    assert (local <= 1.001 * errors.max()).all()
+
+
+def test_a_fit_finds_the_parts_that_errors_were_made_of():
+    rng = np.random.default_rng(0)
+    given = rng.normal(0, 1, (600, 4))
+    parts_mm, exponents = np.array([0.3, 0.2, 0.4, 0.4]), np.array([1.5, 2.0, 1.0, 1.0])
+    wanted = np.log(np.square(parts_mm * np.exp(exponents * given)).sum(1)) / 2
+    found = _least_squares(given, wanted, np.ones(600))
+    np.testing.assert_allclose(found[0], parts_mm, rtol=0.03)
+    np.testing.assert_allclose(found[1], exponents, rtol=0.03)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_further_away_is_never_expected_to_be_better(seed):
     rng = np.random.default_rng(seed)
-    fit = Fit(-1.0, (1.0, 2.0, 0.3), tuple(rng.uniform(0, 2, 3)), (3.0, 5.0))
-    near = rng.uniform(0, 10, (200, 3))
-    far = near + rng.uniform(0, 10, (200, 3))
+    parts_mm, exponents = rng.uniform(0, 2, (2, 4))
+    fit = Fit((1.0, 2.0, 0.3, 0.2), tuple(parts_mm), tuple(exponents), (3.0, 5.0))
+    near = rng.uniform(0, 10, (200, 4))
+    far = near + rng.uniform(0, 10, (200, 4))
     assert (fit.predicted_mm(far) >= fit.predicted_mm(near)).all()
     assert (fit.novelty(far) >= fit.novelty(near)).all()
-    assert np.isfinite(fit.predicted_mm(np.zeros((1, 3)))).all()
+    assert np.isfinite(fit.predicted_mm(np.zeros((1, 4)))).all()
 
 
 def test_faults_are_the_same_each_time_and_spoil_every_picture(folder):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -14,22 +13,31 @@ from facecap_core.learning.confidence import Confidence, Fit, logs
 from facecap_core.learning.engine import Engine
 from facecap_core.learning.examples import Examples
 from facecap_core.learning.model import Model
-from facecap_core.learning.novelty import LEAST_ERROR_MM, FeatureSpace, evenly, signals
+from facecap_core.learning.novelty import LEAST_ERROR_MM, FeatureSpace, Known, Signals, evenly
 from facecap_core.learning.rmse import MM_PER_UNIT, per_frame_rmse_mm
 from facecap_core.learning.several_views import view_sets
-from facecap_core.learning.spoilt import spoilt
+from facecap_core.learning.spoilt import augmented, spoilt_views
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.ranks import auroc_of_worst, spearman
 
 BATCH = 64
 MOST_TRAINING = 2048  # pictures that the feature space is made from
 MOST_VALIDATION = 4096
-MOST_SPOILT = 256  # pictures, each in four ways
+MOST_AUGMENTED = 256  # training pictures, each shown twice as augmentation shows them
+MOST_SPOILT = 256  # validation pictures, each in four ways
+MOST_SPOILT_OF_TRAINING = 128
+KINDS = 4
+TRAINING_SEED, VALIDATION_SEED = (
+    1000,
+    0,
+)  # of faults: those that are learned from and those that are foretold
 SPOILT_WEIGHT = 0.5  # of all spoilt pictures beside all that are not
 NOVEL = 95  # percentile of the validation frames at which novelty is 1
 DISTANCES = 2  # of the signals: the others say nothing of novelty
 MM_PER_CM = 10.0
-FEWEST_FRAMES = 20  # below which a fit of three numbers says nothing
+FEWEST_FRAMES = 20  # below which a fit of five numbers says nothing
+SHRINK = 1e-3  # what keeps the exponent of a part that is nothing near 1
+STEPS = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +62,12 @@ def calibrate(
     animated: np.ndarray,
     on_progress: OnProgress | None = None,
 ) -> Confidence | None:
-    """What the signals of a picture (`novelty.signals`) say about the model's error; None where there are too
+    """What the signals of a picture (`novelty.Signals`) say about the model's error; None where there are too
     few validation frames to tell.
 
     The frames are seen as they are and with faults (`spoilt`), so that the fit holds far beyond
-    the errors of usual frames. The same frames give the same calibration.
+    the errors of usual frames; so are those of training, whose errors show where in the space large ones are to
+    be expected. The same frames give the same calibration.
 
     Args:
         training, validation: on the model's device, their pictures in the network's size.
@@ -73,11 +82,13 @@ def calibrate(
     held = evenly(len(validation), MOST_VALIDATION)
     sets = list(view_sets(len(every))) if model.may_miss_views else [every]
     faulty = min(len(held), MOST_SPOILT)
-    counter = _Counter(len(some) + len(sets) * (len(held) + 4 * faulty), on_progress)
-    solver = _Solver(model, animated, counter)
+    cases = 2 * min(len(some), MOST_AUGMENTED) + KINDS * min(len(some), MOST_SPOILT_OF_TRAINING)
+    total = len(some) + cases + len(sets) * (len(held) + KINDS * faulty)
+    solver = _Solver(model, animated, _Counter(total, on_progress))
     seen = solver(model.engine(every), training.luma, training.positions, some)
     errors = torch.from_numpy(seen.errors_mm)
-    spaces = tuple(FeatureSpace.of(features, errors) for features in seen.features)
+    learned = [Known(features, errors) for features in seen.features]
+    spaces = tuple(map(FeatureSpace.of, learned, _cases(model, training, some, solver)))
     sampler = _Sampler(model, spaces, validation, held, solver)
     fits, made_from, usual_mm = {}, {}, 0.0
     for views in sets:
@@ -149,6 +160,32 @@ class _Solver:
         return _Solved(views, np.concatenate(errors))
 
 
+def _cases(model: Model, training: Examples, some: torch.Tensor, solver: _Solver) -> list[Known]:
+    """For each view, training pictures as augmentation and faults change them, seen by all cameras: as they
+    are they were learned, and their errors are smaller than those of other footage."""
+    views = tuple(range(len(model.cameras)))
+    features, errors = [], []
+
+    def take(changed: torch.Tensor, frames: torch.Tensor) -> None:
+        every = torch.arange(len(frames))
+        found = solver(model.engine(views), changed, training.positions, frames, every)
+        features.append(found.features)
+        errors.append(torch.from_numpy(found.errors_mm))
+
+    often = some[evenly(len(some), MOST_AUGMENTED)]
+    luma = training.luma[often.to(training.luma.device)]
+    generator = torch.Generator().manual_seed(TRAINING_SEED)
+    for _ in range(2):
+        seen = [augmented(luma[:, view], model.config.augmentation, generator) for view in views]
+        take(torch.stack(seen, dim=1), often)
+    seldom = some[evenly(len(some), MOST_SPOILT_OF_TRAINING)]
+    luma = training.luma[seldom.to(training.luma.device)]
+    for changed in spoilt_views(luma, views, TRAINING_SEED):
+        take(changed, seldom)
+    together = torch.cat(errors)
+    return [Known(torch.cat(parts), together) for parts in zip(*features, strict=True)]
+
+
 class _Sampler:
     """Solves validation frames as they are and spoilt, seen by a set of cameras."""
 
@@ -169,15 +206,12 @@ class _Sampler:
     def __call__(self, views: tuple[int, ...]) -> _Sample:
         luma, frames = self._validation.luma[:, list(views)], self._faulty
         parts = [self._part(views, luma, self._held, None, 1.0)]
-        weight = SPOILT_WEIGHT * len(self._held) / (4 * len(frames))
-        some = luma[frames.to(luma.device)]
-        # Each camera has its own faults, as its own exposure.
-        kinds = zip(
-            *(spoilt(some[:, place], view) for place, view in enumerate(views)), strict=True
-        )
-        for kind in kinds:
-            every = torch.arange(len(frames))
-            parts.append(self._part(views, torch.stack(kind, dim=1), frames, every, weight))
+        weight = SPOILT_WEIGHT * len(self._held) / (KINDS * len(frames))
+        every = torch.arange(len(frames))
+        parts += [
+            self._part(views, changed, frames, every, weight)
+            for changed in spoilt_views(luma[frames.to(luma.device)], views, VALIDATION_SEED)
+        ]
         return _Sample(
             *(np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0]))
         )
@@ -193,7 +227,7 @@ class _Sampler:
         engine = self._model.engine(views)
         features, errors = self._solver(engine, luma, self._validation.positions, frames, of_luma)
         with torch.inference_mode():
-            found = signals([self._spaces[view] for view in views], features).cpu().numpy()
+            found = Signals([self._spaces[view] for view in views])(features).cpu().numpy()
         shots = self._shots[frames.numpy()]
         return _Sample(found, errors, shots, np.full(len(frames), weight))
 
@@ -202,7 +236,7 @@ def _fit(sample: _Sample) -> Fit:
     plain = sample.of(sample.weights == 1)
     middle = np.median(plain.signals.astype(np.float64), axis=0)
     usual = tuple(float(one) or 1.0 for one in middle)
-    intercept, exponents = _least_squares(
+    parts_mm, exponents = _least_squares(
         logs(sample.signals, usual),
         np.log(np.maximum(sample.errors_mm, LEAST_ERROR_MM)),
         sample.weights,
@@ -212,29 +246,42 @@ def _fit(sample: _Sample) -> Fit:
     far[far == 0] = 1.0
     # The larger of two distances is above 1 more often than either.
     far *= np.percentile((apart / far).max(axis=1), NOVEL) or 1.0
-    return Fit(intercept, usual, exponents, tuple(far.tolist()))
+    return Fit(usual, parts_mm, exponents, tuple(far.tolist()))
 
 
 def _least_squares(
     inputs: np.ndarray, wanted: np.ndarray, weights: np.ndarray
-) -> tuple[float, tuple[float, ...]]:
-    """Intercept and factors, none negative, of inputs [frame, input]: the weighted least squares."""
-    middle = np.average(inputs, axis=0, weights=weights)
-    mean = float(np.average(wanted, weights=weights))
-    root = np.sqrt(weights)
-    centred, rest = (inputs - middle) * root[:, None], (wanted - mean) * root
-    count = inputs.shape[1]
-    best, least = np.zeros(count), float(rest @ rest)
-    # So few inputs that each set of them can be tried.
-    for chosen in (
-        list(s) for size in range(1, count + 1) for s in combinations(range(count), size)
-    ):
-        factors = np.zeros(count)
-        factors[chosen] = np.linalg.lstsq(centred[:, chosen], rest, rcond=None)[0]
-        off = rest - centred @ factors
-        if (factors >= 0).all() and off @ off < least:
-            best, least = factors, float(off @ off)
-    return mean - float(middle @ best), tuple(best.tolist())
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Parts in mm and exponents for logarithms of signals [frame, signal] and of errors [frame]: the weighted
+    least squares.
+
+    The last two signals are errors themselves, so their exponent is 1; and their parts are the same. Which of the
+    two is right depends on the expression, and validation frames need not show those that matter
+    (docs/LOG.md, 2026-11-28).
+    """
+    given, errors, weight = map(torch.from_numpy, (inputs, wanted, weights / weights.sum()))
+    count = given.shape[1]
+    with torch.enable_grad():
+        middle = float((weight * errors).sum()) - np.log(count) / 2
+        free = torch.full((count - 1,), middle, dtype=torch.float64, requires_grad=True)
+        powers = torch.zeros(count - 2, dtype=torch.float64, requires_grad=True)
+
+        def parts() -> torch.Tensor:
+            return torch.cat([free, free[-1:]])
+
+        def exponents() -> torch.Tensor:
+            return torch.cat([powers.exp(), powers.new_ones(2)])
+
+        def loss() -> torch.Tensor:
+            search.zero_grad()
+            predicted = torch.logsumexp(2 * (parts() + exponents() * given), 1) / 2
+            off = (weight * (predicted - errors).square()).sum() + SHRINK * powers.square().sum()
+            off.backward()
+            return off
+
+        search = torch.optim.LBFGS([free, powers], max_iter=STEPS, line_search_fn="strong_wolfe")
+        search.step(loss)
+    return tuple(parts().detach().exp().tolist()), tuple(exponents().detach().tolist())
 
 
 def _left_out(sample: _Sample) -> dict[str, float | None] | None:

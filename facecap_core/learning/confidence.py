@@ -14,26 +14,28 @@ from safetensors.torch import load, save
 
 from facecap_core.learning.novelty import FeatureSpace
 
+SCHEMA_VERSION = 2
 LEAST = 0.1  # of the usual signal: what is smaller is not expected to be better yet
-LISTS = ("usual", "exponents", "far")  # fields of Fit after the first
+LISTS = ("usual", "parts_mm", "exponents", "far")  # fields of Fit
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How signals (`novelty.signals`) become mm, for one set of cameras.
+    """How signals (`novelty.Signals`) become mm, for one set of cameras.
 
-    mm = exp(intercept) * product of (signal / usual)^exponent, exponents from 0 on: what is further away is
-    never expected to be better.
+    Each signal stands for a part of the error, part_mm * (signal / usual)^exponent, and as their reasons differ
+    their squares add up. Exponents are from 0 on: what is further away is never expected to be better.
     """
 
-    intercept: float
     usual: tuple[float, ...]  # signals, medians of the validation frames
+    parts_mm: tuple[float, ...]  # of the error where signals are usual
     exponents: tuple[float, ...]
     far: tuple[float, ...]  # novelty 1: the larger of the two distances, in these
 
     def predicted_mm(self, signals: np.ndarray) -> np.ndarray:
         """Expected errors float64 [frame] for signals [frame, signal]."""
-        return np.exp(self.intercept + logs(signals, self.usual) @ np.array(self.exponents))
+        grown = np.exp(logs(signals, self.usual) * np.array(self.exponents))
+        return np.sqrt(np.square(grown) @ np.square(self.parts_mm))
 
     def novelty(self, signals: np.ndarray) -> np.ndarray:
         """float64 [frame]; 1 is the 95th percentile of the validation frames."""
@@ -98,6 +100,7 @@ class Confidence:
     def facts(self) -> dict[str, Any]:
         """The rest, for model.json."""
         told = {
+            "schema_version": SCHEMA_VERSION,
             "usual_mm": self.usual_mm,
             "fits": {"-".join(map(str, views)): asdict(fit) for views, fit in self.fits.items()},
             **self.made_from,
@@ -107,16 +110,18 @@ class Confidence:
         return {**json.loads(text), "fingerprint": digest[:12]}
 
 
-def read_confidence(tensors: bytes, facts: Mapping[str, Any]) -> Confidence:
+def read_confidence(tensors: bytes, facts: Mapping[str, Any]) -> Confidence | None:
     """What `tensors` and `facts` of a calibration gave; raises KeyError, TypeError, ValueError or
-    SafetensorError where they are damaged."""
+    SafetensorError where they are damaged. None: an earlier version made it, and it means something else."""
+    told = dict(facts)
+    if told.pop("schema_version", 1) != SCHEMA_VERSION:
+        return None
     parts = load(tensors)
     views = len({name.split(".")[0] for name in parts})
     names = FeatureSpace.__dataclass_fields__
-    told = dict(facts)
     fits = {
         tuple(int(view) for view in key.split("-")): Fit(
-            float(fit["intercept"]), *(tuple(map(float, fit[name])) for name in LISTS)
+            *(tuple(map(float, fit[name])) for name in LISTS)
         )
         for key, fit in told.pop("fits").items()
     }

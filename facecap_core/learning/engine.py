@@ -15,7 +15,7 @@ from facecap_core.learning.area_mean import area_mean
 from facecap_core.learning.convolution import cudnn_fuses
 from facecap_core.learning.fully_connected import FullyConnected
 from facecap_core.learning.networks import AnyNetwork
-from facecap_core.learning.novelty import FeatureSpace, signals
+from facecap_core.learning.novelty import FeatureSpace, Signals
 from facecap_core.learning.several_views import SeveralViews
 from facecap_core.learning.whitening import Whitening
 
@@ -36,7 +36,7 @@ class Result:
         return self._coordinates.numpy().reshape(len(self._coordinates), -1, 3)
 
     def signals(self) -> np.ndarray | None:
-        """What tells of errors, float32 [frame, signal], see `novelty.signals`; None: the engine does not know
+        """What tells of errors, float32 [frame, signal], see `novelty.Signals`; None: the engine does not know
         the pictures of training."""
         self._wait()
         return None if self._apart is None else self._apart.numpy()
@@ -73,7 +73,8 @@ class Engine:
         spaces: Sequence[FeatureSpace] = (),
     ) -> None:
         self.device, self.half = device, half
-        self._pictures, self._scale, self._spaces = pictures, scale, spaces
+        self._pictures, self._scale = pictures, scale
+        self._signals = Signals(spaces) if spaces else None
         with torch.inference_mode():
             if isinstance(network, FullyConnected):
                 self._network: _Plain | _Fused = _Plain(network, pictures)
@@ -104,10 +105,10 @@ class Engine:
     def solve(self, luma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Coordinates, and where feature spaces are known, signals float32 [frame, signal]."""
         features = self.features(luma)
-        if not self._spaces:
+        if self._signals is None:
             return self.coordinates(features), None
         with torch.inference_mode():
-            apart = signals(self._spaces, features)
+            apart = self._signals(features)
         return self.coordinates(features), apart
 
     def start(self, luma: np.ndarray) -> Result:

@@ -1,4 +1,4 @@
-"""Spoilt pictures: validation pictures with faults, from which calibration learns how large errors announce themselves.
+"""Spoilt pictures: pictures with faults, from which calibration learns how large errors announce themselves.
 
 Without them a calibration has seen nothing but usual frames, and says of a hand before the face that it is a little
 worse than usual. The faults are none in particular: what is learned from one kind holds for others
@@ -6,6 +6,8 @@ worse than usual. The faults are none in particular: what is learned from one ki
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 
@@ -29,14 +31,30 @@ def spoilt(luma: torch.Tensor, seed: int) -> list[torch.Tensor]:
     The same seed gives the same faults.
     """
     generator = torch.Generator().manual_seed(seed)
-    drawn = draw(len(luma), WARPS, 1.0, generator)
-    warped = augment(luma, drawn, float(luma.float().mean())).round().clamp(0, 255)
     return [
-        warped.to(torch.uint8),
+        augmented(luma, WARPS, generator),
         _covered(luma, generator),
         _shaded(luma, generator),
         _smeared(luma, generator),
     ]
+
+
+def spoilt_views(luma: torch.Tensor, views: Sequence[int], seed: int) -> list[torch.Tensor]:
+    """uint8 pictures [picture, view, y, x] with such faults, once for each kind; each camera has its own, as its own
+    exposure."""
+    kinds = zip(
+        *(spoilt(luma[:, place], seed + view) for place, view in enumerate(views)), strict=True
+    )
+    return [torch.stack(kind, dim=1) for kind in kinds]
+
+
+def augmented(
+    luma: torch.Tensor, how: AugmentationConfig, generator: torch.Generator
+) -> torch.Tensor:
+    """uint8 pictures [picture, y, x] as augmentation shows them in training."""
+    drawn = draw(len(luma), how, 1.0, generator)
+    levels = augment(luma, drawn, float(luma.float().mean()))
+    return levels.round().clamp(0, 255).to(torch.uint8)
 
 
 def _covered(luma: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
