@@ -337,6 +337,14 @@ def test_errors_around_are_those_of_known_pictures_however_far_away():
     assert (local <= 1.001 * errors.max()).all()
 
 
+def test_pictures_that_are_all_the_same_give_numbers():
+    known = Known(torch.ones(40, 20), torch.full((40,), 0.3))
+    space = FeatureSpace.of(known, known)
+    found = Signals([space])([torch.randn(5, 20, generator=torch.Generator().manual_seed(0))])
+    assert torch.isfinite(found).all()
+    torch.testing.assert_close(found[:, 2:], torch.full((5, 2), 0.3))
+
+
 def test_a_fit_finds_the_parts_that_errors_were_made_of():
     rng = np.random.default_rng(0)
     given = rng.normal(0, 1, (600, 4))

@@ -15,6 +15,7 @@ NEAREST = 5  # examples to which the distance counts: one alone may happen to be
 NEIGHBOURS = 10  # examples whose errors count; the case whose distance says how far apart cases are
 REACH = 0.35  # of that distance, within which the error on a case counts
 LEAST_ERROR_MM = 1e-6
+LEAST_REACH = 1e-12  # where all cases are the same
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +66,7 @@ class FeatureSpace:
         errors = errors.clamp(min=LEAST_ERROR_MM)
         # The first of the nearest is the case itself.
         apart = torch.cdist(known, known).topk(min(NEIGHBOURS + 1, len(known)), largest=False)[0]
-        reach = (REACH * apart[:, -1].median()).square().clamp(min=torch.finfo(known.dtype).tiny)
+        reach = (REACH * apart[:, -1].median()).square().clamp(min=LEAST_REACH)
         return cls(mean, directions, scale, places(features[some]), known, errors.log(), reach)
 
     def to(self, device: torch.device) -> FeatureSpace:
