@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,26 @@ class SolvedShot:
         """float32 [frame], how far the picture is from those of training as the network sees it; 1 is the
         95th percentile of the validation frames. None where none was estimated."""
         return self._figure("novelty")
+
+    @property
+    def camera(self) -> str:
+        """That it was solved from; of several, the first."""
+        return str(self.facts.get("camera", self.actor.main_camera))
+
+    def footage(self, production: Production) -> tuple[Path, tuple[int, int, int, int]]:
+        """What the camera saw, and its crop.
+
+        Raises:
+            StoreError: the production has no such camera, or no footage of it any more.
+        """
+        place, camera = production.shots[self.name].footage.get(self.camera), self.camera
+        if place is None or camera not in self.actor.cameras:
+            raise StoreError(
+                f"was solved from the camera {camera}, of which the production has no footage any more",
+                remedy=f"put the camera back in production.toml and shots.csv, or solve {self.name} again",
+                file=str(self.store.path),
+            )
+        return place, self.actor.cameras[camera].crop
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Frames [start, stop), float32 [frame, vertex, xyz] in the production's units."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from fractions import Fraction
 
 import av
@@ -17,6 +18,7 @@ from facecap_core.errors import StoreError
 from facecap_core.footage.footage import Footage
 from facecap_core.pointcaches.pc2 import write_pc2
 from facecap_core.productions.production import load_production
+from facecap_core.reports.worst_moments import thumbnails
 from facecap_core.reviews.ahead import ahead
 from facecap_core.reviews.canvas import Planes
 from facecap_core.reviews.contact_sheet import choose
@@ -203,3 +205,17 @@ def test_what_goes_wrong_ahead_comes_where_it_would_have_come():
     with ahead(items(), 1) as found:
         assert next(found) == 0  # and no more
     assert ended == [True, True]
+
+
+def test_a_camera_that_is_gone_is_said(production, tmp_path):
+    folder = tmp_path / "show"
+    shutil.copytree(production, folder, symlinks=True)
+    solve(folder, "bulk_0", FRAMES, camera="witness")
+    for more in (["--sheet"], ["--save", str(tmp_path / "page.html")]):
+        done = run(folder, "bulk_0", "--out", str(tmp_path / "out"), *more)
+        assert done.exit_code
+        assert isinstance(done.exception, StoreError)
+        assert "solved from the camera witness" in str(done.exception)
+        assert not (tmp_path / "out").exists()
+    with_pictures = thumbnails(load_production(folder), [("bulk_0", 3)])
+    assert len(with_pictures[0]) == 1, "the result alone"

@@ -71,13 +71,11 @@ def _result(solved: SolvedShot, frame: int) -> np.ndarray:
 
 def _luma(production: Production, solved: SolvedShot, frame: int) -> np.ndarray:
     """uint8 [y, x], from the frame store, or decoded where there is none."""
-    camera = str(solved.facts.get("camera", solved.actor.main_camera))
-    stored = production.paths.frames(solved.name, camera)
+    stored = production.paths.frames(solved.name, solved.camera)
     if stored.exists():
         luma: np.ndarray = open_frames(stored).read("luma", frame, frame + 1)[0]
         return luma
-    crop = solved.actor.cameras[camera].crop
-    footage = production.shots[solved.name].footage[camera]
+    footage, crop = solved.footage(production)
     with Footage(footage, crop=crop, fps=solved.fps, threads=os.cpu_count() or 1) as pictures:
         for picture in pictures.frames_from(frame):
             return picture.luma.copy()

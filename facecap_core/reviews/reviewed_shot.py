@@ -165,11 +165,11 @@ def open_reviewed(
         corrected: with the frames that artists corrected, see `open_solved`.
 
     Raises:
-        StoreError: the shot is not solved. TemplateError: the template cannot be read.
+        StoreError: the shot is not solved, or its footage is not known any more. TemplateError: the template cannot be read.
     """
     solved = open_solved(production, shot, corrected=corrected)
     actor, count = solved.actor, solved.template.vertex_count
-    camera = str(solved.facts.get("camera", actor.main_camera))
+    footage, crop = solved.footage(production)
     target: Path | GroupReader | None = against
     tracked = production.paths.targets(shot)
     if target is None and tracked.exists():
@@ -178,7 +178,7 @@ def open_reviewed(
         solved=solved,
         animated=read_animated(actor.animated, count) if actor.animated else np.arange(count),
         mm_per_unit=production.mm_per_unit,
-        footage=production.shots[shot].footage[camera],
-        crop=actor.cameras[camera].crop,
+        footage=footage,
+        crop=crop,
         target=target,
     )
