@@ -27,8 +27,9 @@ from facecap_core.evaluation.shot_measures import ShotMeter
 from facecap_core.evaluation.summary import Summary, summarise
 from facecap_core.evaluation.yardstick import Yardstick, yardstick
 from facecap_core.learning.actor_training import train_actor
-from facecap_core.learning.config import TrainConfig, resolve
+from facecap_core.learning.config import TrainConfig
 from facecap_core.learning.model import Model, load_model
+from facecap_core.learning.presets import resolve
 from facecap_core.learning.trainingset import ShotPaths, load_examples, read_views
 from facecap_core.productions.production import Actor, Production, load_production
 from facecap_core.regions import actor_regions

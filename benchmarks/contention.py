@@ -27,7 +27,7 @@ STEPS = """
 import sys, time
 import numpy as np, torch
 from benchmarks.synthetic_examples import synthetic_examples
-from facecap_core.learning.config import resolve
+from facecap_core.learning.presets import resolve
 from facecap_core.learning.run import Run
 torch.set_num_threads(1)
 config = resolve("cpu")

@@ -31,8 +31,8 @@ from benchmarks.record import figure
 from benchmarks.synthetic_footage import SIZE, synthesise
 from facecap_core.footage.footage import Footage
 from facecap_core.inference import infer_shot
-from facecap_core.learning.config import resolve
 from facecap_core.learning.model import load_model, save_model
+from facecap_core.learning.presets import resolve
 from facecap_core.pictures_ahead import BATCH_FRAMES
 from facecap_core.stores.groups import new_group
 

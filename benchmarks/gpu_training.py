@@ -29,8 +29,9 @@ from benchmarks.training import (
 from benchmarks.training import measure as measure_training
 from facecap_core.learning import convolution, network, recording, training
 from facecap_core.learning import run as run_module
-from facecap_core.learning.config import TrainConfig, resolve
+from facecap_core.learning.config import TrainConfig
 from facecap_core.learning.examples import Examples
+from facecap_core.learning.presets import resolve
 
 PAPER_FRAMES, PAPER_EPOCHS = 15_000, 200
 H200_TRAINING, H200_SECONDS = 16_700.0, 180.0  # frames/s, and the paper's training whole

@@ -49,7 +49,7 @@ def make_video(path: Path, frames: int) -> None:
 def make_model(folder: Path) -> None:
     import torch
 
-    from facecap_core.learning.config import resolve
+    from facecap_core.learning.presets import resolve
     from facecap_core.learning.training import train
     from facecap_core.learning.trainingset import Examples
 

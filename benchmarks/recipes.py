@@ -19,7 +19,8 @@ import torch
 
 from benchmarks.accuracy import SMALL, begin, shortened
 from facecap_core.learning.actor_training import train_actor
-from facecap_core.learning.config import TrainConfig, resolve
+from facecap_core.learning.config import TrainConfig
+from facecap_core.learning.presets import resolve
 from facecap_core.stores.groups import open_targets
 
 

@@ -25,9 +25,10 @@ import torch
 from benchmarks.record import figure
 from facecap_core.learning.actor_training import train_actor
 from facecap_core.learning.confidence import FrameFigures, not_estimated
-from facecap_core.learning.config import TrainConfig, resolve
+from facecap_core.learning.config import TrainConfig
 from facecap_core.learning.examples import Examples
 from facecap_core.learning.model import Model, load_model
+from facecap_core.learning.presets import resolve
 from facecap_core.learning.rmse import per_frame_rmse_mm, pooled_rmse_mm
 from facecap_core.learning.training import train
 from facecap_core.learning.trainingset import ShotPaths, load_examples

@@ -25,9 +25,10 @@ import torch
 from benchmarks.plain_loop import plain_steps
 from benchmarks.record import figure, ratio
 from benchmarks.synthetic_examples import synthetic_examples
-from facecap_core.learning.config import TrainConfig, resolve
+from facecap_core.learning.config import TrainConfig
 from facecap_core.learning.examples import Examples
 from facecap_core.learning.model import precision
+from facecap_core.learning.presets import resolve
 from facecap_core.learning.run import Run
 
 VERTICES = 5000

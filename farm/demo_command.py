@@ -67,7 +67,7 @@ def demo(
     state = head.up()
     typer.echo(f"      dashboard: {state.dashboard} (token: farm dashboard)", err=True)
     try:
-        from facecap_core.learning.config import resolve
+        from facecap_core.learning.presets import resolve
 
         actor = next(iter(production.actors))
         _say(4, "ingest the tracked shots, train the actor's network")

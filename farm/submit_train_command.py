@@ -104,8 +104,8 @@ def train(
 
     farm submit train --actor ada --memory 24 --on-done 'notify-send "ada is trained"'
     """
-    from facecap_core.learning.config import resolve
     from facecap_core.learning.fine_tuning import fine_tuned
+    from facecap_core.learning.presets import resolve
     from jobs.models import model_facts
     from jobs.planning import can_be_stabilised, choose_base, plan_train
 

@@ -8,7 +8,7 @@ import torch
 
 from facecap_core.errors import ConfigError
 from facecap_core.learning.affine_loss import affine_invariant_loss
-from facecap_core.learning.config import resolve
+from facecap_core.learning.presets import resolve
 
 VERTICES = 60
 

@@ -8,7 +8,7 @@ import made_jobs
 import pytest
 from tiny_production import make_production, write_video
 
-from facecap_core.learning.config import resolve
+from facecap_core.learning.presets import resolve
 from facecap_core.productions.production import load_production
 from facecap_core.stores.groups import open_vertices
 from jobs.ledger import Ledger

@@ -13,7 +13,7 @@ import pytest
 from raylets import Raylets
 from tiny_production import make_production, write_shots, write_video
 
-from facecap_core.learning.config import resolve
+from facecap_core.learning.presets import resolve
 from facecap_core.productions.production import load_production
 from facecap_core.stores.groups import GroupReader
 from facecap_core.stores.manifests import verify

@@ -17,7 +17,7 @@ from facecap_core.changes.model_results import open_compared
 from facecap_core.corrections.correction import add_correction
 from facecap_core.errors import ModelError
 from facecap_core.ingest import ingest_frames
-from facecap_core.learning.config import resolve
+from facecap_core.learning.presets import resolve
 from facecap_core.productions.production import load_production
 from facecap_core.stores.groups import new_group, open_vertices
 from facecap_core.stores.versions import remove_whole_directory

@@ -12,12 +12,12 @@ import torch
 from facecap_core.learning import engine as engines
 from facecap_core.learning import model as models
 from facecap_core.learning.area_mean import area_mean
-from facecap_core.learning.config import resolve
 from facecap_core.learning.engine import Engine, Pictures
 from facecap_core.learning.lanes import Lanes
 from facecap_core.learning.model import Model
 from facecap_core.learning.network import shrink
 from facecap_core.learning.networks import build_network
+from facecap_core.learning.presets import resolve
 from facecap_core.learning.whitening import Whitening
 
 CPU = torch.device("cpu")

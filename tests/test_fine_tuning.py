@@ -23,10 +23,11 @@ from facecap_core.corrections.correction import (
 from facecap_core.errors import Cancelled, ConfigError, ModelError, StoreError
 from facecap_core.fingerprints import fingerprint_file, fingerprint_weights
 from facecap_core.learning.actor_training import train_actor
-from facecap_core.learning.config import CorrectionsConfig, resolve
+from facecap_core.learning.config import CorrectionsConfig
 from facecap_core.learning.fine_tuning import fine_tuned
 from facecap_core.learning.model import load_model, read_model_facts
 from facecap_core.learning.order import Order
+from facecap_core.learning.presets import resolve
 from facecap_core.learning.run import Run
 from facecap_core.productions.production import load_production
 from facecap_core.solved_shot import open_solved

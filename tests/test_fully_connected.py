@@ -8,9 +8,10 @@ import torch
 from safetensors.torch import load, save
 
 from facecap_core.learning.basis import compute_basis
-from facecap_core.learning.config import NetworkConfig, resolve
+from facecap_core.learning.config import NetworkConfig
 from facecap_core.learning.fully_connected import FullyConnected
 from facecap_core.learning.image_basis import compute_image_basis
+from facecap_core.learning.presets import resolve
 from facecap_core.learning.whitening import compute_whitening
 
 OUTPUTS = 30

@@ -9,7 +9,7 @@ import pytest
 from made_jobs import make_job, submit
 from tiny_production import make_production
 
-from facecap_core.learning.config import resolve
+from facecap_core.learning.presets import resolve
 from facecap_core.productions.production import load_production
 from jobs.ledger import Ledger
 from jobs.planning import plan_ingest, plan_train

@@ -23,7 +23,7 @@ from made_jobs import CAUSE, drive, make_job, note, submit, work
 from safetensors.torch import load_file, save_file
 from tiny_production import make_production, write_cache
 
-from facecap_core.learning.config import resolve
+from facecap_core.learning.presets import resolve
 from facecap_core.productions.production import load_production
 from farm.demo_command import print_result
 from jobs.ledger import Ledger

@@ -12,9 +12,9 @@ import pytest
 from test_report import Elements, table_of
 from tracked_production import SHOTS, make_tracked, train_model
 
-from facecap_core.learning.config import PRESETS, resolve
 from facecap_core.learning.fine_tuning import fine_tuned
 from facecap_core.learning.model import load_model
+from facecap_core.learning.presets import PRESETS, resolve
 from facecap_core.productions.production import load_production
 from facecap_core.reports.expectation import Expectation
 from facecap_core.reports.learning_curve import amounts, trained_alike

@@ -8,8 +8,9 @@ import torch
 
 from facecap_core.learning.augment import Draws, augment, draw
 from facecap_core.learning.basis import compute_basis
-from facecap_core.learning.config import AugmentationConfig, NetworkConfig, resolve
+from facecap_core.learning.config import AugmentationConfig, NetworkConfig
 from facecap_core.learning.network import Network, shrink
+from facecap_core.learning.presets import resolve
 from facecap_core.learning.whitening import compute_whitening
 
 PAPER_LAYERS = [  # Section 3.1's table: inputs, outputs, stride

@@ -14,7 +14,7 @@ from test_report import Elements, table_of
 from tiny_production import make_production
 
 from facecap_core.errors import Cancelled
-from facecap_core.learning.config import resolve
+from facecap_core.learning.presets import resolve
 from facecap_core.productions.production import load_production
 from facecap_core.reports.shot_trust import confidence_counts, read_trust
 from facecap_core.reports.timeline import (

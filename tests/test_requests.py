@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from tiny_production import make_production, write_shots
 
 from facecap_core.errors import ModelError, ProductionError, StoreError
-from facecap_core.learning.config import resolve
+from facecap_core.learning.presets import resolve
 from facecap_core.names import is_name
 from facecap_core.productions.production import load_production
 from jobs.ledger import Ledger

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from facecap_core.errors import ConfigError
-from facecap_core.learning.config import resolve
+from facecap_core.learning.presets import resolve
 from facecap_core.learning.schedule import augmentation_strength, beta1, learning_rate
 
 PAPER = resolve("paper")

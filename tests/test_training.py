@@ -14,10 +14,11 @@ import torch
 from safetensors.torch import load_file
 
 from facecap_core.errors import Cancelled, ModelError, TrainingError
-from facecap_core.learning.config import TrainConfig, resolve
+from facecap_core.learning.config import TrainConfig
 from facecap_core.learning.examples import Examples
 from facecap_core.learning.model import MOST_ERROR_MM, load_model
 from facecap_core.learning.muon import orthogonalised
+from facecap_core.learning.presets import resolve
 from facecap_core.learning.training import train
 
 VERTICES = 30

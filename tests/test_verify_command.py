@@ -10,7 +10,7 @@ from made_jobs import drive, run_job, submit, work
 from tiny_production import make_production
 from typer.testing import CliRunner
 
-from facecap_core.learning.config import resolve
+from facecap_core.learning.presets import resolve
 from facecap_core.productions.production import load_production
 from farm.app import app
 from jobs.ledger import Ledger

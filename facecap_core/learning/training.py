@@ -21,6 +21,7 @@ from facecap_core.learning.checkpoint import save_checkpoint
 from facecap_core.learning.confidence import Confidence
 from facecap_core.learning.config import TrainConfig
 from facecap_core.learning.examples import Examples
+from facecap_core.learning.final_figures import final_figures
 from facecap_core.learning.model import (
     Model,
     choose_device,
@@ -29,13 +30,8 @@ from facecap_core.learning.model import (
     save_model,
 )
 from facecap_core.learning.networks import parts_of
-from facecap_core.learning.rmse import (
-    baselines_mm,
-    per_frame_rmse_mm,
-    pooled_rmse_mm,
-    rmse_mm_of_loss,
-)
-from facecap_core.learning.run import MM_PER_CM, Run
+from facecap_core.learning.rmse import rmse_mm_of_loss
+from facecap_core.learning.run import Run
 from facecap_core.learning.schedule import augmentation_strength, beta1, learning_rate
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
@@ -118,7 +114,7 @@ def train(
     with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
         run.restore(state_path, key)
         _loop(run, state_path, checkpoint_seconds, progress_seconds, on_progress)
-        results = _final_figures(run, animated)
+        results = final_figures(run, animated)
         facts = {**facts, "vertex_count": training.positions.shape[1] // 3}
         confidence = _calibrated(run, facts, animated, on_progress)
     position = run.position
@@ -274,59 +270,6 @@ def _tell(run: Run, loss: float, rate: float, on_progress: OnProgress | None) ->
     if validated:
         figures["validation_rmse_mm"] = validated[-1]
     report(on_progress, Progress("train", seen, total, "frames", figures))
-
-
-def _final_figures(run: Run, animated: np.ndarray) -> dict[str, Any]:
-    """Errors of the finished network, over the animated vertices, and the baselines beside them."""
-    run.use_average()
-    results: dict[str, Any] = {"training": _errors(run, run.training, animated)}
-    if run.validation is None:
-        results["validation"] = {"shots": {}, "frames": 0}
-        return results
-    validation = _errors(run, run.validation, animated)
-    mean_shape, floor = baselines_mm(
-        run.basis,
-        run.validation.positions,
-        animated=torch.from_numpy(animated),
-        mm_per_unit=MM_PER_CM,
-    )
-    results["validation"] = {
-        **validation,
-        "mean_shape_rmse_mm": mean_shape,
-        "pca_floor_rmse_mm": floor,
-        "pca_components": run.config.network.components,
-    }
-    return results
-
-
-def _errors(run: Run, examples: Examples, animated: np.ndarray) -> dict[str, Any]:
-    errors = np.concatenate(
-        [
-            per_frame_rmse_mm(
-                predicted.reshape(len(target), -1, 3).float().cpu().numpy(),
-                target.reshape(len(target), -1, 3).cpu().numpy(),
-                animated=animated,
-                mm_per_unit=MM_PER_CM,
-            )
-            for predicted, target in run.predict(examples)
-        ]
-    )
-    shots, start = {}, 0
-    for shot, frames in examples.shots:
-        part = errors[start : start + frames]
-        shots[shot] = {"frames": frames, "rmse_mm": pooled_rmse_mm(part)}
-        start += frames
-    corrected = {}
-    if len(examples.corrected):
-        part = errors[examples.corrected.numpy()]
-        corrected = {"corrected_frames": len(part), "corrected_rmse_mm": pooled_rmse_mm(part)}
-    return {
-        "shots": shots,
-        "frames": len(examples),
-        **corrected,
-        "rmse_mm": pooled_rmse_mm(errors),  # as the loss pools them
-        "frame_mean_mm": float(errors.mean()),  # the plain mean of Figure 6's curve
-    }
 
 
 def _run_key(config: TrainConfig, facts: dict[str, Any], run: Run, threads: int) -> str:

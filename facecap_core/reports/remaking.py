@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from facecap_core.learning.config import PRESETS, resolve
 from facecap_core.learning.fine_tuning import fine_tuned
+from facecap_core.learning.presets import PRESETS, resolve
 
 
 def remake_command(facts: Mapping[str, Any], base: Mapping[str, Any] | None = None) -> str | None:
