@@ -81,7 +81,11 @@ def night_json(page: NightPage) -> dict[str, Any]:
         },
         "flagged_ranges": len(page.flagged.ranges) if page.flagged else None,
         "worst": [
-            {"shot": shot.shot, "frame": shot.worst_frame, "worst_second": shot.worst_second}
+            {
+                "shot": shot.shot,
+                "frame": shot.start_frame + shot.worst_frame,
+                "worst_second": shot.worst_second,
+            }
             for shot in (trust.worst(WORST_SHOTS) if trust else [])
         ],
     }

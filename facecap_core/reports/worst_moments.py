@@ -42,10 +42,11 @@ def thumbnails(
             pictures = []
             try:
                 solved = open_solved(production, name)
-                pictures.append(shown(_result(solved, frame), f"result of {name}, frame {frame}"))
+                called = f"of {name}, frame {solved.start_frame + frame}"
+                pictures.append(shown(_result(solved, frame), f"result {called}"))
                 luma = _luma(production, solved, frame)
                 crop = as_rgb(luma, THUMBNAIL)
-                pictures.insert(0, shown(crop, f"what the camera saw of {name}, frame {frame}"))
+                pictures.insert(0, shown(crop, f"what the camera saw {called}"))
             except Cancelled:
                 raise
             except FacecapError:

@@ -39,6 +39,7 @@ class SceneReel:
         if not 0 <= number < self._count:
             raise IndexError(number)
         with self._changed:
+            self._errors.pop(number, None)  # what was not there may be there now
             self._asked.append(number)
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._known(number) or self._closed)
