@@ -1,6 +1,6 @@
 """Suggestion footage: the made-up actor with little tracked and much bulk footage, for benchmarks/suggestion.py.
 
-    python -m benchmarks.suggestion_footage FOLDER [--minutes 12]
+    python -m benchmarks.suggestion_footage FOLDER [--minutes 12] [--seed 2017]
 
 What a production's footage is like: most of the bulk is talk, the extremes are rare. Pictures are kept at the
 network's 60x80, drawn at twice that, without a video between, in stores of the usual form; positions too, the bulk
@@ -33,30 +33,30 @@ BULK_SECONDS = 20
 _SIZE, _CROP = (136, 180), (8, 10)  # a quarter of the studio's, wide enough for its chroma
 
 
-def footage_plan(minutes: float) -> list[PlannedShot]:
+def footage_plan(minutes: float, seed: int = SEED) -> list[PlannedShot]:
     """Tracked shots, those held back, and so many minutes of bulk footage."""
     rows = [*TRACKED, *HELD_BACK]
     bulk = round(minutes * 60 / BULK_SECONDS)
     rows += [(BULK[number % len(BULK)], "", BULK_SECONDS) for number in range(bulk)]
     return [
-        PlannedShot(f"{ACTOR}_{number:03d}_{kind}", kind, split, seconds * FPS, SEED, number)
+        PlannedShot(f"{ACTOR}_{number:03d}_{kind}", kind, split, seconds * FPS, seed, number)
         for number, (kind, split, seconds) in enumerate(rows)
     ]
 
 
-def make_footage(folder: Path, minutes: float) -> Production:
+def make_footage(folder: Path, minutes: float, seed: int = SEED) -> Production:
     """Film what is not there yet."""
-    plan = footage_plan(minutes)
-    make_production_files(folder, plan)
+    plan = footage_plan(minutes, seed)
+    make_production_files(folder, plan, seed=seed)
     production = load_production(folder)
-    actor = MadeUpActor(SEED)
+    actor = MadeUpActor(seed)
     studio = Studio(actor, size=_SIZE)
     for shot in plan:
         frames = production.paths.frames(shot.name, CENTER)
         if frames.exists():
             continue
-        seed = (shot.seed, shot.number)
-        performance = perform(shot.category, shot.frames, seed)
+        of_shot = (shot.seed, shot.number)
+        performance = perform(shot.category, shot.frames, of_shot)
         positions, drawn = actor.scene(
             performance.controls,
             performance.head_rotation_degrees,
@@ -75,7 +75,7 @@ def make_footage(folder: Path, minutes: float) -> Production:
             luma = group.array(
                 "luma", row_shape=(320, 240), dtype="uint8", dimension_names=("frame", "y", "x")
             )
-            for picture in studio.pictures(drawn, imaging(shot.frames, seed), seed):
+            for picture in studio.pictures(drawn, imaging(shot.frames, of_shot), of_shot):
                 cropped = picture[y : y + 2 * INPUT[1], x : x + 2 * INPUT[0]]
                 small = cropped.reshape(INPUT[1], 2, INPUT[0], 2).mean(axis=(1, 3))
                 luma.append(enlarged(small)[None])
@@ -95,10 +95,11 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--minutes", type=float, default=12)
+    parser.add_argument("--seed", type=int, default=SEED, help="another: another person")
     options = parser.parse_args()
     torch.set_num_threads(1)
     options.folder.mkdir(parents=True, exist_ok=True)
-    make_footage(options.folder, options.minutes)
+    make_footage(options.folder, options.minutes, options.seed)
 
 
 if __name__ == "__main__":

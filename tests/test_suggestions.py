@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,7 @@ from solved_actor import body, make_actor, performed, write_solved, write_target
 from typer.testing import CliRunner
 
 from facecap_core.errors import ConfigError, StoreError
-from facecap_core.suggestions.footage_poses import FootagePoses, read_poses
+from facecap_core.suggestions.footage_poses import BATCH, FootagePoses, _Piece, _spread, read_poses
 from facecap_core.suggestions.pose_space import PoseSpace, nearest_mm, squares_mm2
 from facecap_core.suggestions.suggestion import suggest
 from farm.app import app
@@ -204,6 +205,32 @@ def test_distances_are_those_of_the_meshes():
     np.testing.assert_allclose(told, meant, rtol=0.01, atol=0.02)
     nearest = nearest_mm(poses[:40], poses[60:90], at_once=7)
     np.testing.assert_allclose(nearest, told.min(axis=1), rtol=1e-5, atol=1e-4)
+
+
+def most_bytes(work):
+    """The most that was held at once while `work` ran."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_chunks_that_were_read():
+    frame = np.zeros((200, 3), np.float32)
+    piece = _Piece(20 * 64 * BATCH, lambda start, stop: np.tile(frame, (stop - start, 1, 1)))
+    kept = []
+    most = most_bytes(lambda: kept.append(_spread([piece], 2048)))
+    assert len(kept[0]) == pytest.approx(2048, rel=0.01)
+    assert most < 2.5 * kept[0].nbytes  # joining them holds them twice
+
+
+def test_memory_of_distances_is_that_of_a_block():
+    poses, known = np.zeros((30_000, 4), np.float32), np.ones((2000, 4), np.float32)
+    found = []
+    assert most_bytes(lambda: found.append(nearest_mm(poses, known))) < 16_000_000
+    assert (found[0] == 2).all()
 
 
 def run(production, *arguments):

@@ -137,9 +137,10 @@ def _spread(pieces: Sequence[_Piece], count: int) -> np.ndarray:
         if apart < BATCH:
             blocks = range(0, piece.frames, BATCH) if places else ()
             found += [
+                # A copy: a view of a few frames keeps all of its chunk.
                 piece.read(start, min(start + BATCH, piece.frames))[
                     (-passed - start) % apart :: apart
-                ]
+                ].copy()
                 for start in blocks
             ]
         else:

@@ -42,9 +42,11 @@ def nearest_mm(poses: np.ndarray, known: np.ndarray, *, at_once: int = 1024) -> 
     Endless where nothing is known.
     """
     nearest = np.full(len(poses), np.inf, np.float32)
-    for start in range(0, len(known), at_once):
-        block = known[start : start + at_once]
-        np.minimum(nearest, squares_mm2(poses, block).min(axis=1), out=nearest)
+    for begin in range(0, len(poses), at_once):
+        here = nearest[begin : begin + at_once]
+        for start in range(0, len(known), at_once):
+            squares = squares_mm2(poses[begin : begin + at_once], known[start : start + at_once])
+            np.minimum(here, squares.min(axis=1), out=here)
     return np.sqrt(nearest)
 
 
