@@ -49,6 +49,7 @@ def export(
     """
     from facecap_core.errors import Cancelled, FacecapError
     from facecap_core.exports.export import export_shot
+    from facecap_core.exports.formats import check_formats
     from farm.bar import bar
     from farm.output_choice import export_options, folder_of
     from farm.shot_choice import solved_shots
@@ -57,6 +58,7 @@ def export(
     options = export_options(found, exporting)
     names = solved_shots(found, shots or [], listed, actor)
     folder = folder_of(found, exporting.out, "exports")
+    check_formats(options.formats)  # once for all shots
     results, failed = [], {}
     for name in names:
         try:

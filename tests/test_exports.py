@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -236,3 +237,12 @@ def test_timecodes_are_frames_and_back():
             frame_of(wrong, dropping)
     with pytest.raises(ConfigError, match="no numbers are dropped"):
         frame_of("00:00:00;00", Fraction(25))
+
+
+def test_without_the_alembic_extra_nothing_is_written(production, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "alembic3d", None)
+    line = ["export", "held_a", "--format", "usd,abc", "--out", str(tmp_path / "out")]
+    with pytest.raises(PointCacheError, match="alembic3d") as caught:
+        CliRunner().invoke(app, [*line, "-P", str(production)], catch_exceptions=False)
+    assert 'pip install "facecap-farm[alembic]"' in caught.value.fault.remedy
+    assert not list(tmp_path.glob("out/*"))

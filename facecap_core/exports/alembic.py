@@ -14,6 +14,23 @@ from facecap_core.exports.animation import Animation
 from facecap_core.exports.whole_path import whole_path
 
 
+def alembic_libraries() -> tuple[Any, Any]:
+    """The modules that write Alembic.
+
+    Raises:
+        PointCacheError: they are not installed.
+    """
+    try:
+        import alembic3d
+        import imath
+    except ImportError as error:
+        raise PointCacheError(
+            "writing Alembic needs the package alembic3d",
+            remedy='pip install "facecap-farm[alembic]", or leave the format abc out',
+        ) from error
+    return alembic3d, imath
+
+
 def write_alembic(path: Path, animation: Animation) -> None:
     """Write an Ogawa archive, whole or not at all.
 
@@ -25,15 +42,7 @@ def write_alembic(path: Path, animation: Animation) -> None:
         PointCacheError: the library is not installed.
         OSError: it cannot be written.
     """
-    try:
-        import alembic3d as abc
-        import imath
-    except ImportError as error:
-        raise PointCacheError(
-            "writing Alembic needs the package alembic3d",
-            remedy='pip install "facecap-farm[alembic]"',
-            file=path,
-        ) from error
+    abc, imath = alembic_libraries()
 
     def filled(kind: Any, values: ArrayLike) -> Any:
         numbers = np.asarray(values)

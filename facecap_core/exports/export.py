@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecap_core.exports.animation import Animation
-from facecap_core.exports.formats import FORMATS
+from facecap_core.exports.formats import FORMATS, check_formats
 from facecap_core.files import write_text_atomically
 from facecap_core.fingerprints import fingerprint_file
 from facecap_core.outputs import Outputs, digest_of
@@ -97,6 +97,7 @@ def export_shot(
         PointCacheError: a format's library is missing, or a position is not finite.
         Cancelled: `on_progress` answered False.
     """
+    check_formats(options.formats)
     outputs = export_outputs(production, shot, folder, options)
     due = {damage.part for damage in outputs.damages()}
     solved = open_solved(production, shot, corrected=options.corrected)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from facecap_core.exports.alembic import write_alembic
+from facecap_core.exports.alembic import alembic_libraries, write_alembic
 from facecap_core.exports.animation import Animation
 from facecap_core.exports.obj_sequence import write_obj_sequence
 from facecap_core.exports.usd import write_usd
@@ -24,6 +24,7 @@ class Format:
     suffix: str
     write: Callable[[Path, Animation], None]
     meaning: str
+    check: Callable[[], object] = lambda: None  # raises where its library is missing
 
 
 def _write_pc2(path: Path, animation: Animation) -> None:
@@ -45,9 +46,21 @@ def write_npy(path: Path, animation: Animation) -> None:
 
 FORMATS: dict[str, Format] = {
     "usd": Format(".usdc", write_usd, "mesh, uvs, rate, units, up axis, figures of each frame"),
-    "abc": Format(".abc", write_alembic, "mesh, uvs, rate, figures of each frame"),
+    "abc": Format(
+        ".abc", write_alembic, "mesh, uvs, rate, figures of each frame", alembic_libraries
+    ),
     "pc2": Format(".pc2", _write_pc2, "points and start frame, no rate"),
     "mdd": Format(".mdd", _write_mdd, "points and times"),
     "npy": Format(".npy", write_npy, "points only"),
     "obj": Format("", write_obj_sequence, "a folder with a mesh a frame, uvs"),
 }
+
+
+def check_formats(names: Iterable[str]) -> None:
+    """See that all can be written here, before any is.
+
+    Raises:
+        PointCacheError: a format's library is missing.
+    """
+    for name in names:
+        FORMATS[name].check()
