@@ -31,6 +31,7 @@ template = "template.obj"
 crop = [0, 0, {}, {}]
 """
 LOOK_SECONDS = 0.1
+ACCOUNT_SECONDS = 1.0  # between two looks at all processes, which take 10 ms
 
 
 def write_video(path: Path, frames: int, size: tuple[int, int] = (240, 320)) -> None:
@@ -89,15 +90,15 @@ class Farm:
         )
         return done.stdout
 
-    def processor_seconds(self) -> float:
-        """Of the head, its workers and drivers, those that ended too."""
+    def processor_seconds(self, *, ended: bool = False) -> dict[int, float]:
+        """Of the head, its workers and drivers, by process; `ended`: with what their children took that ended."""
         state = LocalHead(self.home).state()
         assert state is not None
         head = psutil.Process(state.process.pid)
-        found = 0.0
+        found = {}
         for process in (head, *head.children(recursive=True)):
             with contextlib.suppress(psutil.Error):
-                found += sum(process.cpu_times()[:4])  # its own, and of children that ended
+                found[process.pid] = sum(process.cpu_times()[: 4 if ended else 2])
         return found
 
     @contextlib.contextmanager
@@ -136,12 +137,16 @@ class Job:
 def ingest(farm: Farm, folder: Path, *options: str) -> Job:
     """Submit all shots, and watch the driver until it ends."""
     forget(folder)
-    processor, began = farm.processor_seconds(), time.perf_counter()
+    before, began = farm.processor_seconds(), time.perf_counter()
+    spent = dict(before)  # as last seen: what a process that ended took is in nobody's account
     job = farm.run(folder, "submit", "ingest", "--shots", "all.txt", *options).split()[-1]
     submitted = time.perf_counter() - began
     ledger = folder / "store" / "jobs" / job
-    seconds = peak = 0.0
+    seconds = peak = looked = 0.0
     while True:
+        if time.perf_counter() - looked > ACCOUNT_SECONDS:
+            spent |= farm.processor_seconds()
+            looked = time.perf_counter()
         with contextlib.suppress(OSError, ValueError, psutil.Error):
             driver = json.loads((ledger / "driver.json").read_text())
             if driver["state"] != "running":
@@ -155,4 +160,6 @@ def ingest(farm: Farm, folder: Path, *options: str) -> Job:
     status = json.loads(farm.run(folder, "status", job, "--json"))
     if status["state"] != "done":
         raise SystemExit(f"{job} {status['state']}: {status['counts']}")
-    return Job(status, submitted, farm.processor_seconds() - processor, seconds, peak)
+    spent |= farm.processor_seconds()
+    taken = sum(spent.values()) - sum(before.values())
+    return Job(status, submitted, taken, seconds, peak)

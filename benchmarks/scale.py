@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -68,6 +69,25 @@ def over_shots(farm: Farm, base: Path, counts: list[int], cores: int) -> None:
     ratio(f"worker's memory, {after} : {before} shots", [many.worker_mb], [few.worker_mb])
 
 
+def decoding(video: Path, processes: int) -> float:
+    """Frames/s of so many processes that only decode, at once: what the machine allows."""
+    program = (
+        "import sys, time, av\n"
+        "began = time.monotonic()\n"
+        "frames = 0\n"
+        "while time.monotonic() - began < 4:\n"
+        "    with av.open(sys.argv[1]) as container:\n"
+        "        container.streams.video[0].codec_context.thread_count = 1\n"
+        "        frames += sum(1 for _ in container.decode(video=0))\n"
+        "print(frames / (time.monotonic() - began))\n"
+    )
+    command = [sys.executable, "-c", program, str(video)]
+    running = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)
+    ]
+    return sum(float(process.communicate()[0]) for process in running)
+
+
 def over_workers(farm: Farm, base: Path, cores: int, shots: int, frames: int, rounds: int) -> None:
     """The same shots with 1, 2, ... workers at once."""
     folder = make(base / "workers", shots, frames, LARGE)
@@ -89,6 +109,13 @@ def over_workers(farm: Farm, base: Path, cores: int, shots: int, frames: int, ro
             f" {statistics.median(costs[workers]):.1f} ms of processor a frame, the job's start included"
         )
     if cores > 1:
+        video = folder / "made.mp4"
+        bare = {n: [decoding(video, n) for _ in range(rounds)] for n in (1, cores)}
+        ratio(
+            f"the machine: {cores} processes that decode : {cores} times one",
+            bare[cores],
+            [cores * rate for rate in bare[1]],
+        )
         ratio(
             f"frames/s of {cores} workers : {cores} times one",
             rates[cores],
@@ -138,7 +165,7 @@ def main() -> None:
             if options.only in (None, "shots"):
                 over_shots(farm, base, [10, 100] if options.quick else [10, 100, 1000], cores)
             if options.only in (None, "workers"):
-                shots, frames, rounds = (8, 30, 3) if options.quick else (16, 60, 3)
+                shots, frames, rounds = (8, 30, 3) if options.quick else (24, 300, 3)
                 over_workers(farm, base, cores, shots, frames, rounds)
             if options.only in (None, "length"):
                 over_length(farm, base, 300, 1200 if options.quick else 6000)

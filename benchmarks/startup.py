@@ -102,7 +102,7 @@ def submissions(base: Path, runs: int) -> None:
                 for name, seconds in submission(farm, folder).items():
                     place[name].append(seconds)
                 if place is cold:
-                    processors.append(farm.processor_seconds())
+                    processors.append(sum(farm.processor_seconds(ended=True).values()))
         finally:
             farm.run(folder, "down")
     for title, place in (("a head is up", up), ("no head yet", cold)):
