@@ -27,12 +27,12 @@ from facecap_core.evaluation.solved import truth_of
 from facecap_core.evaluation.subject import Subject, open_subject
 from facecap_core.footage.footage import Footage
 from facecap_core.learning.rmse import per_frame_rmse_mm
+from facecap_core.pictures_ahead import BATCH_FRAMES
 from facecap_core.pointcaches.reader import open_point_cache
 from facecap_core.productions.production import load_production
 from facecap_core.ranks import auroc_of_worst, spearman
 from jobs.models import choose_model
 
-BATCH = 16
 EVERY = 10  # a faulty frame for so many usual ones
 ROUNDS = 40
 
@@ -63,10 +63,10 @@ def solved(subject: Subject, luma: np.ndarray, target: np.ndarray) -> tuple[np.n
     """Predicted and true error in mm of each frame."""
     model, stick = subject.model, subject.stick
     assert model.confidence is not None
-    engine = model.solver(luma[:BATCH], subject.views)
+    engine = model.solver(luma[:BATCH_FRAMES], subject.views)
     predicted, true = [], []
-    for start in range(0, len(luma), BATCH):
-        batch = luma[start : start + BATCH]
+    for start in range(0, len(luma), BATCH_FRAMES):
+        batch = luma[start : start + BATCH_FRAMES]
         result = engine.start(batch)
         signals = result.signals()
         assert signals is not None
@@ -74,7 +74,7 @@ def solved(subject: Subject, luma: np.ndarray, target: np.ndarray) -> tuple[np.n
         true.append(
             per_frame_rmse_mm(
                 result(),
-                target[start : start + BATCH],
+                target[start : start + BATCH_FRAMES],
                 animated=stick.animated,
                 mm_per_unit=stick.mm_per_unit,
             )
@@ -85,9 +85,11 @@ def solved(subject: Subject, luma: np.ndarray, target: np.ndarray) -> tuple[np.n
 def cost(subject: Subject, luma: np.ndarray) -> None:
     """Time of the network with the figure over that without."""
     model, views = subject.model, subject.views
-    ways = [model.solver(luma[:BATCH], views)]
-    ways.append(replace(model, confidence=None, _engines={}).solver(luma[:BATCH], views))
-    batches = [luma[i : i + BATCH] for i in range(0, min(len(luma), 8 * BATCH), BATCH)]
+    ways = [model.solver(luma[:BATCH_FRAMES], views)]
+    ways.append(replace(model, confidence=None, _engines={}).solver(luma[:BATCH_FRAMES], views))
+    batches = [
+        luma[i : i + BATCH_FRAMES] for i in range(0, min(len(luma), 8 * BATCH_FRAMES), BATCH_FRAMES)
+    ]
     times: list[list[float]] = [[], []]
     for round_ in range(ROUNDS + 2):
         for way in (0, 1) if round_ % 2 else (1, 0):
