@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from damaged_files import flip, truncate
 from made_jobs import run_job
 from solved_shots import result, solve
 from tiny_production import make_production, write_video
@@ -97,16 +98,6 @@ def rewrite(folder, *, positions=None, frames=None, **facts):
             known.frames if frames is None else frames
         )
         group.set_attributes({**known.facts, **facts})
-
-
-def flip(file):
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 4
-    file.write_bytes(content)
-
-
-def truncate(file):
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
 
 def test_whole_corrections_are_counted(folder):

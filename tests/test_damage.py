@@ -7,6 +7,7 @@ import re
 
 import pytest
 from crashing import FOLDERS, FRAMES, REUSING, WORKS, seen, version_of, whole
+from damaged_files import flip, truncate
 
 from facecap_core.files import files_in
 from facecap_core.stores.groups import FRAMES_PER_CHUNK, stored
@@ -57,16 +58,6 @@ def store(tmp_path_factory, inputs):
     for name in FILES:
         WORKS[name].do(inputs, store, "new")
     return store
-
-
-def flip(file):
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 4
-    file.write_bytes(content)
-
-
-def truncate(file):
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
 
 def delete(file):
