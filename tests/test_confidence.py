@@ -18,7 +18,7 @@ from facecap_core.errors import ModelError
 from facecap_core.evaluation.actor_calibration import calibrate_actor
 from facecap_core.evaluation.subject import open_subject
 from facecap_core.inference import infer_shot
-from facecap_core.learning.calibration import _least_squares
+from facecap_core.learning.calibration_fit import _least_squares
 from facecap_core.learning.confidence import Fit, read_confidence
 from facecap_core.learning.lanes import Lanes
 from facecap_core.learning.model import load_model, set_confidence

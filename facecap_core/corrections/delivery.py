@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from facecap_core.corrections.correction import content_of, digests_of, runs
+from facecap_core.corrections.file_axes import Axes, axes_of, disagreements
 from facecap_core.corrections.placement import Placed, place_frames
 from facecap_core.errors import PointCacheError
 from facecap_core.learning.rmse import per_frame_rmse_mm
@@ -39,24 +40,6 @@ class Reading:
     units: str | None = None
     up_axis: str | None = None
     start_frame: int | None = None
-
-
-@dataclass(frozen=True)
-class Axes:
-    """Units and up axis of a file."""
-
-    units: str
-    up_axis: str
-
-    def converted(self, positions: np.ndarray, units: str) -> np.ndarray:
-        """Positions [frame, vertex, xyz] in these units, y up; the same bits where nothing changes."""
-        if self.up_axis == "z":  # what was up is z, what was front is -y: see Animation.converted
-            x, y, z = np.moveaxis(positions, -1, 0)
-            positions = np.stack([x, z, -y], axis=-1)
-        if self.units != units:
-            scale = MM_PER_UNIT[self.units] / MM_PER_UNIT[units]
-            positions = (positions.astype(np.float64) * scale).astype(np.float32)
-        return positions
 
 
 @dataclass(frozen=True)
@@ -134,7 +117,7 @@ def read_delivery(
     """
     with closing(_open(path, solved)) as cache:
         told = _told_beside(path, solved.name)
-        axes = _axes(cache, reading, told, solved)
+        axes = axes_of(cache, reading.units, reading.up_axis, told, _units_of(solved))
         _check_rate(cache, solved)
         start_frame = reading.start_frame
         if start_frame is None:
@@ -157,7 +140,7 @@ def read_delivery(
                 or "look at the shot, the frames and the head's motion; --force takes it all the same",
                 file=path,
             )
-        notes = [*cache.notes, *_disagreements(cache, reading, axes)]
+        notes = [*cache.notes, *disagreements(cache, reading.units, reading.up_axis)]
         far = frames[rmse_mm > UNUSUAL * radius_mm]
         if len(far):
             notes.append(
@@ -210,32 +193,6 @@ def _told_beside(path: Path, shot: str) -> Mapping[str, Any]:
         if isinstance(told, dict) and told.get("shot") == shot:
             return told
     return {}
-
-
-def _axes(cache: PointCache, reading: Reading, told: Mapping[str, Any], solved: SolvedShot) -> Axes:
-    units = reading.units or cache.units or str(told.get("units", _units_of(solved)))
-    up_axis = (reading.up_axis or cache.up_axis or str(told.get("up_axis", "y"))).lower()
-    for option, value, known in (
-        ("--units", units, list(MM_PER_UNIT)),
-        ("--up-axis", up_axis, ["y", "z"]),
-    ):
-        if value not in known:
-            raise PointCacheError(
-                f"{option[2:]}: {value!r} is not known",
-                remedy=f"say what the numbers are: {option} {', '.join(known)}",
-                file=cache.path,
-            )
-    return Axes(units, up_axis)
-
-
-def _disagreements(cache: PointCache, reading: Reading, axes: Axes) -> list[str]:
-    """Where an option was given that the file contradicts."""
-    notes = []
-    if reading.units and cache.units not in (None, axes.units):
-        notes.append(f"the file says that it is in {cache.units}; taken as {axes.units}")
-    if reading.up_axis and (cache.up_axis or axes.up_axis).lower() != axes.up_axis:
-        notes.append(f"the file says that {cache.up_axis} is up; taken as {axes.up_axis}")
-    return notes
 
 
 def _check_rate(cache: PointCache, solved: SolvedShot) -> None:

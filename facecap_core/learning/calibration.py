@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from facecap_core.learning.confidence import Confidence, Fit, logs
+from facecap_core.learning.calibration_fit import Sample, fit_to, shots_left_out
+from facecap_core.learning.confidence import Confidence
 from facecap_core.learning.engine import Engine
 from facecap_core.learning.examples import Examples
 from facecap_core.learning.model import Model
-from facecap_core.learning.novelty import LEAST_ERROR_MM, FeatureSpace, Known, Signals, evenly
+from facecap_core.learning.novelty import FeatureSpace, Known, Signals, evenly
 from facecap_core.learning.rmse import MM_PER_UNIT, per_frame_rmse_mm
 from facecap_core.learning.several_views import view_sets
 from facecap_core.learning.spoilt import augmented, spoilt_views
 from facecap_core.progress import OnProgress, Progress, report
-from facecap_core.ranks import auroc_of_worst, spearman
 
 BATCH = 64
 MOST_TRAINING = 2048  # pictures that the feature space is made from
@@ -27,31 +26,11 @@ MOST_AUGMENTED = 256  # training pictures, each shown twice as augmentation show
 MOST_SPOILT = 256  # validation pictures, each in four ways
 MOST_SPOILT_OF_TRAINING = 128
 KINDS = 4
-TRAINING_SEED, VALIDATION_SEED = (
-    1000,
-    0,
-)  # of faults: those that are learned from and those that are foretold
+TRAINING_SEED = 1000  # of the faults that are learned from
+VALIDATION_SEED = 0  # of those that are foretold
 SPOILT_WEIGHT = 0.5  # of all spoilt pictures beside all that are not
-NOVEL = 95  # percentile of the validation frames at which novelty is 1
-DISTANCES = 2  # of the signals: the others say nothing of novelty
 MM_PER_CM = 10.0
 FEWEST_FRAMES = 20  # below which a fit of five numbers says nothing
-SHRINK = 1e-3  # what keeps the exponent of a part that is nothing near 1
-STEPS = 200
-
-
-@dataclass(frozen=True, eq=False)
-class _Sample:
-    """Signals [frame, signal], errors in mm [frame] and shots [frame] of validation frames; those of
-    spoilt ones have more weight or less."""
-
-    signals: np.ndarray
-    errors_mm: np.ndarray
-    shots: np.ndarray
-    weights: np.ndarray
-
-    def of(self, chosen: np.ndarray) -> _Sample:
-        return _Sample(*(part[chosen] for part in vars(self).values()))
 
 
 def calibrate(
@@ -93,7 +72,7 @@ def calibrate(
     fits, made_from, usual_mm = {}, {}, 0.0
     for views in sets:
         found = sampler(views)
-        fits[views] = _fit(found)
+        fits[views] = fit_to(found)
         if views == every:
             plain = found.of(found.weights == 1)
             usual_mm = float(np.median(fits[views].predicted_mm(plain.signals)))
@@ -103,7 +82,7 @@ def calibrate(
                     "frames": len(held),
                     "median_rmse_mm": float(np.median(plain.errors_mm)),
                 },
-                "shots_left_out": _left_out(found),
+                "shots_left_out": shots_left_out(found),
             }
     return Confidence(spaces, fits, usual_mm, made_from)
 
@@ -203,7 +182,7 @@ class _Sampler:
         lengths = [frames for _, frames in validation.shots]
         self._shots = np.repeat(np.arange(len(lengths)), lengths)
 
-    def __call__(self, views: tuple[int, ...]) -> _Sample:
+    def __call__(self, views: tuple[int, ...]) -> Sample:
         luma, frames = self._validation.luma[:, list(views)], self._faulty
         parts = [self._part(views, luma, self._held, None, 1.0)]
         weight = SPOILT_WEIGHT * len(self._held) / (KINDS * len(frames))
@@ -212,7 +191,7 @@ class _Sampler:
             self._part(views, changed, frames, every, weight)
             for changed in spoilt_views(luma[frames.to(luma.device)], views, VALIDATION_SEED)
         ]
-        return _Sample(
+        return Sample(
             *(np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0]))
         )
 
@@ -223,83 +202,10 @@ class _Sampler:
         frames: torch.Tensor,
         of_luma: torch.Tensor | None,
         weight: float,
-    ) -> _Sample:
+    ) -> Sample:
         engine = self._model.engine(views)
         features, errors = self._solver(engine, luma, self._validation.positions, frames, of_luma)
         with torch.inference_mode():
             found = Signals([self._spaces[view] for view in views])(features).cpu().numpy()
         shots = self._shots[frames.numpy()]
-        return _Sample(found, errors, shots, np.full(len(frames), weight))
-
-
-def _fit(sample: _Sample) -> Fit:
-    plain = sample.of(sample.weights == 1)
-    middle = np.median(plain.signals.astype(np.float64), axis=0)
-    usual = tuple(float(one) or 1.0 for one in middle)
-    parts_mm, exponents = _least_squares(
-        logs(sample.signals, usual),
-        np.log(np.maximum(sample.errors_mm, LEAST_ERROR_MM)),
-        sample.weights,
-    )
-    apart = plain.signals[:, :DISTANCES]
-    far = np.percentile(apart, NOVEL, axis=0)
-    far[far == 0] = 1.0
-    # The larger of two distances is above 1 more often than either.
-    far *= np.percentile((apart / far).max(axis=1), NOVEL) or 1.0
-    return Fit(usual, parts_mm, exponents, tuple(far.tolist()))
-
-
-def _least_squares(
-    inputs: np.ndarray, wanted: np.ndarray, weights: np.ndarray
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Parts in mm and exponents for logarithms of signals [frame, signal] and of errors [frame]: the weighted
-    least squares.
-
-    The last two signals are errors themselves, so their exponent is 1; and their parts are the same. Which of the
-    two is right depends on the expression, and validation frames need not show those that matter
-    (docs/LOG.md, 2026-11-28).
-    """
-    given, errors, weight = map(torch.from_numpy, (inputs, wanted, weights / weights.sum()))
-    count = given.shape[1]
-    with torch.enable_grad():
-        middle = float((weight * errors).sum()) - np.log(count) / 2
-        free = torch.full((count - 1,), middle, dtype=torch.float64, requires_grad=True)
-        powers = torch.zeros(count - 2, dtype=torch.float64, requires_grad=True)
-
-        def parts() -> torch.Tensor:
-            return torch.cat([free, free[-1:]])
-
-        def exponents() -> torch.Tensor:
-            return torch.cat([powers.exp(), powers.new_ones(2)])
-
-        def loss() -> torch.Tensor:
-            search.zero_grad()
-            predicted = torch.logsumexp(2 * (parts() + exponents() * given), 1) / 2
-            off = (weight * (predicted - errors).square()).sum() + SHRINK * powers.square().sum()
-            off.backward()
-            return off
-
-        search = torch.optim.LBFGS([free, powers], max_iter=STEPS, line_search_fn="strong_wolfe")
-        search.step(loss)
-    return tuple(parts().detach().exp().tolist()), tuple(exponents().detach().tolist())
-
-
-def _left_out(sample: _Sample) -> dict[str, float | None] | None:
-    """How well errors of each shot are foretold by a fit to the others; None with one shot alone, and of
-    figures that never change."""
-    shots = np.unique(sample.shots)
-    if len(shots) < 2:
-        return None
-    predicted, errors = [], []
-    for shot in shots:
-        own = (sample.shots == shot) & (sample.weights == 1)
-        fit = _fit(sample.of(sample.shots != shot))
-        predicted.append(fit.predicted_mm(sample.signals[own]))
-        errors.append(sample.errors_mm[own])
-    foretold, found = np.concatenate(predicted), np.concatenate(errors)
-    figures = {
-        "auroc_of_worst_tenth": auroc_of_worst(foretold, found),
-        "spearman": spearman(foretold, found),
-        "median_predicted_to_true": float(np.median(foretold / np.maximum(found, LEAST_ERROR_MM))),
-    }
-    return {name: value if np.isfinite(value) else None for name, value in figures.items()}
+        return Sample(found, errors, shots, np.full(len(frames), weight))
