@@ -20,6 +20,12 @@ class Row:
     steps: float = 1.0  # times those of the other rows
 
 
+LARGER = (  # the network of preset `cpu` with a stage more
+    "network.input_size=[120,160]",
+    "network.channels=[16,32,48,80,112]",
+    "network.refine=[false,true,true,true,true]",
+)
+
 ROWS = (
     Row("base", "the preset as it is"),
     Row("base-seed", "the same, another seed: how much chance is in a figure", ("seed=7",)),
@@ -112,6 +118,14 @@ ROWS = (
     Row("two-cameras-long", "a second camera, three times the steps", views=2, steps=3),
     Row("long-seed", "one camera, another seed", ("seed=7",), steps=3),
     Row("two-cameras-long-seed", "a second camera, another seed", ("seed=7",), views=2, steps=3),
+    Row("larger", "one camera, pictures of 120x160, three times the steps", LARGER, steps=3),
+    Row(
+        "two-cameras-larger",
+        "a second camera, pictures of 120x160, three times the steps",
+        LARGER,
+        views=2,
+        steps=3,
+    ),
     # Section 5.3
     Row("motion-2", "motion to the next frame, weight 2", ("loss.motion=2",)),
     Row("motion-10", "weight 10", ("loss.motion=10",)),
