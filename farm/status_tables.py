@@ -8,7 +8,7 @@ import typer
 
 from farm.tables import number, print_table
 from jobs.records import JobStatus, ShotRecord
-from jobs.sentences import duration, result_sentence, training_sentence
+from jobs.sentences import duration, moment_sentence, result_sentence
 
 NOT_TOLD = ("solved", "queued")
 """States of which `farm status` shows no rows unless asked."""
@@ -62,7 +62,7 @@ def print_result(status: JobStatus, *, rows: bool = True) -> None:
         typer.echo(left)
     training = status.training
     if training is not None and training.state == "running" and training.progress is not None:
-        typer.echo(f"training {training_sentence(training.progress.figures)}")
+        typer.echo(f"training {moment_sentence(training.progress)}")
     if training is not None and training.state == "solved":
         typer.echo(f"model {training.name}: {result_sentence(training.figures)}")
     for line in stale_lines(status):
@@ -104,7 +104,7 @@ def job_line(status: JobStatus) -> str:
 def training_line(record: ShotRecord) -> str:
     """Where a training is, or what came of it."""
     if record.progress is not None:
-        return training_sentence(record.progress.figures)
+        return moment_sentence(record.progress)
     return result_sentence(record.figures) or f"training {record.state}"
 
 

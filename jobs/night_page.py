@@ -31,7 +31,7 @@ from jobs.night import Night, night_of
 from jobs.night_ledger import ledger_part, shot_rows
 from jobs.night_outputs import outputs_part
 from jobs.request import ExportRequest, InferRequest, Request, ReviewRequest, TrainRequest
-from jobs.sentences import result_sentence, training_sentence
+from jobs.sentences import moment_sentence, result_sentence
 
 WORST_SHOTS = 12
 
@@ -101,7 +101,7 @@ def _training(production: Production, night: Night, request: Request) -> dict[st
     now = record.progress
     told = {
         "model": record.name,
-        "sentence": (training_sentence(now.figures) if now else result_sentence(record.figures))
+        "sentence": (moment_sentence(now) if now else result_sentence(record.figures))
         or record.state,
         "chart": None,
     }

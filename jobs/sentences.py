@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from facecap_core.progress import Progress
+from jobs.records import Moment
 
-def moment_sentence(
-    what: str, done: int, total: int | None, unit: str, figures: Mapping[str, float]
-) -> str:
+
+def moment_sentence(now: Moment | Progress) -> str:
     """`epoch 3.2/60, 620 frames/s, 1m20s left, ...` of a training, `decode 128/442 frames` else."""
-    if "epoch" in figures:
-        return training_sentence(figures)
-    end = "" if total is None else f"/{total}"
-    others = "".join(f", {name.replace('_', ' ')} {value:.4g}" for name, value in figures.items())
-    return f"{what} {done}{end} {unit}{others}"
+    if "epoch" in now.figures:
+        return _epoch_sentence(now.figures)
+    end = "" if now.total is None else f"/{now.total}"
+    others = [f", {name.replace('_', ' ')} {value:.4g}" for name, value in now.figures.items()]
+    return f"{now.what} {now.done}{end} {now.unit}{''.join(others)}"
 
 
-def training_sentence(figures: Mapping[str, float]) -> str:
+def _epoch_sentence(figures: Mapping[str, float]) -> str:
     """Epoch, speed, time left, loss and validation error, as far as they are known."""
-    parts = [f"epoch {figures['epoch']:.1f}"] if "epoch" in figures else []
-    if parts and "epochs" in figures:
+    parts = [f"epoch {figures['epoch']:.1f}"]
+    if "epochs" in figures:
         parts[0] += f"/{figures['epochs']:g}"
     if "frames_per_second" in figures:
         parts.append(f"{figures['frames_per_second']:.0f} frames/s")

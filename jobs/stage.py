@@ -18,7 +18,7 @@ from jobs.notes import Notes
 from jobs.placement import GB, Placement, fits, gpu_nodes
 from jobs.records import SHOT_STATES, Cause, Lot, ShotRecord, Submission
 from jobs.retries import Tries, cause_of, given_up, largest_memory_gb, next_try
-from jobs.sentences import result_sentence, training_sentence
+from jobs.sentences import moment_sentence, result_sentence
 from jobs.stream import alive_nodes, not_on
 from jobs.tasks import TaskCall, work
 from jobs.watchdog import Running, Watchdog
@@ -293,13 +293,14 @@ class Stage:
         self._stuck = stuck
 
     def _tell_training(self, record: ShotRecord) -> None:
-        """Repeat a training's epochs in the driver's log."""
-        if record.progress is None:
+        """Repeat a training's epochs, and what comes after them, in the driver's log."""
+        now = record.progress
+        if now is None:
             return
-        epoch = str(int(record.progress.figures.get("epoch", 0)))
-        if epoch != self._told:
-            self._told = epoch
-            self.say(f"train {record.name}: {training_sentence(record.progress.figures)}")
+        at = f"epoch {int(now.figures['epoch'])}" if "epoch" in now.figures else now.what
+        if at != self._told:
+            self._told = at
+            self.say(f"train {record.name}: {moment_sentence(now)}")
 
     # -- the ledger ----------------------------------------------------------------------------
 

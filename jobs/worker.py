@@ -141,7 +141,7 @@ class _Reporter:
             self._ledger.write(self.record)
         if now - self._logged >= LOG_SECONDS or last:
             self._logged = now
-            self._log.line(_sentence(progress))
+            self._log.line(moment_sentence(progress))
         if now - self._looked >= LOOK_SECONDS:
             self._looked = now
             return self.unwanted() is None
@@ -171,10 +171,4 @@ def _moment(progress: Progress) -> Moment:
         total=progress.total,
         unit=progress.unit,
         figures=dict(progress.figures),
-    )
-
-
-def _sentence(progress: Progress) -> str:
-    return moment_sentence(
-        progress.what, progress.done, progress.total, progress.unit, progress.figures
     )

@@ -68,6 +68,11 @@ def test_the_training_has_its_line(ledger):
     status = ledger.status().model_copy(update={"training": training})
     assert "training  epoch 3.0/9" in drawn(status)
     assert job_line(status).endswith("; epoch 3.0/9")
+    moment = Moment(what="calibrate", done=64, total=512)  # after the last epoch
+    training = training.model_copy(update={"progress": moment})
+    status = status.model_copy(update={"training": training})
+    assert "training  calibrate 64/512 frames" in drawn(status)
+    assert job_line(status).endswith("; calibrate 64/512 frames")
 
 
 def test_a_small_terminal_is_not_overrun(folder, ledger):
