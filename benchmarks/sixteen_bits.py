@@ -79,10 +79,15 @@ def main() -> None:
                 f" frames, {facts['processor_seconds']:.0f} s of a processor",
                 flush=True,
             )
+    means, squares = [], 0.0
     for kind in KINDS:
         apart = statistics.stdev(found[kind]) if options.seeds > 1 else float("nan")
-        print(f"{kind}: {statistics.mean(found[kind]):.4f} mm, seeds {apart:.4f} apart")
-    means = [statistics.mean(found[kind]) for kind in KINDS]
+        means.append(statistics.mean(found[kind]))
+        squares += (apart / means[-1]) ** 2 / options.seeds
+        print(f"{kind}: {means[-1]:.4f} mm, seeds {apart:.4f} apart")
+    quotient = means[0] / means[1]
+    error = quotient * squares**0.5
+    print(f"bf16 : fp32 {quotient:.4f}, standard error {error:.4f}")
     ratio("validation error, bf16 : fp32", means[:1], means[1:], at_most=1.01)
 
 
