@@ -32,7 +32,7 @@ def calibrate(
 
     farm calibrate
 
-    farm calibrate 20261122-1530-paper --actor ada --json
+    farm calibrate paper-5b2e8d01 --actor ada --json
     """
     from facecap_core.evaluation.actor_calibration import calibrate_actor
     from facecap_core.evaluation.subject import open_subject

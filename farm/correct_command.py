@@ -102,9 +102,9 @@ def correct(
 
     Examples:
 
-    farm correct ada_line_0042 fixed/ada_line_0042.abc --frames 120-180 --note "lips in the b"
+    farm correct ada_line_0042 fixed.abc --frames 120-180 --note "lips"
 
-    farm correct ada_line_0042 from_maya.usd --frames 1121-1181 --start-frame 1001 --blend 4
+    farm correct ada_line_0042 new.usd --frames 1121-1181 --start-frame 1001
 
     farm correct ada_line_0042 fixed/ada_line_0042.pc2
 

@@ -82,7 +82,7 @@ def evaluate(
 
     farm evaluate
 
-    farm evaluate 20261122-1530-paper --split train --no-page
+    farm evaluate paper-5b2e8d01 --split train --no-page
 
     farm evaluate --camera center
 
@@ -130,6 +130,7 @@ def evaluate(
             json.dumps({**evaluation_json(subject, measured, split=name), "folder": str(folder)})
         )
         return
+    typer.echo(f"{parts[1]} of {parts[0]}, {name} shots")
     _print(measured)
     typer.echo(str(folder))
 

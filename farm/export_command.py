@@ -41,7 +41,7 @@ def export(
 
     farm export ada_line_0042
 
-    farm export 'ada_line_00*' --format abc,pc2 --out /mnt/animation --start-frame 1001
+    farm export 'ada_line_00*' --format abc --out /mnt/abc --start-frame 1001
 
     farm export --actor ada --format usd --units m --up-axis z
 

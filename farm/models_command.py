@@ -59,7 +59,7 @@ def models(
         return
     columns = ["model", "actor", "cameras", "validation mm", "mean shape mm", "frames"]
     print_table(
-        [*columns, "minutes", "device", "made"],
+        [*columns, "trained in min", "device", "made"],
         [
             [
                 model.model,
@@ -74,5 +74,5 @@ def models(
             ]
             for model in listed
         ],
-        right=("validation mm", "mean shape mm", "frames", "minutes"),
+        right=("validation mm", "mean shape mm", "frames", "trained in min"),
     )

@@ -81,9 +81,9 @@ def report(
 
     farm report --actor ada --open
 
-    farm report 20261122-1530-paper --out ada.html --clip 10
+    farm report paper-5b2e8d01 --out ada.html --clip 10
 
-    farm report 20261122-1530-paper 20261123-0910-fast
+    farm report paper-5b2e8d01 fast-1f3a9c20
 
     farm report --job infer-ada --open
     """

@@ -104,7 +104,7 @@ def infer(
 
     farm submit infer --shots bulk.txt --model cpu-1f3a9c20 --json
 
-    farm submit infer --actor ada --after train-ada --max-parallel 8 --hung-after 20
+    farm submit infer --actor ada --after train-ada --hung-after 20
     """
     from facecap_core.productions.production import read_shot_list
     from jobs.planning import plan_infer
@@ -183,6 +183,8 @@ def _print_plan(plan: Plan, request: Request, *, as_json: bool) -> None:
     typer.echo(
         f"{plan.job}: {plan.to_do} of {len(plan.shots)} shots to do, {len(plan.warnings)} warnings"
     )
+    if plan.state in ("queued", "running"):
+        typer.echo(f"it is {plan.state} already")
     if plan.model:
         typer.echo(f"then the model {plan.model}")
     for stage, place in plan.stages.items():

@@ -43,9 +43,9 @@ def export(
 
     farm submit export --actor ada --format usd,abc --wait
 
-    farm submit infer --actor ada && farm submit export --after infer-ada --format abc
+    farm submit export --after infer-ada --format abc
 
-    farm submit export --shots bulk.txt --out /mnt/animation --start-frame 1001 --dry-run
+    farm submit export --shots bulk.txt --start-frame 1001 --dry-run
     """
     from dataclasses import asdict
 
@@ -85,7 +85,7 @@ def review(
 
     farm submit review --actor ada --wait
 
-    farm submit infer --actor ada && farm submit review --after infer-ada --out /mnt/dailies
+    farm submit review --after infer-ada --out /mnt/dailies
 
     farm submit review --shots bulk.txt --sheet --max-parallel 8
     """

@@ -90,19 +90,19 @@ def train(
 
     farm submit train --actor ada --wait
 
-    farm submit train --actor ada --camera center --camera left --set network.view_dropout=0.2
+    farm submit train --camera center --camera left
 
     farm submit train --actor ada --network fully-connected
 
-    farm submit train --actor ada --set loss.motion=2 --set 'loss.regions={"lips": 4}'
+    farm submit train --actor ada --set 'loss.regions={"lips": 4}'
 
     farm submit train --actor ada --from cpu-1f3a9c20
 
-    farm submit train --actor ada --preset paper --epochs 100 --set network.dropout=0.1 --seed 7
+    farm submit train --actor ada --preset paper --epochs 100 --seed 7
 
     farm submit train --actor ada --preset paper --dry-run --json
 
-    farm submit train --actor ada --memory 24 --on-done 'notify-send "ada is trained"'
+    farm submit train --memory 24 --on-done 'notify-send trained'
     """
     from facecap_core.learning.fine_tuning import fine_tuned
     from facecap_core.learning.presets import resolve

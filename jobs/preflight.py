@@ -49,6 +49,7 @@ class Plan:
     stages: dict[str, str]
     free_bytes: int
     known: bool
+    state: str | None  # of the job, where it is known
 
     @property
     def to_do(self) -> int:
@@ -99,6 +100,7 @@ def preflight(
         stages={} if nodes is None else {k: str(v) for k, v in _stages(request, options, nodes)},
         free_bytes=_free(production, request, len(missing)),
         known=known,
+        state=ledger.status().state if known else None,
     )
 
 

@@ -39,6 +39,7 @@ def test_every_help_has_an_example_that_parses(path, command):
     lines = [line.strip() for line in text.splitlines()]
     examples = [line for line in lines if line.startswith("farm " + " ".join(path))]
     assert examples, text
+    assert max(map(len, examples)) <= 76, "it breaks on a terminal of 80 columns"
     for example in examples:
         words = shlex.split(example.partition(" > ")[0])[1 + len(path) :]
         command.make_context(path[-1], words, resilient_parsing=False).close()

@@ -12,7 +12,7 @@ import pytest
 from solved_actor import body, make_actor, performed, write_solved, write_target
 from typer.testing import CliRunner
 
-from facecap_core.errors import ConfigError, StoreError
+from facecap_core.errors import ConfigError
 from facecap_core.suggestions.footage_poses import BATCH, FootagePoses, _Piece, _spread, read_poses
 from facecap_core.suggestions.pose_space import PoseSpace, nearest_mm, squares_mm2
 from facecap_core.suggestions.suggestion import suggest
@@ -259,5 +259,5 @@ def test_the_command_lists_clips(production, tmp_path):
 
 def test_unsolved_footage_is_refused(tmp_path):
     empty = make_actor(tmp_path / "show", ["tracked"], ["line"])
-    with pytest.raises(StoreError, match="no bulk footage of nell is solved"):
+    with pytest.raises(ConfigError, match="no bulk footage of nell is solved"):
         read_poses(empty, "nell")

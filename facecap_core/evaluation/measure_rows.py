@@ -59,7 +59,7 @@ def measure_rows(summary: Summary) -> list[MeasureRow]:
             summary.acceleration_error_mm_per_frame2,
         ),
         MeasureRow(
-            "stability", "stability: acceleration to the target's", "", summary.stability, 1
+            "stability", "stability: acceleration to the target's", "times", summary.stability, 1
         ),
         MeasureRow(
             "still_jitter_mm_per_frame2",
@@ -74,9 +74,9 @@ def measure_rows(summary: Summary) -> list[MeasureRow]:
             summary.still_jitter_target_mm_per_frame2,
             None,
         ),
-        MeasureRow("amplitude", "amplitude of motion", "", summary.amplitude, 1),
+        MeasureRow("amplitude", "amplitude of motion", "times", summary.amplitude, 1),
         *(
-            MeasureRow(f"region_amplitudes.{name}", f"… of {name}", "", value, 1)
+            MeasureRow(f"region_amplitudes.{name}", f"… of {name}", "times", value, 1)
             for name, value in summary.region_amplitudes.items()
         ),
     ]

@@ -244,19 +244,16 @@ def parse(values: dict[str, Any]) -> TrainConfig:
     try:
         return TrainConfig.model_validate(values)
     except ValidationError as error:
-        faults = "; ".join(
-            ": ".join(
-                filter(
-                    None,
-                    (
-                        ".".join(str(part) for part in fault["loc"]),
-                        fault["msg"].removeprefix("Value error, "),
-                    ),
-                )
-            )
-            for fault in error.errors()
-        )
-        raise ConfigError(faults, remedy="change the setting") from error
+        faults = "; ".join(_told(dict(fault)) for fault in error.errors())
+        raise ConfigError(faults, remedy="give it another value: --set KEY=VALUE") from error
+
+
+def _told(fault: dict[str, Any]) -> str:
+    """`schedule.epochs = -1: Input should be greater than 0`."""
+    place = ".".join(str(part) for part in fault["loc"])
+    if isinstance(fault["input"], str | int | float):
+        place = f"{place} = {fault['input']!r}"
+    return ": ".join(filter(None, (place, fault["msg"].removeprefix("Value error, "))))
 
 
 def _setting_names() -> list[str]:

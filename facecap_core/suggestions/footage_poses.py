@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from facecap_core.errors import StoreError
+from facecap_core.errors import ConfigError
 from facecap_core.productions.production import MM_PER_UNIT, Production
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.solved_shot import SolvedShot, open_solved
@@ -49,7 +49,7 @@ def read_poses(
     """Of the training targets in the store, and of the bulk shots that are solved.
 
     Raises:
-        StoreError: no bulk shot is solved, or a store is damaged. TemplateError: the template cannot be
+        ConfigError: no bulk shot is solved. StoreError: a store is damaged. TemplateError: the template cannot be
             read. Cancelled: `on_progress` answered False.
     """
     settings, paths = production.actors[actor], production.paths
@@ -62,7 +62,7 @@ def read_poses(
             unsolved.append(shot.name)
     frames = sum(shot.frames for shot in solved)
     if not frames:
-        raise StoreError(
+        raise ConfigError(
             f"no bulk footage of {actor} is solved", remedy=f"farm submit infer --actor {actor}"
         )
     tracked = [paths.targets(shot.name) for shot in production.shots_of(actor, split="train")]
