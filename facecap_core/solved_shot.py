@@ -159,7 +159,13 @@ def _store(production: Production, shot: str) -> GroupReader:
     actor = production.shots[shot].actor
     path = production.paths.vertices(actor, shot)
     if not path.exists():
+        # All of an actor are the bulk shots.
+        which = (
+            "--shots FILE, with its name in it"
+            if production.shots[shot].split
+            else f"--actor {actor}"
+        )
         raise StoreError(
-            "the shot is not solved", remedy=f"farm submit infer --actor {actor}", file=str(path)
+            "the shot is not solved", remedy=f"farm submit infer {which}", file=str(path)
         )
     return open_vertices(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from errno import EACCES, EDQUOT, EEXIST, EISDIR, ENOSPC, ENOTDIR, EPERM, EROFS
 
 import typer
 
@@ -32,6 +33,9 @@ from farm.submit_train_command import train
 from farm.suggest_command import suggest
 from farm.verify_command import verify
 from jobs.patience import wait_without_spinning
+
+# Of errors of the file system, those that a person mends: a file where a folder should be, no right, no room.
+WHERE_IT_WRITES = (EEXIST, ENOTDIR, EISDIR, EACCES, EPERM, EROFS, ENOSPC, EDQUOT)
 
 app = typer.Typer(
     name="farm",
@@ -102,6 +106,12 @@ def main() -> None:
     except BrokenPipeError:
         # The reader of our output has gone (farm list | head): nothing to complain about.
         sys.stderr.close()
+        sys.exit(INTERNAL)
+    except OSError as error:
+        if error.errno not in WHERE_IT_WRITES or error.filename is None:
+            raise
+        remedy = "name another place, or make room there"
+        typer.echo(f"error: {error.filename}: {error.strerror} -> {remedy}", err=True)
         sys.exit(INTERNAL)
 
 

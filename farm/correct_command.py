@@ -119,8 +119,8 @@ def correct(
     asked = [file is not None, listing, remove is not None, restore is not None]
     if sum(asked) != 1 or (shot is None and not listing):
         raise ConfigError(
-            "say one thing: a shot and a file, --list, --remove N or --restore N",
-            remedy="farm correct SHOT FILE --frames FIRST-LAST",
+            "say one thing: a shot and a file, a shot and --remove N or --restore N, or --list",
+            remedy="farm correct SHOT FILE --frames FIRST-LAST, or farm correct SHOT --remove N",
         )
     added, warnings, shots = None, [], [shot] if shot is not None else list(found.shots)
     for name in shots:

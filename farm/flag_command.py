@@ -108,6 +108,7 @@ def flag(
     ]
     if csv is not None:
         write_csv(csv, rows, ["reason", "severity", "detail"])
+        typer.echo(f"{csv}: {len(rows)} ranges", err=True)
     if as_json:
         typer.echo(json.dumps(_told(flagged, rows)))
     else:

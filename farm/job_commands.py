@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -99,7 +100,9 @@ def logs(
     shot: Annotated[
         str | None,
         typer.Option(
-            help="The log of this shot instead.", show_default=False, autocompletion=complete_shot
+            help="The log of this shot instead; without JOB of the newest that has it.",
+            show_default=False,
+            autocompletion=complete_shot,
         ),
     ] = None,
     production: ProductionOption = None,
@@ -117,7 +120,7 @@ def logs(
     """
     if as_json and follow:
         raise typer.BadParameter("--follow is for people: --json is one object")
-    ledger = find_ledger(job, production)
+    ledger = find_ledger(job, production) if job or not shot else _newest_with(shot, production)
     path = _log_path(ledger, shot)
     if as_json:
         _print_json(ledger, shot, path)
@@ -161,6 +164,18 @@ def wait(
     ledger = find_ledger(job, production)
     hook = words(on_done) if on_done is not None else None
     raise typer.Exit(finish(ledger, timeout=timeout, as_json=as_json, hook=hook))
+
+
+def _newest_with(shot: str, production: Path | None) -> Ledger:
+    """The newest job that has this shot or training; the newest of all where none has."""
+    from jobs.errors import JobNotFound
+    from jobs.ledger import ledgers
+
+    for ledger in ledgers(find_and_load(production).paths.jobs):
+        with suppress(JobNotFound):
+            _log_path(ledger, shot)
+            return ledger
+    return find_ledger(None, production)
 
 
 def _log_path(ledger: Ledger, shot: str | None) -> Path:

@@ -16,8 +16,18 @@ if TYPE_CHECKING:
 
 
 def folder_of(production: Production, out: Path | None, usual: str) -> Path:
-    """The folder that --out names, from here; else the usual one of the production."""
-    return out.absolute() if out is not None else production.folder / usual
+    """The folder that --out names, from here; else the usual one of the production.
+
+    Raises:
+        ConfigError: a file stands in its place, or in that of a folder above it.
+    """
+    from facecap_core.errors import ConfigError
+
+    folder = out.absolute() if out is not None else production.folder / usual
+    for place in (folder, *folder.parents):
+        if place.exists() and not place.is_dir():
+            raise ConfigError("is a file, not a folder", remedy="name a folder: --out", file=place)
+    return folder
 
 
 def export_options(production: Production, chosen: Exporting) -> ExportOptions:

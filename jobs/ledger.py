@@ -233,7 +233,8 @@ def ledgers(jobs: Path) -> Iterator[Ledger]:
 
 
 def find_job(jobs: Path, name: str | None) -> Ledger:
-    """The job with this name or unique beginning; None: the newest.
+    """The job with this name or unique beginning; None: the newest. `infer-ada`, all of a name but its
+    digest, is the newest of these.
 
     Raises:
         JobNotFound: none or several.
@@ -245,8 +246,9 @@ def find_job(jobs: Path, name: str | None) -> Ledger:
         return every[0]
     exact = [ledger for ledger in every if ledger.job == name]
     matching = exact or [ledger for ledger in every if ledger.job.startswith(name)]
-    if len(matching) == 1:
-        return matching[0]
+    alike = [ledger for ledger in matching if ledger.job.rpartition("-")[0] == name]
+    if alike or len(matching) == 1:
+        return (alike or matching)[0]
     if not matching:
         raise JobNotFound(f"there is no job {name!r}", remedy="see farm list")
     names = ", ".join(sorted(ledger.job for ledger in matching)[:6])

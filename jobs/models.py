@@ -71,7 +71,9 @@ def choose_model(store: Path, actor: str, model: str | None) -> ModelSummary:
             f"{actor} has no model {model!r}; it has {_listed(models)}"
             if not matching
             else f"{model!r} could be {_listed(matching)}",
-            remedy=_remedy(model, [m.model for m in models]),
+            remedy="write more of its name"
+            if matching
+            else _remedy(model, [m.model for m in models]),
         )
     return matching[0]
 

@@ -87,3 +87,14 @@ def test_what_is_unwise_is_warned_of(
     edit(folder, file, old, new)
     warnings = [found for found in new_warnings(folder, sound) if message in found.message]
     assert [(warning.line, Path(warning.file).name) for warning in warnings] == [(line, file)]
+
+
+@pytest.mark.parametrize(("units", "size"), [("m", "m large"), ("mm", "mm large")])
+def test_a_template_of_no_faces_size_is_warned_of(
+    folder: Path, sound: Path, units: str, size: str
+) -> None:
+    edit(folder, "production.toml", 'units = "cm"', f'units = "{units}"')
+    sizes = [warning for warning in new_warnings(folder, sound) if size in warning.message]
+    assert [warning.message.partition(":")[0] for warning in sizes] == ["actor ada", "actor bob"]
+    assert sizes[0].remedy == f"units is {units!r}: is it m, cm, mm or another?"
+    assert sizes[0].line == 3

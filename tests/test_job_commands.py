@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
+import time
 
 import pytest
-from made_jobs import make_job, submit
+from made_jobs import drive, make_job, note, submit
 from tiny_production import make_production
 
 from facecap_core.learning.presets import resolve
 from facecap_core.productions.production import load_production
-from jobs.ledger import Ledger
+from jobs.errors import JobNotFound
+from jobs.ledger import Ledger, find_job
 from jobs.planning import plan_ingest, plan_train
 from jobs.records import options
 
@@ -123,3 +126,45 @@ def test_following_logs_ends_with_the_job(main, folder):
     threading.Timer(1.0, end).start()
     code, out, _ = main(folder, "logs", "-f")
     assert (code, out) == (0, "begun\nended\n")
+
+
+def two_jobs(folder):
+    """An ingest of both shots, and a later one of the first alone."""
+    older = make_job(folder, "done")
+    request = plan_ingest(load_production(folder), actor="ada", shots=["train_0"], camera=None)
+    newer = Ledger.create(load_production(folder).paths.jobs, request)
+    submit(newer)
+    drive(newer, "finished")
+    note(newer, "train_0", "solved")
+    for ledger, lines in ((older, "of the older"), (newer, "of the newer")):
+        for name in ledger.request().shots:
+            ledger.shot_log_path(name).parent.mkdir(exist_ok=True)
+            ledger.shot_log_path(name).write_text(f"{name} {lines}\n")
+    past = time.time() - 60
+    os.utime(older.folder / "submission.json", (past, past))
+    return older, newer
+
+
+def test_a_name_without_its_digest_is_the_newest_job_of_that_name(main, folder):
+    older, newer = two_jobs(folder)
+    assert find_job(newer.folder.parent, "ingest-ada").job == newer.job
+    assert find_job(newer.folder.parent, older.job).job == older.job
+    with pytest.raises(JobNotFound, match="could be"):
+        find_job(newer.folder.parent, "ingest-a")
+
+
+def test_the_log_of_a_shot_is_that_of_the_newest_job_that_has_it(main, folder):
+    two_jobs(folder)
+    assert main(folder, "logs", "--shot", "train_0")[1] == "train_0 of the newer\n"
+    assert main(folder, "logs", "--shot", "train_1")[1] == "train_1 of the older\n"
+    code, _, err = main(folder, "logs", "--shot", "train_7")
+    assert (code, "has no shot 'train_7'" in err) == (102, True)
+
+
+def test_a_file_in_place_of_a_folder_is_named(main, folder):
+    (folder / "afile").write_text("")
+    for out in ("afile", "afile/below"):
+        for command in (["export"], ["submit", "export"], ["review"]):
+            code, _, err = main(folder, *command, "train_0", "--out", str(folder / out))
+            assert code == 2, err
+            assert "afile: is a file, not a folder -> name a folder: --out" in err

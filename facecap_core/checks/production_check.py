@@ -11,6 +11,8 @@ from fractions import Fraction
 from pathlib import Path
 from threading import Event
 
+import numpy as np
+
 from facecap_core.checks.footage_check import FootageFacts
 from facecap_core.checks.shot_check import ShotReport, check_shot, place_in_list
 from facecap_core.errors import Cancelled, FacecapError, Fault, ProductionError
@@ -27,6 +29,7 @@ WORKERS = 4  # threads; they mostly wait for the disk or the network
 ASPECT = 3 / 4  # of the network's input, width to height
 ASPECT_TOLERANCE = 0.02
 INPUT_SIZE = (240, 320)
+SMALLEST_MM, LARGEST_MM = 40.0, 1500.0  # of a face or a part of it, of a whole head with hair
 
 
 @dataclass
@@ -76,6 +79,7 @@ def check_production(
     for found in cast:
         faults += _predictor_faults(found, production, settings_text)
         warnings += _crop_warnings(found, production, settings_text)
+        warnings += _size_warnings(found, templates[found.name], production, settings_text)
     checked = _check_shots(chosen, production, templates, on_progress)
     _compare_picture_sizes(checked, production)
     _find_copies(checked, production)
@@ -154,6 +158,21 @@ def _crop_warnings(actor: Actor, production: Production, settings_text: str) -> 
         if width < INPUT_SIZE[0] or height < INPUT_SIZE[1]:
             message = f"{called} of {width} x {height} is enlarged to 240 x 320"
             yield Fault(message, "record the face larger if you can", place, line)
+
+
+def _size_warnings(
+    actor: Actor, template: Template | None, production: Production, settings_text: str
+) -> Iterator[Fault]:
+    """Of a template that is no face's size in the production's units, which all errors in mm hang on."""
+    if template is None:
+        return
+    size_mm = float(np.ptp(template.positions, axis=0).max()) * production.mm_per_unit
+    if not SMALLEST_MM <= size_mm <= LARGEST_MM:
+        message = f"actor {actor.name}: the template is {size_mm:.3g} mm large, which no face is"
+        remedy = f"units is {production.units!r}: is it m, cm, mm or another?"
+        yield Fault(
+            message, remedy, str(production.settings_path), line_of(settings_text, ["units"])
+        )
 
 
 def _check_shots(

@@ -124,7 +124,11 @@ class _Table:
             self.fault(line, f"{shown(name)} cannot be a shot's name", NAME_RULE)
         elif name in self.first_lines:
             first = self.first_lines[name]
-            self.fault(line, f"shot {name} stands on line {first} already", "rename one of them")
+            self.fault(
+                line,
+                f"shot {name} stands on line {first} already",
+                "rename one of them, or take it out",
+            )
         else:
             self.first_lines[name] = line
         category = self._word(line, row["category"], "category", CATEGORIES)
