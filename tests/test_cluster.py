@@ -231,7 +231,6 @@ def trained_undisturbed(production, request, folder):
     for name in request.shots:
         made_jobs.work(ledger, name, "ingest")
     made_jobs.work(ledger, request.model, "train")
-    assert ledger.training().seconds > 8, "long enough to be killed in"
     return (paths.model("ada", request.model) / "weights.safetensors").read_bytes()
 
 
@@ -240,7 +239,7 @@ def test_a_training_whose_machine_is_taken_away_ends_with_the_same_bits(
 ):
     fresh(production)
     cluster.add("gpu2", cpus=2, gpus=1)
-    run(production, "submit", "train", *SMALL, *ONE_THREAD, "--epochs", "300", "--seed", "5")
+    run(production, "submit", "train", *SMALL, *ONE_THREAD, "--epochs", "400", "--seed", "5")
     ledger = find_job(production / "store" / "jobs", None)
     request, paths = ledger.request(), load_production(production).paths
     wait_for((paths.training_state("ada", request.model) / "state.safetensors").exists)
