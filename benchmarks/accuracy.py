@@ -169,9 +169,7 @@ class Measured:
     """The figures of a way to get meshes from pictures."""
 
     summary: Summary
-    far_forward_mm: (
-        float  # as Summary.jaw_forward_rmse_mm, where the target's jaw is farthest forward
-    )
+    far_forward_mm: float  # Summary.jaw_forward_rmse_mm, of frames with the jaw far forward
 
 
 def measured(solve: Solve, shots: list[ShotPaths], stick: Yardstick) -> Measured:

@@ -36,13 +36,12 @@ def _epoch_sentence(figures: Mapping[str, float]) -> str:
 def result_sentence(figures: Mapping[str, float]) -> str:
     """`validation 0.417 mm, training 0.301 mm, in 12m02s` of a finished training, with the validation error of
     the model that it started from."""
-    parts = [
-        f"{name} {figures[key]:.3f} mm"
-        for name, key in (("validation", "validation_rmse_mm"), ("training", "training_rmse_mm"))
-        if key in figures
-    ]
-    if parts and "base_validation_rmse_mm" in figures:
-        parts[0] += f" (before {figures['base_validation_rmse_mm']:.3f})"
+    parts = []
+    for name in ("validation", "training"):
+        if (key := f"{name}_rmse_mm") in figures:
+            before = figures.get(f"base_{key}")
+            parts.append(f"{name} {figures[key]:.3f} mm")
+            parts[-1] += "" if before is None else f" (before {before:.3f})"
     if "seconds" in figures:
         parts.append(f"in {duration(figures['seconds'])}")
     return ", ".join(parts)

@@ -59,7 +59,7 @@ def train_model(ledger: Ledger, production: Production, request: Request, lot: L
                 "too few validation frames: what this model solves will have no confidence;"
                 " give some shots split validation, then farm calibrate"
             )
-        base_mm = None
+        base_mm = math.nan
         if request.base is not None:
             log.line(_beside_base(production, request.actor, request.base.model, request.model))
             before = model_facts(production.store, request.actor, request.base.model)
@@ -67,7 +67,7 @@ def train_model(ledger: Ledger, production: Production, request: Request, lot: L
         figures = {
             "training_rmse_mm": result.training_rmse_mm,
             "validation_rmse_mm": result.validation_rmse_mm,
-            "base_validation_rmse_mm": math.nan if base_mm is None else base_mm,
+            "base_validation_rmse_mm": base_mm,
             "seconds": result.seconds,
         }
         figures = {name: value for name, value in figures.items() if math.isfinite(value)}

@@ -17,6 +17,7 @@ from jobs.errors import JobNotFound
 from jobs.ledger import Ledger, find_job
 from jobs.planning import plan_ingest, plan_train
 from jobs.records import options
+from jobs.sentences import result_sentence
 
 
 @pytest.fixture
@@ -159,6 +160,24 @@ def test_the_log_of_a_shot_is_that_of_the_newest_job_that_has_it(main, folder):
     assert main(folder, "logs", "--shot", "train_1")[1] == "train_1 of the older\n"
     code, _, err = main(folder, "logs", "--shot", "train_7")
     assert (code, "has no shot 'train_7'" in err) == (102, True)
+
+
+def test_a_tuned_model_is_told_with_the_error_before():
+    figures = {"validation_rmse_mm": 0.844, "training_rmse_mm": 0.3, "seconds": 19.0}
+    assert result_sentence(figures) == "validation 0.844 mm, training 0.300 mm, in 19s"
+    figures["base_validation_rmse_mm"] = 0.82
+    said = "validation 0.844 mm (before 0.820), training 0.300 mm, in 19s"
+    assert result_sentence(figures) == said
+    del figures["validation_rmse_mm"]  # no shot is left to validate on
+    assert result_sentence(figures) == "training 0.300 mm, in 19s"
+
+
+def test_what_cannot_be_written_is_told_without_a_traceback(main, folder):
+    (folder / "afile").write_text("")
+    code, _, err = main(folder, "init", "afile/below")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "afile/below" in err
+    assert "Not a directory -> name another place" in err
 
 
 def test_a_file_in_place_of_a_folder_is_named(main, folder):
