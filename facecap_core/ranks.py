@@ -14,14 +14,14 @@ def ranks(values: np.ndarray) -> np.ndarray:
     return ((last - counts + 1 + last) / 2)[place]
 
 
-def auroc_of_worst(figure: np.ndarray, error: np.ndarray, part: float = WORST) -> float:
-    """The chance that `figure` is larger for a frame of the worst `part` by `error` than for another one.
+def auroc_of_worst(figure: np.ndarray, error: np.ndarray) -> float:
+    """The chance that `figure` is larger for a frame of the worst tenth by `error` than for another one.
 
     Both [frame]; the area under the receiver operating characteristic (Mann and Whitney's U); nan where there are
     no others.
     """
     worst = np.zeros(len(error), bool)
-    worst[np.argsort(error, kind="stable")[len(error) - max(1, round(part * len(error))) :]] = True
+    worst[np.argsort(error, kind="stable")[len(error) - max(1, round(WORST * len(error))) :]] = True
     return auroc(figure, worst)
 
 

@@ -11,6 +11,9 @@ from torch import Tensor
 Vector = tuple[float, float, float]
 Array = np.ndarray | Tensor
 
+FRAMING_FOV_DEGREES = 17.0  # a long lens, as for portraits
+MARGIN = 1.06  # of the picture to the mesh in it
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -57,9 +60,7 @@ class Lighting:
     wrap: float = 0.15  # how far light creeps past the terminator, as it does in skin
 
 
-def framing_camera(
-    positions: Array, aspect: float, *, margin: float = 1.06, vertical_fov_degrees: float = 17.0
-) -> Camera:
+def framing_camera(positions: Array, aspect: float) -> Camera:
     """The camera that holds the whole mesh from the front: it looks along -z with +y up.
 
     positions: [..., vertex, xyz] (several frames are framed together); aspect: width / height.
@@ -67,14 +68,14 @@ def framing_camera(
     points = _as_numpy(positions).reshape(-1, 3).astype(np.float64)
     low, high = points.min(axis=0), points.max(axis=0)
     middle = (low + high) / 2
-    half = math.tan(math.radians(vertical_fov_degrees) / 2)
-    reach = max(high[1] - low[1], (high[0] - low[0]) / aspect) / 2 * margin
+    half = math.tan(math.radians(FRAMING_FOV_DEGREES) / 2)
+    reach = max(high[1] - low[1], (high[0] - low[0]) / aspect) / 2 * MARGIN
     distance = max(reach / half, 1e-6)
     x, y = float(middle[0]), float(middle[1])
     return Camera(
         (x, y, float(high[2] + distance)),
         (x, y, float(high[2])),
-        vertical_fov_degrees=vertical_fov_degrees,
+        vertical_fov_degrees=FRAMING_FOV_DEGREES,
         near=distance * 1e-3,
     )
 

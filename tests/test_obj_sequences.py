@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pointcache_files import refusal, some_positions, write_sequence
 
-from facecap_core.pointcaches.reader import open_point_cache, point_cache_files
+from facecap_core.pointcaches.reader import open_point_cache
 from facecap_core.template import Template, read_template
 
 FACES = "f 1 2 3\nf 3 4 5\n"
@@ -31,12 +31,6 @@ def test_sequence_as_pattern_and_as_folder(tmp_path: Path) -> None:
             assert (cache.format, cache.start_frame) == ("OBJ sequence", 9998.0)
             assert np.array_equal(cache.read(0, 4), positions)
             assert cache.notes == ()
-        assert [file.name for file in point_cache_files(path)] == [
-            "face.9998.obj",
-            "face.9999.obj",
-            "face.10000.obj",
-            "face.10001.obj",
-        ]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,6 @@ from facecap_core.stores.groups import GroupReader, new_group, stored
 from facecap_core.stores.manifests import Damage, size_of, verify
 from facecap_core.stores.object_folder import ObjectFolder, absent
 from facecap_core.stores.object_manifests import published, version_key
-from facecap_core.stores.object_versions import remove_objects
 from facecap_core.stores.objects import Bucket
 
 WRITER = """\
@@ -270,13 +269,6 @@ def test_what_another_machine_left_is_kept_for_a_day(folder, monkeypatch):
     monkeypatch.setattr(owners, "ABANDONED_SECONDS", -1.0)
     write(folder, 2)
     assert "elsewhere-1.0" not in versions(folder)
-
-
-def test_what_is_removed_is_gone(folder):
-    write(folder, 1)
-    remove_objects(folder)
-    assert not folder.exists()
-    assert versions(folder) == set()
 
 
 def test_a_folder_is_joined_and_sent_like_a_path():

@@ -16,7 +16,7 @@ from facecap_core.errors import PointCacheError
 from facecap_core.pointcaches.mdd import write_mdd
 from facecap_core.pointcaches.pc2 import write_pc2
 from facecap_core.pointcaches.rates import nominal_rate, rate_of_times
-from facecap_core.pointcaches.reader import open_point_cache, point_cache_files, split_mesh
+from facecap_core.pointcaches.reader import open_point_cache, split_mesh
 
 SHAPES = [(1, 1), (1, 7), (5, 1), (13, 30), (40, 9)]  # frames, vertices
 
@@ -325,4 +325,3 @@ def test_a_mesh_within_a_file(tmp_path: Path) -> None:
     assert split_mesh("a/b.usdc#/head/face") == (Path("a/b.usdc"), "/head/face")
     assert split_mesh(Path("a/b.ABC#/head")) == (Path("a/b.ABC"), "/head")
     assert split_mesh("a/take#2.pc2") == (Path("a/take#2.pc2"), None)
-    assert point_cache_files("a/b.usdc#/head") == [Path("a/b.usdc")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,13 +41,7 @@ def chosen_vertices(count: int) -> NDArray[np.int64]:
     return np.sort(order[:VERTICES])
 
 
-def read_cache(
-    path: Path,
-    template: Template,
-    *,
-    mm_per_unit: float,
-    between_blocks: Callable[[], None] = lambda: None,
-) -> CacheSignals:
+def read_cache(path: Path, template: Template, *, mm_per_unit: float) -> CacheSignals:
     """Read all frames in blocks of a few MiB.
 
     Raises PointCacheError for what the reader refuses.
@@ -74,7 +67,6 @@ def read_cache(
             steps.append(mm_per_unit * np.abs(moved).max((1, 2))[new])
             bends.append(mm_per_unit * np.abs(np.diff(moved, axis=0)).max((1, 2))[new] / 2)
             last, start = block[-2:], start + len(read)
-            between_blocks()
         frames = cache.frame_count
     return CacheSignals(
         np.concatenate(steps).astype(np.float32),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from fractions import Fraction
@@ -46,10 +46,9 @@ def check_production(
     production: Production,
     *,
     actor: str | None = None,
-    shots: Collection[str] | None = None,
     on_progress: OnProgress | None = None,
 ) -> CheckReport:
-    """Open every file of every shot; or of one actor's shots, or of some shots only.
+    """Open every file of every shot, or of one actor's shots.
 
     Videos are demuxed to count their frames and their first picture is decoded. Point caches are read
     whole, in memory that does not grow with their length. Raises ProductionError for an unknown actor,
@@ -59,17 +58,8 @@ def check_production(
         remedy = did_you_mean(actor, production.actors)
         fault = Fault(f"there is no actor {actor!r}", remedy, str(production.settings_path))
         raise ProductionError([fault])
-    chosen = [
-        shot
-        for shot in production.shots.values()
-        if actor in (None, shot.actor) and (shots is None or shot.name in shots)
-    ]
-    cast = [
-        found
-        for found in production.actors.values()
-        if actor in (None, found.name)
-        and (shots is None or any(shot.actor == found.name for shot in chosen))
-    ]
+    chosen = [shot for shot in production.shots.values() if actor in (None, shot.actor)]
+    cast = [found for found in production.actors.values() if actor in (None, found.name)]
     settings_text = production.settings_path.read_text(encoding="utf-8-sig")
     faults = _store_faults(production, settings_text) + _arrays_faults(production, settings_text)
     warnings: list[Fault] = []
@@ -84,8 +74,7 @@ def check_production(
     _compare_picture_sizes(checked, production)
     _find_copies(checked, production)
     compositions = [_composition(found.name, checked, production.fps) for found in cast]
-    if shots is None:
-        warnings += _list_warnings(cast, chosen, compositions, production)
+    warnings += _list_warnings(cast, chosen, compositions, production)
     for found_shot in checked:
         faults += found_shot.faults
         warnings += found_shot.warnings

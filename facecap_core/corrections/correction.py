@@ -200,10 +200,10 @@ def put_back(paths: StorePaths, actor: str, shot: str, number: int) -> None:
         raise store_error(error, mark) from error
 
 
-def lost_remedy(shot: str, number: int, file: str = "") -> str:
+def lost_remedy(shot: str, number: int) -> str:
     """What to do about a correction that cannot be read: nothing can make it anew but its artist."""
-    again = f"{file or 'its file'} in again"
-    return f"put it back from a backup, or farm correct {shot} --remove {number} and hand {again}"
+    remove = f"farm correct {shot} --remove {number}"
+    return f"put it back from a backup, or {remove} and hand its file in again"
 
 
 def content_of(frames: Sequence[int], digests: Sequence[bytes]) -> str:

@@ -12,7 +12,6 @@ JUMP = "jump"
 UNLIKE_TRAINING = "unlike training"
 LIPS_CROSSING = "lips crossing"
 LIDS_CROSSING = "lids crossing"
-REASONS = (LOW_CONFIDENCE, JUMP, UNLIKE_TRAINING, LIPS_CROSSING, LIDS_CROSSING)
 
 
 @dataclass(frozen=True)

@@ -71,12 +71,10 @@ def smooth_curve(x: np.ndarray, knots: np.ndarray, values: np.ndarray) -> np.nda
     )
 
 
-def bump(
-    positions: np.ndarray, x: float, y: float, reach_x: float, reach_y: float, power: float = 2.0
-) -> np.ndarray:
+def bump(positions: np.ndarray, x: float, y: float, reach_x: float, reach_y: float) -> np.ndarray:
     """A hill of height 1 at (x, y) as seen from the front: float64 [vertex]."""
-    across = np.abs((positions[:, 0] - x) / reach_x) ** power
-    return np.asarray(np.exp(-across - np.abs((positions[:, 1] - y) / reach_y) ** power))
+    across, up = (positions[:, 0] - x) / reach_x, (positions[:, 1] - y) / reach_y
+    return np.asarray(np.exp(-(across**2) - up**2))
 
 
 def both(positions: np.ndarray, x: float, y: float, reach_x: float, reach_y: float) -> np.ndarray:

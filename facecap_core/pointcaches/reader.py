@@ -12,7 +12,7 @@ from facecap_core.pointcaches.cache import PointCache, open_binary
 from facecap_core.pointcaches.isolation import IsolatedCache
 from facecap_core.pointcaches.mdd import MddCache
 from facecap_core.pointcaches.npy import NpyCache
-from facecap_core.pointcaches.obj_sequence import ObjSequence, sequence_files
+from facecap_core.pointcaches.obj_sequence import ObjSequence
 from facecap_core.pointcaches.pc2 import Pc2Cache
 from facecap_core.template import Polygons
 
@@ -94,17 +94,6 @@ def split_mesh(path: str | Path) -> tuple[Path, str | None]:
     """`face.usd#/head/face` as the file and the mesh within it; None where none is named."""
     match = MESH_IN_FILE.fullmatch(str(path))
     return (Path(match["file"]), match["mesh"]) if match else (Path(path), None)
-
-
-def point_cache_files(path: str | Path) -> list[Path]:
-    """The files that a point cache consists of, frame by frame for a sequence.
-
-    Raises `PointCacheError` for a sequence with gaps, or without files; a single file is not looked at.
-    """
-    file, _ = split_mesh(path)
-    if "%" in file.name or file.is_dir():
-        return list(sequence_files(file).values())
-    return [file]
 
 
 def _format_of(path: Path) -> str:

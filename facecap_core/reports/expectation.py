@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from facecap_core.errors import StoreError
 from facecap_core.evaluation.shot_measures import ShotMeasures
 from facecap_core.evaluation.subject import Subject
+from facecap_core.ranks import auroc_of_worst, spearman
 from facecap_core.reports.figures import BLUE, INK, STYLE, grid, svg
 from facecap_core.stores.groups import open_vertices
 
 GROUPS = 10
-WORST_PART = 0.1  # of the frames: those that a good expectation would point out
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,17 +30,12 @@ class Expectation:
     @property
     def rank_correlation(self) -> float:
         """Spearman's: 1 where the frames are put in their true order, 0 for no relation."""
-        return float(np.corrcoef(_ranks(self.expected_mm), _ranks(self.measured_mm))[0, 1])
+        return spearman(self.expected_mm, self.measured_mm)
 
     @property
     def auroc(self) -> float:
         """How often a frame of the worst tenth is expected to be worse than one of the others."""
-        worst = self.measured_mm > np.quantile(self.measured_mm, 1 - WORST_PART)
-        count, others = int(worst.sum()), int((~worst).sum())
-        if not count or not others:
-            return float("nan")
-        above = _ranks(self.expected_mm)[worst].sum() - count * (count - 1) / 2
-        return float(above / (count * others))
+        return auroc_of_worst(self.expected_mm, self.measured_mm)
 
 
 def read_expectation(subject: Subject, shots: Sequence[ShotMeasures]) -> Expectation | None:
@@ -65,7 +60,7 @@ def read_expectation(subject: Subject, shots: Sequence[ShotMeasures]) -> Expecta
     return Expectation(np.concatenate(expected), np.concatenate(measured), tuple(names))
 
 
-def expectation_chart(found: Expectation, *, name: str = "expectation") -> str:
+def expectation_chart(found: Expectation) -> str:
     """Measured error over expected error, in groups of equally many frames, as SVG."""
     order = np.argsort(found.expected_mm, kind="stable")
     groups = [group for group in np.array_split(order, GROUPS) if len(group)]
@@ -86,11 +81,4 @@ def expectation_chart(found: Expectation, *, name: str = "expectation") -> str:
         axes.set_xlabel("expected RMSE (mm)")
         axes.set_ylabel("measured RMSE (mm)")
         grid(axes)
-        return svg(figure, name)
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """From 0, equal values their mean rank: float64 [value]."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return np.asarray((last - (counts + 1) / 2)[place])
+        return svg(figure, "expectation")

@@ -79,17 +79,13 @@ def scale_top_mm(rmse_mm: float) -> float:
     return round_up(max(4.0 * rmse_mm, 1e-3))
 
 
-def jpeg(picture: np.ndarray, *, quality: int = 85) -> bytes:
+def jpeg(picture: np.ndarray) -> bytes:
     """A picture, uint8 [y, x] gray or [y, x, rgb], as JPEG."""
     if picture.ndim == 2:
         picture = np.repeat(picture[..., None], 3, axis=2)
     buffer = io.BytesIO()
-    imsave(
-        buffer,
-        np.ascontiguousarray(picture),
-        format="jpg",
-        pil_kwargs={"quality": quality, "optimize": True},
-    )
+    settings = {"quality": 85, "optimize": True}
+    imsave(buffer, np.ascontiguousarray(picture), format="jpg", pil_kwargs=settings)
     return buffer.getvalue()
 
 

@@ -35,9 +35,7 @@ MARK_STYLE: dict[int, tuple[str, str, str]] = {
 _DASHED: Any = (0, (5, 3))
 
 
-def error_over_time(
-    shots: Sequence[ShotMeasures], marks: Sequence[Mark], *, all_mm: float, name: str = "error"
-) -> str:
+def error_over_time(shots: Sequence[ShotMeasures], marks: Sequence[Mark], *, all_mm: float) -> str:
     """RMSE of each frame with the frames that are shown elsewhere (Figure 6), as SVG."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(11.0, 3.1), layout="constrained")
@@ -74,7 +72,7 @@ def error_over_time(
         axes.legend(handles=handles, loc="upper left", ncols=4, handletextpad=0.4)
         axes.set_ylim(0, (highest or 1) * 1.22)
         axes.set_ylabel("RMSE (mm)")
-        return svg(figure, name)
+        return svg(figure, "error")
 
 
 def errors_of_two(
@@ -101,7 +99,7 @@ def errors_of_two(
         return svg(figure, "error")
 
 
-def openings_over_time(shots: Sequence[ShotMeasures], *, name: str = "openings") -> str | None:
+def openings_over_time(shots: Sequence[ShotMeasures]) -> str | None:
     """How far mouth and eyes are open, target and result, as SVG; None where no pairs are known."""
     rows = [
         (label, found)
@@ -124,7 +122,7 @@ def openings_over_time(shots: Sequence[ShotMeasures], *, name: str = "openings")
             _draw_openings(axes, starts, found)
             axes.set_ylabel(label)
         every[0].legend(loc="upper left", ncols=2)
-        return svg(figure, name)
+        return svg(figure, "openings")
 
 
 def _draw_openings(axes: Axes, starts: Mapping[str, float], found: Mapping[str, Aperture]) -> None:

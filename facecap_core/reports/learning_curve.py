@@ -60,7 +60,7 @@ def amounts(curve: Sequence[Trained]) -> int:
     return len({round(one.minutes, 2) for one in curve})
 
 
-def learning_curve(curve: Sequence[Trained], *, name: str = "learning") -> str:
+def learning_curve(curve: Sequence[Trained]) -> str:
     """RMSE over minutes, both logarithmic, as SVG; the page's own model is a square."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(11.0, 3.0), layout="constrained")
@@ -89,7 +89,7 @@ def learning_curve(curve: Sequence[Trained], *, name: str = "learning") -> str:
         axes.set_xlabel("minutes of training footage")
         axes.set_ylabel("validation RMSE (mm)")
         grid(axes)
-        return svg(figure, name)
+        return svg(figure, "learning")
 
 
 def _kind(facts: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -114,7 +114,7 @@ def confidence_counts(shots: Sequence[ShotTrust]) -> np.ndarray:
     return np.histogram(np.clip(every, 0, 1), bins=BINS, range=(0, 1))[0]
 
 
-def confidence_histogram(shots: Sequence[ShotTrust], *, name: str = "confidence") -> str:
+def confidence_histogram(shots: Sequence[ShotTrust]) -> str:
     """How many frames have which confidence, as SVG; the doubtful ones are hatched."""
     counts = confidence_counts(shots)
     share = 100 * counts / max(counts.sum(), 1)
@@ -144,4 +144,4 @@ def confidence_histogram(shots: Sequence[ShotTrust], *, name: str = "confidence"
         axes.set_ylabel("% of frames")
         axes.legend(loc="upper left")
         grid(axes)
-        return svg(figure, name)
+        return svg(figure, "confidence")

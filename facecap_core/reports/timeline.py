@@ -56,7 +56,7 @@ def at_work(spans: Sequence[Span], edges: np.ndarray) -> np.ndarray:
     return np.asarray(seconds / np.diff(edges))
 
 
-def time_line(spans: Sequence[Span], *, name: str = "timeline") -> str:
+def time_line(spans: Sequence[Span]) -> str:
     """Frames a second of all machines, and below a row a machine: how many shots it had at work.
 
     Crosses are tries that failed or were lost. There must be a span.
@@ -83,7 +83,7 @@ def time_line(spans: Sequence[Span], *, name: str = "timeline") -> str:
         lower.set_xlabel(
             f"from {datetime.datetime.fromtimestamp(began).astimezone():%Y-%m-%d %H:%M %Z}"
         )
-        return svg(figure, name)
+        return svg(figure, "timeline")
 
 
 def _draw_rows(axes: Axes, rows: Sequence[tuple[str, Sequence[Span]]], edges: np.ndarray) -> None:

@@ -28,7 +28,6 @@ def write_playblast(
     measures: Measures,
     *,
     threads: int = 1,
-    quality: int = 20,
     seen: Callable[[Scene], None] | None = None,
     on_progress: OnProgress | None = None,
 ) -> None:
@@ -40,7 +39,6 @@ def write_playblast(
 
     Args:
         threads: that draw.
-        quality: x264's CRF; lower is better.
         seen: is told of every scene on its way, in order.
 
     Raises:
@@ -56,7 +54,7 @@ def write_playblast(
         av.open(str(temporary), "w", options=options) as container,
     ):
         stream = container.add_stream("libx264", rate=shot.solved.fps)
-        stream.options = {"crf": str(quality), "preset": "veryfast", "tune": "animation"}
+        stream.options = {"crf": "20", "preset": "veryfast", "tune": "animation"}
         stream.width, stream.height = SIZE
         stream.codec_context.thread_count = 1  # the drawing has the other processors
         tag(stream)

@@ -76,17 +76,6 @@ def whole_objects(
             _sweep(bucket, versions, keep=version, replaced=replaced)
 
 
-def remove_objects(final: ObjectFolder) -> None:
-    """Take a group away: first its manifest, then all its versions.
-
-    Raises:
-        StoreError: the bucket cannot be written.
-    """
-    bucket = Bucket(final.bucket)
-    bucket.delete([manifest_key(final)])
-    bucket.delete(listed.key for listed in bucket.list(version_key(final)))
-
-
 def _publish(
     bucket: Bucket,
     final: ObjectFolder,
