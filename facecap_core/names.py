@@ -20,6 +20,15 @@ def is_name(text: str) -> bool:
     return len(text) <= LONGEST_NAME and _NAME.fullmatch(text) is not None
 
 
+def is_path(text: str) -> bool:
+    """Whether a file system could have it: printable, and neither the whole nor a part of it too long."""
+    return (
+        text.isprintable()
+        and len(text) <= 4000
+        and all(len(part.encode()) <= 255 for part in text.split("/"))
+    )
+
+
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """The choice that `word` was probably meant to be, or None when none is like it."""
     by_folded = {choice.casefold(): choice for choice in choices}

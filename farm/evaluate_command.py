@@ -101,7 +101,7 @@ def evaluate(
         )
     found = find_and_load(production)
     name = "chosen" if shots else (split or (Split.BULK if vertices else Split.VALIDATION)).value
-    listed = _listed(found, shots) if shots else None
+    listed = _listed(found, shots, actor) if shots else None
     subject = _subject(found, model, actor, listed, name, vertices, device, camera or [])
     names = listed or subject.names(name)
     evaluated = [_shot(subject, shot, vertices, against) for shot in names]
@@ -135,10 +135,10 @@ def evaluate(
     typer.echo(str(folder))
 
 
-def _listed(production: Production, shots: Path) -> list[str]:
+def _listed(production: Production, shots: Path, actor: str | None) -> list[str]:
     from facecap_core.productions.production import read_shot_list
 
-    return read_shot_list(shots, production)
+    return read_shot_list(shots, production, actor=actor)
 
 
 def _subject(
@@ -158,7 +158,7 @@ def _subject(
     from farm.model_choice import choose_of_any
 
     actors = {production.shots[shot].actor for shot in listed or ()}
-    if len(actors) > 1 or (actor and actors - {actor}):
+    if len(actors) > 1:
         raise ConfigError(
             f"the list has shots of {', '.join(sorted(actors))}", remedy="list those of one actor"
         )

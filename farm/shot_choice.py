@@ -46,7 +46,7 @@ def solved_shots(
     if faults:
         raise ProductionError(faults)
     if listed is not None:
-        chosen.update(read_shot_list(listed, production))
+        chosen.update(read_shot_list(listed, production, actor=actor))
     if not patterns and listed is None and actor is not None:
         paths = production.paths
         chosen.update(

@@ -93,8 +93,9 @@ def _choose(production: Production, actor: str | None, listed: Path | None) -> l
         remedy = did_you_mean(actor, production.actors)
         raise ProductionError([Fault(f"no actor is called {actor!r}", remedy, place)])
     if listed is not None:
-        named = [production.shots[name] for name in read_shot_list(listed, production)]
-        chosen = [shot for shot in named if actor in (None, shot.actor)]
+        chosen = [
+            production.shots[name] for name in read_shot_list(listed, production, actor=actor)
+        ]
     elif actor is None and len(production.actors) > 1:
         message = f"the production has {len(production.actors)} actors"
         remedy = "name one with --actor, or shots with --shots"

@@ -71,7 +71,7 @@ def ingest(
     from jobs.planning import plan_ingest
 
     found = find_and_load(handing.production)
-    listed = read_shot_list(shots, found) if shots else None
+    listed = read_shot_list(shots, found, actor=actor) if shots else None
     request = plan_ingest(found, actor=actor, shots=listed, camera=camera)
     hand_in(found, request, running, handing)
 
@@ -110,7 +110,7 @@ def infer(
     from jobs.planning import plan_infer
 
     found = find_and_load(handing.production)
-    listed = read_shot_list(shots, found) if shots else None
+    listed = read_shot_list(shots, found, actor=actor) if shots else None
     after = earlier(found, handing.after)
     request = plan_infer(found, actor=actor, shots=listed, model=model, after=after)
     hand_in(found, request, running, handing)

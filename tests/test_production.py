@@ -11,11 +11,9 @@ import pytest
 from facecap_core.errors import Fault, ProductionError
 from facecap_core.names import is_name
 from facecap_core.productions.production import (
-    Production,
     find_production,
     load_production,
     read_production,
-    read_shot_list,
 )
 from facecap_core.productions.production_toml import UNITS, line_of, parse_fps, rates_agree
 
@@ -185,7 +183,9 @@ def test_every_unit_has_its_millimetres(tmp_path: Path, units: str) -> None:
         ('"quantum"', "7", 1, "name", "name ="),
         ('template = "/shows/bob.obj"', "", 14, "actors.bob.template is missing", "template ="),
         ('units = "cm"', "units = cm", 3, "not valid TOML", "quotes"),
+        ('"store"', f'"{"x" * 256}"', 4, "too long", "store ="),
         ("[actors.bob]", "[actors.bob", 14, "not valid TOML", "brackets"),
+        ("[actors.ada]", "[[actors.ada]]", 6, "actors.ada is no table", "single brackets"),
         ("[actors.bob.cameras.front]\ncrop = [1, 2, 3, 4]", "", 14, "cameras is missing", "center"),
     ],
 )  # fmt: skip
@@ -303,6 +303,7 @@ def test_columns_come_in_any_order(tmp_path: Path) -> None:
         ("a,ada,rom,train,,x.mp4,,", "has no cache", "leave split empty"),
         ("a,ada,rom,,,,,", "has no footage", "center, left, front"),
         ("a,ada,,,,x.mp4,,y.mp4", "actor ada has no camera front", "[actors.ada.cameras.front]"),
+        (f"a,ada,,,,{'x' * 256},,", "center is not a path", "anew"),
         ("a,ada,,,,x.mp4,,,oops", "under no column", "clear the cell"),
         ("ada_rom,ada,,,,x.mp4,,", "ada_rom stands on line 2 already", "rename"),
     ],
@@ -357,41 +358,3 @@ def test_rows_without_a_fault_are_usable_beside_those_with_one(tmp_path: Path) -
     assert production is not None
     assert list(production.shots) == ["ada_rom", "ada_line", "bob_talk"]
     assert len(faults) == 1
-
-
-def shot_list(folder: Path, text: str | bytes) -> Path:
-    path = folder / "list.txt"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return path
-
-
-@pytest.fixture
-def production(tmp_path: Path) -> Production:
-    return load_production(write(tmp_path))
-
-
-def test_a_shot_list_keeps_its_order_and_names_each_shot_once(
-    tmp_path: Path, production: Production
-) -> None:
-    text = "\ufeff# bulk of today\r\nbob_talk   # first\r\n\r\n  ada_* \r\nada_rom\r\n"
-    names = read_shot_list(shot_list(tmp_path, text), production)
-    assert names == ["bob_talk", "ada_rom", "ada_line"]
-    assert read_shot_list(shot_list(tmp_path, "*_[rt]*\n"), production) == ["ada_rom", "bob_talk"]
-
-
-def test_lines_of_a_shot_list_that_name_nothing(tmp_path: Path, production: Production) -> None:
-    path = shot_list(tmp_path, "ada_rom\nada_rmo\n../../x\nbob_x*\n/etc/*\n")
-    with pytest.raises(ProductionError) as caught:
-        read_shot_list(path, production)
-    assert [(fault.file, fault.line) for fault in caught.value.faults] == [
-        (str(path), line) for line in (2, 3, 4, 5)
-    ]
-    assert "ada_rom" in caught.value.faults[0].remedy
-
-
-@pytest.mark.parametrize("text", [b"", b"# nothing\n", b"\xff\xfe\xe9"])
-def test_a_shot_list_without_a_shot(tmp_path: Path, production: Production, text: bytes) -> None:
-    with pytest.raises(ProductionError):
-        read_shot_list(shot_list(tmp_path, text), production)
-    with pytest.raises(ProductionError, match="cannot be read"):
-        read_shot_list(tmp_path / "absent.txt", production)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -21,6 +22,7 @@ from facecap_core.productions.production_toml import (
     read_settings,
 )
 from facecap_core.productions.shots_csv import Shot, read_shots
+from facecap_core.productions.written_text import read_written
 from facecap_core.stores.object_folder import ObjectFolder
 from facecap_core.stores.paths import StorePaths
 
@@ -37,6 +39,8 @@ __all__ = [
 
 SETTINGS_FILE = "production.toml"
 SHOTS_FILE = "shots.csv"
+MOST_FAULTS = 20
+"""Of a shot list that is quite another file, a few say it all."""
 
 MM_PER_UNIT = {"mm": 1.0, "cm": 10.0, "dm": 100.0, "m": 1000.0, "in": 25.4, "ft": 304.8}
 
@@ -150,54 +154,77 @@ def read_production(folder_or_toml: Path) -> tuple[Production | None, list[Fault
     return production, faults + shot_faults
 
 
-def read_shot_list(path: Path, production: Production) -> list[str]:
+def read_shot_list(path: Path, production: Production, *, actor: str | None = None) -> list[str]:
     """The shots that a list names, each once, in the list's order.
 
-    A line is a shot's name or a glob (`ada_rom_*`); `#` begins a comment. Raises ProductionError
-    with every line that names no shot of the production.
+    A line is a shot's name or a glob (`ada_rom_*`); `#` begins a comment.
+
+    Args:
+        actor: whose shots are meant: globs stand for these alone, and names of others' are faults.
+
+    Raises:
+        ProductionError: with the first lines that name no shot of the production; there is no such actor.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        fault = Fault("is not UTF-8 text", "save the list as plain text", str(path))
-        raise ProductionError([fault]) from None
-    except OSError as error:
-        fault = Fault(f"the shot list cannot be read: {error.strerror}", "check it", str(path))
-        raise ProductionError([fault]) from None
+    if actor is not None and actor not in production.actors:
+        remedy = did_you_mean(actor, production.actors)
+        fault = Fault(f"no actor is called {actor!r}", remedy, str(production.settings_path))
+        raise ProductionError([fault])
+    text, faults = _list_text(path)
+    names = [name for name, shot in production.shots.items() if actor in (None, shot.actor)]
+    known = set(names)
     chosen: dict[str, None] = {}
-    faults = []
-    for number, line in enumerate(text.splitlines(), 1):
+    seen: set[str] = set()
+    # Not splitlines, which takes letters for line ends that no editor counts.
+    for number, line in enumerate(io.StringIO(text or "", newline=None), 1):
         pattern = line.partition("#")[0].strip()
-        if not pattern:
+        if not pattern or pattern in seen:
             continue
-        found = _matching(pattern, list(production.shots))
+        seen.add(pattern)
+        found = [pattern] if pattern in known else _matching(pattern, names)
         chosen.update(dict.fromkeys(found))
         if not found:
-            faults.append(_unmatched(pattern, production, path, number))
-    if not chosen and not faults:
+            faults.append(_unmatched(pattern, production, names, path, number))
+        if len(faults) == MOST_FAULTS:
+            remedy = "mend these first"
+            faults.append(Fault("the lines after it were not read", remedy, str(path), number))
+            break
+    if not seen and not faults:
         faults.append(Fault("the list names no shot", "write a name or a glob a line", str(path)))
     if faults:
         raise ProductionError(faults)
     return list(chosen)
 
 
+def _list_text(path: Path) -> tuple[str | None, list[Fault]]:
+    remedy = "write a text file with a shot's name or a glob a line"
+    text, faults = read_written(path, remedy=remedy)
+    if text is not None and "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        return None, [Fault("is not UTF-8 text: it has a NUL", remedy, str(path), line)]
+    return text, faults
+
+
 _PATTERN = re.compile(r"[A-Za-z0-9_.*?\[\]!-]{1,256}", re.ASCII)
 
 
 def _matching(pattern: str, names: Sequence[str]) -> list[str]:
-    if pattern in names:
-        return [pattern]
     if not _PATTERN.fullmatch(pattern):
         return []
     return [name for name in names if fnmatchcase(name, pattern)]
 
 
-def _unmatched(pattern: str, production: Production, path: Path, line: int) -> Fault:
+def _unmatched(
+    pattern: str, production: Production, names: Sequence[str], path: Path, line: int
+) -> Fault:
     if not _PATTERN.fullmatch(pattern):
         remedy = "write a shot's name or a glob, not a path"
         return Fault(f"{shown(pattern)} is no shot's name", remedy, str(path), line)
+    if others := _matching(pattern, list(production.shots)):
+        whose = production.shots[others[0]].actor
+        message = f"{shown(pattern)} is of {whose}, another actor than was asked for"
+        return Fault(message, f"take the line out, or ask for {whose}", str(path), line)
     otherwise = f"{production.shots_path} has no shots"
-    remedy = did_you_mean(pattern, production.shots, otherwise=otherwise)
+    remedy = did_you_mean(pattern, names, otherwise=otherwise)
     return Fault(f"no shot is called {shown(pattern)}", remedy, str(path), line)
 
 

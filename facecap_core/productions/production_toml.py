@@ -15,7 +15,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from facecap_core.errors import Fault
-from facecap_core.names import NAME_RULE, did_you_mean, is_name, nearest, shown
+from facecap_core.names import NAME_RULE, did_you_mean, is_name, is_path, nearest, shown
+from facecap_core.productions.written_text import read_written
 from facecap_core.stores.object_folder import ObjectFolder
 
 Units = Literal["mm", "cm", "dm", "m", "in", "ft"]
@@ -102,8 +103,9 @@ def _camera_name(value: str) -> str:
 
 
 def _text(value: str) -> str:
-    if not value.strip() or not value.isprintable():
-        raise PydanticCustomError("text", "{text} is empty or unprintable", {"text": shown(value)})
+    if not value.strip() or not is_path(value):
+        text = f"{shown(value)} is empty, unprintable or too long"
+        raise PydanticCustomError("text", "{text}", {"text": text})
     return value
 
 
@@ -180,14 +182,9 @@ def read_settings(path: Path) -> tuple[Settings | None, dict[str, Any] | None, l
 
     The settings are None when there is a fault. Nothing is raised for what the file says.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        return None, None, [Fault("is not UTF-8 text", "save it as UTF-8", str(path), line)]
-    except OSError as error:
-        message = f"cannot be read: {error.strerror}"
-        return None, None, [Fault(message, "check the path and its permissions", str(path))]
+    text, faults = read_written(path, remedy="save it as UTF-8", utf16=False)
+    if text is None:
+        return None, None, faults
     return parse_settings(text, path)
 
 
@@ -295,6 +292,8 @@ def _explain(error: ErrorDetails, keys: list[str]) -> tuple[str, str]:
             return f"{dotted}: {error['msg']}", remedy
         case "too_short" if last in ("actors", "cameras"):
             return f"{dotted} is empty", remedy
+        case "model_type" | "dict_type":
+            return f"{dotted} is no table", f"begin it with [{dotted}], in single brackets"
     if last == "units" and isinstance(error["input"], str):
         return f"unknown units {shown(error['input'])}", remedy
     return f"{dotted} = {shown(str(error['input']), 40)}: {error['msg']}", remedy

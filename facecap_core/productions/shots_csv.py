@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, cast, get_args
@@ -11,8 +12,9 @@ from typing import Literal, cast, get_args
 from pydantic import BaseModel, ConfigDict
 
 from facecap_core.errors import Fault
-from facecap_core.names import NAME_RULE, did_you_mean, is_name, shown
+from facecap_core.names import NAME_RULE, did_you_mean, is_name, is_path, shown
 from facecap_core.productions.production_toml import SHOT_COLUMNS
+from facecap_core.productions.written_text import read_written
 
 Category = Literal["rom", "expressions", "pangrams", "in-character", ""]
 Split = Literal["train", "validation", ""]
@@ -201,7 +203,7 @@ class _Table:
     def _path(self, line: int, cell: str, column: str) -> Path | None:
         if not cell:
             return None
-        if not cell.isprintable() or len(cell) > 4000:
+        if not is_path(cell):
             remedy = "write the path anew"
             self.fault(line, f"{column} is not a path: {shown(cell)}", remedy)
             return None
@@ -209,22 +211,10 @@ class _Table:
 
 
 def _read_text(path: Path) -> tuple[str | None, list[Fault]]:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        remedy = f"write one with the columns {','.join(SHOT_COLUMNS)} and one for each camera"
-        return None, [Fault("there is no shots.csv", remedy, str(path))]
-    except OSError as error:
-        remedy = "check its permissions"
-        return None, [Fault(f"cannot be read: {error.strerror}", remedy, str(path))]
-    # Excel's "Unicode text" is UTF-16; its marks at the start tell.
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        return data.decode(encoding), []
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        remedy = "save it as CSV UTF-8"
-        return None, [Fault("is not UTF-8 text", remedy, str(path), line)]
+    if os.path.lexists(path):
+        return read_written(path, remedy="save it as CSV UTF-8")
+    remedy = f"write one with the columns {','.join(SHOT_COLUMNS)} and one for each camera"
+    return None, [Fault("there is no shots.csv", remedy, str(path))]
 
 
 def _rows(text: str, path: Path, faults: list[Fault]) -> Iterator[tuple[int, list[str]]]:
