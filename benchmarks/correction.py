@@ -67,11 +67,7 @@ class Bench:
         """Of each frame, mm [frame]."""
         settings = self.production.actors[self.actor]
         template = read_template(settings.template)
-        animated = (
-            read_animated(settings.animated, template.vertex_count)
-            if settings.animated
-            else np.arange(template.vertex_count)
-        )
+        animated = read_animated(settings.animated, template.vertex_count)
         cache = self.cache(shot)
         assert cache is not None
         mm = self.production.mm_per_unit

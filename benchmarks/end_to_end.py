@@ -83,12 +83,7 @@ class Bench:
     def write(self) -> None:
         """Positions in memory to a store."""
         with new_group(self._new(), {}) as group:
-            positions = group.array(
-                "positions",
-                row_shape=(VERTICES, 3),
-                dtype="float32",
-                dimension_names=("frame", "vertex", "xyz"),
-            )
+            positions = group.positions(VERTICES)
             for solved in self.solved:
                 positions.append(solved)
 

@@ -33,11 +33,7 @@ def main() -> None:
     actor = options.actor or next(iter(production.actors))
     settings = production.actors[actor]
     template = read_template(settings.template)
-    animated = (
-        read_animated(settings.animated, template.vertex_count)
-        if settings.animated
-        else np.arange(template.vertex_count)
-    )
+    animated = read_animated(settings.animated, template.vertex_count)
     print(f"{'shot':24} {'frames':>7} {'rmse mm':>8} {'95 %':>7} {'worst':>7}  model")
     everything = []
     for shot in production.shots_of(actor, split=""):

@@ -34,8 +34,6 @@ from facecap_core.learning.training import train
 from facecap_core.learning.trainingset import ShotPaths, load_examples
 from facecap_core.productions.production import Production, load_production
 from facecap_core.stores.groups import (
-    ArrayWriter,
-    GroupWriter,
     new_group,
     open_frames,
     open_targets,
@@ -188,11 +186,7 @@ def thinned(
     """
     settings = given.actors[actor]
     template = read_template(settings.template)
-    animated = (
-        read_animated(settings.animated, template.vertex_count)
-        if settings.animated
-        else np.arange(template.vertex_count)
-    )
+    animated = read_animated(settings.animated, template.vertex_count)
     chosen = animated[:: max(1, len(animated) // vertices)]
     store = out / "store"
     store.mkdir(parents=True, exist_ok=True)
@@ -214,7 +208,7 @@ def thinned(
         if not target.exists():
             whole = open_targets(source)
             with new_group(target) as group:
-                positions = _positions(group, len(chosen))
+                positions = group.positions(len(chosen))
                 for block in whole.chunks("positions"):
                     positions.append(block[:, chosen])
                 group.set_attributes({"cache_fingerprint": shot.name})
@@ -222,11 +216,6 @@ def thinned(
     return given.model_copy(
         update={"store": store, "arrays": None, "shots": shots, "actors": {actor: thin}}
     )
-
-
-def _positions(group: GroupWriter, vertices: int) -> ArrayWriter:
-    names = ("frame", "vertex", "xyz")
-    return group.array("positions", row_shape=(vertices, 3), dtype="float32", dimension_names=names)
 
 
 def _solve(production: Production, actor: str, model: Model) -> None:
@@ -238,13 +227,8 @@ def _solve(production: Production, actor: str, model: Model) -> None:
             continue
         pictures = open_frames(production.paths.frames(shot.name, model.camera))
         with new_group(path) as group:
-            figures = {
-                field.name: group.array(
-                    field.name, row_shape=(), dtype="float32", dimension_names=("frame",)
-                )
-                for field in fields(FrameFigures)
-            }
-            positions = _positions(group, model.vertex_count)
+            figures = {field.name: group.figure(field.name) for field in fields(FrameFigures)}
+            positions = group.positions(model.vertex_count)
             for start in range(0, pictures.frames, BATCH):
                 luma = pictures.read("luma", start, start + BATCH)[:, None]
                 result = model.solver(luma).start(luma)

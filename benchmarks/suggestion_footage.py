@@ -67,10 +67,7 @@ def make_footage(folder: Path, minutes: float, seed: int = SEED) -> Production:
             new_group(production.paths.targets(shot.name)) as targets,
             new_group(frames) as group,
         ):
-            names = ("frame", "vertex", "xyz")
-            targets.array(
-                "positions", row_shape=positions.shape[1:], dtype="float32", dimension_names=names
-            ).append(positions)
+            targets.positions(positions.shape[1]).append(positions)
             targets.set_attributes({"cache_fingerprint": shot.name})
             luma = group.array(
                 "luma", row_shape=(320, 240), dtype="uint8", dimension_names=("frame", "y", "x")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from facecap_core.stores.object_folder import ObjectFolder
+if TYPE_CHECKING:
+    from facecap_core.stores.object_folder import ObjectFolder
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import uuid
 from collections.abc import Iterator
@@ -127,6 +128,16 @@ def files_in(folder: Path) -> Iterator[Path]:
     for root, _, names in os.walk(folder, onerror=_raise):
         for name in names:
             yield Path(root, name)
+
+
+def sha256_of(path: Path) -> str:
+    """The digest of a file's content, as hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _raise(error: OSError) -> None:

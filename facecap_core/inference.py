@@ -115,18 +115,8 @@ def infer_shot(
         PicturesAhead(decoder, decodings) as pictures,
         new_group(destination, identity) as group,
     ):
-        positions = group.array(
-            "positions",
-            row_shape=(model.vertex_count, 3),
-            dtype="float32",
-            dimension_names=("frame", "vertex", "xyz"),
-        )
-        figures = {
-            field.name: group.array(
-                field.name, row_shape=(), dtype="float32", dimension_names=("frame",)
-            )
-            for field in fields(FrameFigures)
-        }
+        positions = group.positions(model.vertex_count)
+        figures = {field.name: group.figure(field.name) for field in fields(FrameFigures)}
 
         def write(result: Result) -> None:
             began = time.monotonic()

@@ -172,12 +172,7 @@ def ingest_targets(
     with open_point_cache(cache, vertex_count=template.vertex_count, topology=template) as source:
         _check(source.frame_count, source.units, source.fps, expected_frames, units, fps, cache)
         with new_group(destination, identity) as group:
-            positions = group.array(
-                "positions",
-                row_shape=(template.vertex_count, 3),
-                dtype="float32",
-                dimension_names=("frame", "vertex", "xyz"),
-            )
+            positions = group.positions(template.vertex_count)
             done = 0
             for batch in source.batches(FRAMES_PER_CHUNK):
                 positions.append(batch)

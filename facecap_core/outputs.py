@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from facecap_core.errors import StoreError
-from facecap_core.files import files_in
-
-_BLOCK = 2**20
+from facecap_core.files import files_in, sha256_of
 
 
 @dataclass(frozen=True)
@@ -105,13 +103,13 @@ def facts_of(path: Path, *, contents: bool = True) -> tuple[int, str]:
         OSError: it is not there, or cannot be read.
     """
     if not path.is_dir():
-        return path.stat().st_size, _sha256(path) if contents else ""
+        return path.stat().st_size, sha256_of(path) if contents else ""
     size, whole = 0, hashlib.sha256()
     for file in sorted(files_in(path)):
         size += file.stat().st_size
         if contents:
             name = file.relative_to(path).as_posix()
-            whole.update(f"{name}\0{_sha256(file)}\n".encode())
+            whole.update(f"{name}\0{sha256_of(file)}\n".encode())
     return size, whole.hexdigest() if contents else ""
 
 
@@ -119,11 +117,3 @@ def digest_of(facts: Any) -> str:
     """Digest of whatever JSON can say."""
     text = json.dumps(facts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

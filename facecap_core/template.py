@@ -118,12 +118,15 @@ def topology_difference(
     return None
 
 
-def read_animated(path: str | Path, vertex_count: int) -> NDArray[np.int64]:
+def read_animated(path: str | Path | None, vertex_count: int) -> NDArray[np.int64]:
     """Vertices that count in errors: int64 [n], ascending, from a text file of one index (from 0) a line.
 
+    All of them where there is no such file (`path` is None).
     Blank lines and `#` comments are passed over. Raises `TemplateError` with file and line for anything
     that is no integer, lies outside the mesh or comes twice, and for a file that lists nothing.
     """
+    if path is None:
+        return np.arange(vertex_count)
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")

@@ -185,7 +185,6 @@ def _score(production: Production, actor: str) -> tuple[int, float]:
 
     settings = production.actors[actor]
     template = read_template(settings.template)
-    assert settings.animated is not None
     animated = read_animated(settings.animated, template.vertex_count)
     bulk = production.shots_of(actor, split="")
     errors = [

@@ -14,9 +14,7 @@ FRAMES = 150  # three chunks
 
 def write(folder, value, frames=FRAMES):
     with new_group(folder, {"value": str(value)}) as group:
-        array = group.array(
-            "positions", row_shape=(4, 3), dtype="float32", dimension_names=("f", "v", "x")
-        )
+        array = group.positions(4)
         array.append(np.full((frames, 4, 3), value, np.float32))
     return group.won
 

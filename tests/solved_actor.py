@@ -64,15 +64,10 @@ def write_solved(production, shot, positions, **figures):
         _positions(group, positions)
         unknown = np.full(len(positions), np.nan)
         for name in ("confidence", "predicted_rmse_mm", "novelty"):
-            group.array(name, row_shape=(), dtype="float32", dimension_names=("frame",)).append(
-                np.asarray(figures.get(name, unknown), np.float32)
-            )
+            group.figure(name).append(np.asarray(figures.get(name, unknown), np.float32))
         facts = {"model": "m", "fps": "30", "units": "cm", "camera": "center"}
         group.set_attributes({**facts, "topology_sha256": topology})
 
 
 def _positions(group, positions):
-    names = ("frame", "vertex", "xyz")
-    group.array(
-        "positions", row_shape=positions.shape[1:], dtype="float32", dimension_names=names
-    ).append(positions)
+    group.positions(positions.shape[1]).append(positions)

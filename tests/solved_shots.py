@@ -20,16 +20,11 @@ def result(frames):
 def solve(folder, shot, frames, positions=None, *, model="m1", confidence=None, fps="30", **facts):
     """Write the vertices of a shot; confidence [frame] where there is one."""
     with new_group(load_production(folder).paths.vertices("ada", shot)) as group:
-        names = ("frame", "vertex", "xyz")
-        group.array("positions", row_shape=(4, 3), dtype="float32", dimension_names=names).append(
-            result(frames) if positions is None else positions
-        )
+        group.positions(4).append(result(frames) if positions is None else positions)
         for name in ("confidence", "predicted_rmse_mm", "novelty"):
             known = np.full(frames, np.nan) if confidence is None else confidence
             figure = 0.5 / known if name == "predicted_rmse_mm" else known
-            group.array(name, row_shape=(), dtype="float32", dimension_names=("frame",)).append(
-                np.asarray(figure, np.float32)
-            )
+            group.figure(name).append(np.asarray(figure, np.float32))
         group.set_attributes(
             {
                 "model": model,

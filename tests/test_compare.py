@@ -74,12 +74,7 @@ def plant(production, shot, frames, by_cm):
     positions[frames, :, 0] += by_cm
     about = {k: v for k, v in store.attributes.items() if k != "frames"}
     with new_group(path) as group:
-        group.array(
-            "positions",
-            row_shape=positions.shape[1:],
-            dtype="float32",
-            dimension_names=("frame", "vertex", "xyz"),
-        ).append(positions)
+        group.positions(positions.shape[1]).append(positions)
         group.set_attributes(about)
 
 

@@ -90,10 +90,7 @@ def rewrite(folder, *, positions=None, frames=None, **facts):
     known = read_correction(load_production(folder).paths, "ada", "bulk_0", 1)
     positions = known.read(0, len(known.frames)) if positions is None else positions
     with new_group(place(folder)) as group:
-        names = ("frame", "vertex", "xyz")
-        group.array(
-            "positions", row_shape=positions.shape[1:], dtype="float32", dimension_names=names
-        ).append(positions)
+        group.positions(positions.shape[1]).append(positions)
         group.array("frame", row_shape=(), dtype="int64", dimension_names=("frame",)).append(
             known.frames if frames is None else frames
         )

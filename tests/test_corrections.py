@@ -52,14 +52,8 @@ def solved_positions():
 def solve(folder, positions, *, footage="as filmed", model="m1"):
     found = load_production(folder)
     with new_group(found.paths.vertices("ada", SHOT)) as group:
-        names = ("frame", "vertex", "xyz")
-        shape = positions.shape[1:]
-        group.array("positions", row_shape=shape, dtype="float32", dimension_names=names).append(
-            positions
-        )
-        group.array("confidence", row_shape=(), dtype="float32", dimension_names=("frame",)).append(
-            np.full(len(positions), np.nan, np.float32)
-        )
+        group.positions(positions.shape[1]).append(positions)
+        group.figure("confidence").append(np.full(len(positions), np.nan, np.float32))
         group.set_attributes(
             {
                 "model": model,

@@ -10,8 +10,9 @@ from crashing import FOLDERS, FRAMES, REUSING, WORKS, seen, version_of, whole
 from damaged_files import flip, truncate
 
 from facecap_core.files import files_in
+from facecap_core.stores.damage import Damage, frames_of_part
 from facecap_core.stores.groups import FRAMES_PER_CHUNK, stored
-from facecap_core.stores.manifests import Damage, frames_of_part, manifest_path, verify
+from facecap_core.stores.manifests import manifest_path, verify
 
 FILES = {
     "frames": {

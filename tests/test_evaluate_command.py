@@ -39,12 +39,7 @@ def rows_of(path):
 def solve(folder, shot, positions, model="m1"):
     """A vertex store as inference would write it."""
     with new_group(load_production(folder).paths.vertices("ada", shot)) as group:
-        group.array(
-            "positions",
-            row_shape=positions.shape[1:],
-            dtype="float32",
-            dimension_names=("frame", "vertex", "xyz"),
-        ).append(positions)
+        group.positions(positions.shape[1]).append(positions)
         group.set_attributes({"model": model})
 
 

@@ -68,12 +68,9 @@ def figures():
 def solve(folder, shot, positions, *, known, model="m1"):
     found = load_production(folder)
     with new_group(found.paths.vertices("ada", shot)) as group:
-        names = ("frame", "vertex", "xyz")
-        group.array("positions", row_shape=(6, 3), dtype="float32", dimension_names=names).append(
-            positions
-        )
+        group.positions(6).append(positions)
         for name in ("confidence", "predicted_rmse_mm"):
-            group.array(name, row_shape=(), dtype="float32", dimension_names=("frame",)).append(
+            group.figure(name).append(
                 figures() + (name != "confidence") if known else np.full(FRAMES, np.nan, np.float32)
             )
         group.set_attributes(

@@ -44,12 +44,7 @@ def store_with(folder, change, data):
     """A group like ours whose array's metadata is changed and whose first chunk is `data`."""
     path = folder / "shot.zarr"
     with new_group(path) as group:
-        array = group.array(
-            "positions",
-            row_shape=(4, 3),
-            dtype="float32",
-            dimension_names=("frame", "vertex", "xyz"),
-        )
+        array = group.positions(4)
         array.append(np.zeros((3, 4, 3), np.float32))
     inside = Path(os.path.realpath(path)) / "positions"
     metadata = json.loads((inside / "zarr.json").read_text())

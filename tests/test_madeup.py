@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from facecap_core.madeup.actor import MadeUpActor, head_rotations
+from facecap_core.madeup.actor import MadeUpActor
 from facecap_core.madeup.expressions import CONTROLS, INDEX, controls
 from facecap_core.madeup.identity import Identity
 from facecap_core.madeup.mask import build_mask
@@ -18,6 +18,7 @@ from facecap_core.madeup.motion import CATEGORIES, EXTREMES, PANGRAMS, perform
 from facecap_core.madeup.production import (
     shot_plan,
 )
+from facecap_core.madeup.rotations import head_rotations
 from facecap_core.madeup.sculpt import EYE_RADIUS_CM, eye_centres
 from facecap_core.madeup.shoot import (
     PICTURE_SIZE,

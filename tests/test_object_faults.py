@@ -10,8 +10,9 @@ from s3_server import BUCKET, server_in_use
 
 from facecap_core.errors import StoreError
 from facecap_core.stores import objects
+from facecap_core.stores.damage import Damage
 from facecap_core.stores.groups import GroupReader, stored
-from facecap_core.stores.manifests import Damage, verify
+from facecap_core.stores.manifests import verify
 from facecap_core.stores.object_folder import ObjectFolder
 from facecap_core.stores.object_manifests import manifest_key
 from facecap_core.stores.objects import Bucket

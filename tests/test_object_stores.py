@@ -17,8 +17,9 @@ from s3_server import BUCKET, server_in_use
 
 from facecap_core.errors import StoreError
 from facecap_core.stores import object_versions, owners
+from facecap_core.stores.damage import Damage
 from facecap_core.stores.groups import GroupReader, new_group, stored
-from facecap_core.stores.manifests import Damage, size_of, verify
+from facecap_core.stores.manifests import size_of, verify
 from facecap_core.stores.object_folder import ObjectFolder, absent
 from facecap_core.stores.object_manifests import published, version_key
 from facecap_core.stores.objects import Bucket
@@ -39,9 +40,7 @@ def reached(name):
 
 failpoints.arm(reached)
 with new_group(ObjectFolder.parse(url), {"value": value}) as group:
-    array = group.array(
-        "positions", row_shape=(4, 3), dtype="float32", dimension_names=("f", "v", "x")
-    )
+    array = group.positions(4)
     for _ in range(3):
         array.append(np.full((50, 4, 3), float(value), np.float32))
 print("won" if group.won else "stepped back", flush=True)
@@ -75,9 +74,7 @@ def start(folder, value, step):
 def test_what_is_written_is_read(folder, frames, batch):
     rows = np.random.default_rng(frames).normal(size=(frames, 11, 3)).astype(np.float32)
     with new_group(folder) as group:
-        array = group.array(
-            "positions", row_shape=(11, 3), dtype="float32", dimension_names=("f", "v", "x")
-        )
+        array = group.positions(11)
         for first in range(0, frames, batch):
             array.append(rows[first : first + batch])
         group.set_attributes({"units": "cm"})
@@ -231,9 +228,7 @@ def test_a_store_that_fails_at_the_end_leaves_the_old_one(folder, server):
 def test_an_error_of_the_work_takes_its_objects_away(folder):
     write(folder, 1)
     with pytest.raises(RuntimeError), new_group(folder) as group:
-        array = group.array(
-            "positions", row_shape=(4, 3), dtype="float32", dimension_names=("f", "v", "x")
-        )
+        array = group.positions(4)
         array.append(np.zeros((200, 4, 3), np.float32))
         raise RuntimeError("power cut")
     assert value_of(folder) == 1
@@ -243,9 +238,7 @@ def test_an_error_of_the_work_takes_its_objects_away(folder):
 def test_nothing_is_published_that_the_bucket_does_not_list(folder):
     write(folder, 1)
     with pytest.raises(StoreError, match="does not list it"), new_group(folder) as group:
-        array = group.array(
-            "positions", row_shape=(4, 3), dtype="float32", dimension_names=("f", "v", "x")
-        )
+        array = group.positions(4)
         array.append(np.zeros((FRAMES, 4, 3), np.float32))
         (new,) = versions(folder) - {published(folder).manifest.version}
         Bucket(BUCKET).delete([version_key(folder, new) + "positions/c.0.0.0"])

@@ -16,12 +16,7 @@ from facecap_core.stores.groups import FRAMES_PER_CHUNK, GroupReader, new_group,
 
 def write(path, rows, batch):
     with new_group(path) as group:
-        positions = group.array(
-            "positions",
-            row_shape=rows.shape[1:],
-            dtype="float32",
-            dimension_names=("frame", "vertex", "xyz"),
-        )
+        positions = group.positions(rows.shape[1])
         for start in range(0, len(rows), batch):
             positions.append(rows[start : start + batch])
         group.set_attributes({"units": "cm"})
@@ -54,9 +49,7 @@ def test_an_error_leaves_the_old_array(tmp_path):
     old = np.ones((3, 2, 3), np.float32)
     write(tmp_path / "a.zarr", old, 3)
     with pytest.raises(RuntimeError), new_group(tmp_path / "a.zarr") as group:
-        array = group.array(
-            "positions", row_shape=(2, 3), dtype="float32", dimension_names=("a", "b", "c")
-        )
+        array = group.positions(2)
         array.append(np.zeros((200, 2, 3), np.float32))
         raise RuntimeError("power cut")
     np.testing.assert_array_equal(GroupReader(tmp_path / "a.zarr").read("positions"), old)

@@ -49,12 +49,7 @@ def unstable(rest, frames, seed=1, noise=0.0, matrix=TURN, shift=SHIFT):
 def store(path, positions, **attributes):
     identity = {"cache_fingerprint": "c", "topology_sha256": "t", "units": "cm", "fps": "30"}
     with new_group(path, identity | attributes) as group:
-        array = group.array(
-            "positions",
-            row_shape=positions.shape[1:],
-            dtype="float32",
-            dimension_names=("frame", "vertex", "xyz"),
-        )
+        array = group.positions(positions.shape[1])
         array.append(positions.astype(np.float32))
         group.set_attributes({"cache": "c.pc2"})
     return path

@@ -160,6 +160,7 @@ def test_animated_vertices(tmp_path: Path) -> None:
     animated = read_animated(path, 8)
     assert animated.dtype == np.int64
     assert animated.tolist() == [0, 3, 7]
+    assert read_animated(None, 3).tolist() == [0, 1, 2]  # no list: all
 
 
 @pytest.mark.parametrize(

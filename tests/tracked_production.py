@@ -70,12 +70,7 @@ def write_shot(paths, shot, frames, phase, *, fingerprint="as filmed"):
             ).append(pictures.astype(np.uint8))
             group.set_attributes({"footage_fingerprint": fingerprint, "picture_size": [240, 320]})
     with new_group(paths.targets(shot)) as group:
-        group.array(
-            "positions",
-            row_shape=rest.shape,
-            dtype="float32",
-            dimension_names=("frame", "vertex", "xyz"),
-        ).append((rest + motion * pull).astype(np.float32))
+        group.positions(len(rest)).append((rest + motion * pull).astype(np.float32))
         group.set_attributes({"cache_fingerprint": "as tracked"})
 
 

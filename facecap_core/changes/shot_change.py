@@ -84,7 +84,7 @@ def compare_models(
     production, actor = old.production, old.actor
     settings = production.actors[actor]
     count = read_template(settings.template).vertex_count
-    animated = read_animated(settings.animated, count) if settings.animated else np.arange(count)
+    animated = read_animated(settings.animated, count)
     found: list[ShotChange] = []
     failed: dict[str, str] = {}
     lengths = {shot: _length(production, actor, shot) for shot in shots}

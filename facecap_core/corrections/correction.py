@@ -102,12 +102,7 @@ def add_correction(
         digests: list[bytes] = []
         for block in blocks:
             digests += digests_of(block)
-            positions = positions or group.array(
-                "positions",
-                row_shape=block.shape[1:],
-                dtype="float32",
-                dimension_names=("frame", "vertex", "xyz"),
-            )
+            positions = positions or group.positions(block.shape[1])
             positions.append(block)
         numbers = group.array("frame", row_shape=(), dtype="int64", dimension_names=("frame",))
         numbers.append(np.asarray(frames, np.int64))

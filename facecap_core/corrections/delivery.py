@@ -227,7 +227,7 @@ def _measure(
 ) -> _Measured:
     actor, mm = solved.actor, production.mm_per_unit
     count = solved.template.vertex_count
-    animated = read_animated(actor.animated, count) if actor.animated else np.arange(count)
+    animated = read_animated(actor.animated, count)
     rmse, worst, differs = [], [], []
     digests: list[bytes] = []
     for first, raw in _blocks(cache, placed):

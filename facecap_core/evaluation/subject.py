@@ -108,11 +108,7 @@ def open_subject(
             remedy=f"put the old template back, or train {actor} again",
             file=directory,
         )
-    animated = (
-        read_animated(settings.animated, template.vertex_count)
-        if settings.animated
-        else np.arange(template.vertex_count)
-    )
+    animated = read_animated(settings.animated, template.vertex_count)
     regions = actor_regions(settings, template)
     stick = yardstick(template.positions, animated, regions, production.mm_per_unit)
     categories = {shot.name: shot.category for shot in production.shots.values()}

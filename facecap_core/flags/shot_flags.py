@@ -53,11 +53,7 @@ def solved_yardstick(solved: SolvedShot) -> Yardstick:
         TemplateError: the list of animated vertices or the file of regions is at fault.
     """
     actor, template = solved.actor, solved.template
-    animated = (
-        read_animated(actor.animated, template.vertex_count)
-        if actor.animated
-        else np.arange(template.vertex_count)
-    )
+    animated = read_animated(actor.animated, template.vertex_count)
     regions = actor_regions(actor, template)
     return yardstick(template.positions, animated, regions, MM_PER_UNIT[str(solved.facts["units"])])
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from facecap_core.corrections.corrected_examples import (
     CorrectedShot,
     chosen_corrections,
@@ -59,11 +57,7 @@ def train_actor(
     cameras = tuple(cameras) or (settings.main_camera,)
     paths = production.paths
     template = read_template(settings.template)
-    animated = (
-        read_animated(settings.animated, template.vertex_count)
-        if settings.animated
-        else np.arange(template.vertex_count)
-    )
+    animated = read_animated(settings.animated, template.vertex_count)
 
     def views(shot: str) -> tuple[ArrayFolder, ...]:
         stabilised = config.stabilised_input

@@ -110,12 +110,7 @@ def write_stabilised(
     if stored(destination, identity) is not None:
         return False
     with new_group(destination, identity) as group:
-        positions = group.array(
-            "positions",
-            row_shape=source.shape("positions")[1:],
-            dtype="float32",
-            dimension_names=("frame", "vertex", "xyz"),
-        )
+        positions = group.positions(source.shape("positions")[1])
         for block in _blocks(source, on_progress, "write"):
             positions.append(stabilisation.apply(block))
         group.set_attributes(

@@ -8,7 +8,8 @@ from facecap_core.madeup.expressions import GAZE_DEGREES, INDEX, Face, controls,
 from facecap_core.madeup.identity import Identity
 from facecap_core.madeup.mask import build_mask
 from facecap_core.madeup.paint import WHITE_UV, paint_mask, texture_uvs
-from facecap_core.madeup.parts import Part, build_parts, eye_rotations
+from facecap_core.madeup.parts import Part, build_parts
+from facecap_core.madeup.rotations import eye_rotations, head_rotations
 from facecap_core.madeup.sculpt import eye_centres
 
 HEAD_PIVOT_CM = np.array([0.0, -6.0, -1.0])
@@ -104,23 +105,3 @@ class MadeUpActor:
         moved += translation_cm[:, None]
         weight = np.concatenate(follow)[:, None]
         return targets, (points + weight * (moved - points)).astype(np.float32)
-
-
-def head_rotations(degrees: np.ndarray) -> np.ndarray:
-    """R_y(yaw) R_x(pitch) R_z(roll), float64 [frame, xyz, xyz], from degrees [frame, 3]."""
-    yaw, pitch, roll = np.radians(degrees).T
-    zero, one = np.zeros(len(degrees)), np.ones(len(degrees))
-    turn = np.array(
-        [[np.cos(yaw), zero, np.sin(yaw)], [zero, one, zero], [-np.sin(yaw), zero, np.cos(yaw)]]
-    )
-    nod = np.array(
-        [
-            [one, zero, zero],
-            [zero, np.cos(pitch), -np.sin(pitch)],
-            [zero, np.sin(pitch), np.cos(pitch)],
-        ]
-    )
-    lean = np.array(
-        [[np.cos(roll), -np.sin(roll), zero], [np.sin(roll), np.cos(roll), zero], [zero, zero, one]]
-    )
-    return np.einsum("ijf,jkf,klf->fil", turn, nod, lean)

@@ -259,20 +259,3 @@ def _neck(identity: Identity) -> Part:
         head=smoothstep(-13.5, -6.5, y),
         hidden=(grid[..., 2] > 0) & (y > -7.6) & (np.abs(x) < 3.5),
     )
-
-
-def eye_rotations(gaze: np.ndarray) -> np.ndarray:
-    """Rotation matrices float64 [frame, xyz, xyz] for gaze [frame, (left-right, up-down)] in radians."""
-    yaw, pitch = gaze[:, 0], -gaze[:, 1]
-    zero, one = np.zeros(len(gaze)), np.ones(len(gaze))
-    turn = np.array(
-        [[np.cos(yaw), zero, np.sin(yaw)], [zero, one, zero], [-np.sin(yaw), zero, np.cos(yaw)]]
-    )
-    nod = np.array(
-        [
-            [one, zero, zero],
-            [zero, np.cos(pitch), -np.sin(pitch)],
-            [zero, np.sin(pitch), np.cos(pitch)],
-        ]
-    )
-    return np.einsum("ijf,jkf->fik", turn, nod)

@@ -79,6 +79,32 @@ class PointCache(ABC):
         self.close()
 
 
+class BinaryCache(PointCache):
+    """A point cache in one open file, with a header and then numbers."""
+
+    def __init__(self, path: Path, *, vertex_count: int) -> None:
+        self.path = path
+        self._file = open_binary(path)
+        try:
+            self._read_header(vertex_count)
+        except BaseException:
+            self._file.close()
+            raise
+
+    @abstractmethod
+    def _read_header(self, vertex_count: int) -> None:
+        """Set what the header says, and hold it against the size of the file.
+
+        Raises `PointCacheError` where they disagree, and for another vertex count.
+        """
+
+    def _numbers(self, offset: int, count: int, dtype: np.dtype) -> NDArray:
+        return read_numbers(self._file, self.path, offset=offset, count=count, dtype=dtype)
+
+    def close(self) -> None:
+        self._file.close()
+
+
 def open_binary(path: Path) -> BinaryIO:
     """The file, opened for reading. Raises `PointCacheError` when it is absent or no plain file."""
     try:

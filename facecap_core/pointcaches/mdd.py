@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 
 from facecap_core.errors import PointCacheError
 from facecap_core.pointcaches.cache import (
-    PointCache,
+    BinaryCache,
     as_float32,
     check_size,
     check_vertex_count,
-    open_binary,
-    read_numbers,
 )
 from facecap_core.pointcaches.rates import FLOAT32_ROUNDING, rate_of_times
 from facecap_core.pointcaches.whole_file import Positions, float_blocks, whole_file
@@ -26,7 +24,7 @@ HEADER = struct.Struct(">ii")  # frames, points; then a time in seconds per fram
 BIG_FLOAT = np.dtype(">f4")
 
 
-class MddCache(PointCache):
+class MddCache(BinaryCache):
     """An open MDD file. The format holds times, but neither units, axes nor faces.
 
     Blender's exporter writes the rest pose once more before the first frame and does not count it: such a
@@ -34,15 +32,6 @@ class MddCache(PointCache):
     """
 
     format = "MDD"
-
-    def __init__(self, path: Path, *, vertex_count: int) -> None:
-        self.path = path
-        self._file = open_binary(path)
-        try:
-            self._read_header(vertex_count)
-        except BaseException:
-            self._file.close()
-            raise
 
     def _read_header(self, vertex_count: int) -> None:
         path = self.path
@@ -72,7 +61,7 @@ class MddCache(PointCache):
         else:
             check_size(size, expected, path, f"{frames} frames of {points} points")
         check_vertex_count(points, vertex_count, path)
-        times = read_numbers(self._file, path, offset=HEADER.size, count=frames, dtype=BIG_FLOAT)
+        times = self._numbers(HEADER.size, frames, BIG_FLOAT)
         with np.errstate(invalid="ignore"):  # a damaged time is told of below
             seconds = times.astype(np.float64)
         self.fps, remark = rate_of_times(seconds, FLOAT32_ROUNDING)
@@ -83,17 +72,9 @@ class MddCache(PointCache):
         self.frame_count, self.vertex_count, self.notes = frames, points, tuple(notes)
 
     def _read(self, start: int, stop: int) -> NDArray[np.float32]:
-        numbers = read_numbers(
-            self._file,
-            self.path,
-            offset=self._start + start * 12 * self.vertex_count,
-            count=(stop - start) * self.vertex_count * 3,
-            dtype=BIG_FLOAT,
-        )
+        offset, count = start * 12 * self.vertex_count, (stop - start) * self.vertex_count * 3
+        numbers = self._numbers(self._start + offset, count, BIG_FLOAT)
         return as_float32(numbers).reshape(-1, self.vertex_count, 3)
-
-    def close(self) -> None:
-        self._file.close()
 
 
 def write_mdd(

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import ast
 import os
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facecap_core.errors import PointCacheError
 from facecap_core.pointcaches.cache import (
-    PointCache,
+    BinaryCache,
     as_float32,
     check_size,
     check_vertex_count,
-    open_binary,
-    read_numbers,
 )
 
 MAGIC = b"\x93NUMPY"
@@ -25,7 +22,7 @@ FLOATS = {f"{order}f{size}" for order in "<>" for size in (2, 4, 8)}
 LARGEST_COUNT = 2**62
 
 
-class NpyCache(PointCache):
+class NpyCache(BinaryCache):
     """An open NPY file of float16, float32 or float64. Nothing but shape and type is said by the format.
 
     The header is read here and not by numpy, so that neither a pickle nor a type of a stranger's making is
@@ -33,15 +30,6 @@ class NpyCache(PointCache):
     """
 
     format = "NPY"
-
-    def __init__(self, path: Path, *, vertex_count: int) -> None:
-        self.path = path
-        self._file = open_binary(path)
-        try:
-            self._read_header(vertex_count)
-        except BaseException:
-            self._file.close()
-            raise
 
     def _read_header(self, vertex_count: int) -> None:
         path = self.path
@@ -108,20 +96,13 @@ class NpyCache(PointCache):
     def _read(self, start: int, stop: int) -> NDArray[np.float32]:
         frames, vertices, size = stop - start, self.vertex_count, self._dtype.itemsize
         if not self._fortran:
-            numbers = self._numbers(start * vertices * 3 * size, frames * vertices * 3)
+            offset = self._start + start * vertices * 3 * size
+            numbers = self._numbers(offset, frames * vertices * 3, self._dtype)
             return as_float32(numbers).reshape(frames, vertices, 3)
         # Frames lie innermost: one run of them for every coordinate of every vertex.
         positions = np.empty((frames, vertices, 3), np.float32)
         for run in range(3 * vertices):
-            offset = (run * self.frame_count + start) * size
+            offset = self._start + (run * self.frame_count + start) * size
             axis, vertex = divmod(run, vertices)
-            positions[:, vertex, axis] = as_float32(self._numbers(offset, frames))
+            positions[:, vertex, axis] = as_float32(self._numbers(offset, frames, self._dtype))
         return positions
-
-    def _numbers(self, offset: int, count: int) -> NDArray:
-        return read_numbers(
-            self._file, self.path, offset=self._start + offset, count=count, dtype=self._dtype
-        )
-
-    def close(self) -> None:
-        self._file.close()

@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 
 from facecap_core.errors import PointCacheError
 from facecap_core.pointcaches.cache import (
-    PointCache,
+    BinaryCache,
     as_float32,
     check_size,
     check_vertex_count,
-    open_binary,
-    read_numbers,
 )
 from facecap_core.pointcaches.whole_file import Positions, float_blocks, whole_file
 
@@ -26,19 +24,10 @@ MAGIC = b"POINTCACHE2\0"
 HEADER = struct.Struct("<12siiffi")
 
 
-class Pc2Cache(PointCache):
+class Pc2Cache(BinaryCache):
     """An open PC2 file. The format knows neither frame rate, units, axes nor faces."""
 
     format = "PC2"
-
-    def __init__(self, path: Path, *, vertex_count: int) -> None:
-        self.path = path
-        self._file = open_binary(path)
-        try:
-            self._read_header(vertex_count)
-        except BaseException:
-            self._file.close()
-            raise
 
     def _read_header(self, vertex_count: int) -> None:
         path = self.path
@@ -81,18 +70,9 @@ class Pc2Cache(PointCache):
             )
 
     def _read(self, start: int, stop: int) -> NDArray[np.float32]:
-        frame_bytes = 12 * self.vertex_count
-        numbers = read_numbers(
-            self._file,
-            self.path,
-            offset=HEADER.size + start * frame_bytes,
-            count=(stop - start) * self.vertex_count * 3,
-            dtype=np.dtype("<f4"),
-        )
+        offset, count = start * 12 * self.vertex_count, (stop - start) * self.vertex_count * 3
+        numbers = self._numbers(HEADER.size + offset, count, np.dtype("<f4"))
         return as_float32(numbers).reshape(-1, self.vertex_count, 3)
-
-    def close(self) -> None:
-        self._file.close()
 
 
 def write_pc2(

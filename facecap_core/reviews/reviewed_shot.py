@@ -176,7 +176,7 @@ def open_reviewed(
         target = open_targets(tracked)
     return ReviewedShot(
         solved=solved,
-        animated=read_animated(actor.animated, count) if actor.animated else np.arange(count),
+        animated=read_animated(actor.animated, count),
         mm_per_unit=production.mm_per_unit,
         footage=footage,
         crop=crop,

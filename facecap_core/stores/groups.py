@@ -114,6 +114,16 @@ class GroupWriter:
         self.arrays.append(writer)
         return writer
 
+    def positions(self, vertex_count: int) -> ArrayWriter:
+        """A mesh a frame, as targets, vertices and corrections have it: float32 [frame, vertex, xyz]."""
+        names = ("frame", "vertex", "xyz")
+        row = (vertex_count, 3)
+        return self.array("positions", row_shape=row, dtype="float32", dimension_names=names)
+
+    def figure(self, name: str) -> ArrayWriter:
+        """A number a frame: float32 [frame]."""
+        return self.array(name, row_shape=(), dtype="float32", dimension_names=("frame",))
+
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Add attributes; they are written when the group is finished."""
         self._attributes.update(attributes)

@@ -6,36 +6,17 @@ inside a group for a damaged member of it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from facecap_core.errors import StoreError
-from facecap_core.files import TRANSIENT, files_in, write_bytes_atomically
+from facecap_core.files import TRANSIENT, files_in, sha256_of, write_bytes_atomically
+from facecap_core.stores.damage import Damage, frames_of_part
 from facecap_core.stores.object_folder import ArrayFolder, ObjectFolder
 
 SUFFIX = ".json"
-_BLOCK = 2**20
-# `<array>/c.<number>.0.0`; in older stores, `<array>/c/<number>/0/0`.
-_CHUNK = re.compile(r"(?P<array>.+)/c[./](?P<number>\d+)([./]\d+)*")
-
-
-@dataclass(frozen=True)
-class Damage:
-    """What is wrong with one file of a stored folder; of a chunk, its first and last frame."""
-
-    part: str
-    what: Literal["missing", "truncated", "altered", "absent", "no manifest"]
-    frames: tuple[int, int] | None = None
-
-    def __str__(self) -> str:
-        frames = "" if self.frames is None else f" (frames {self.frames[0]} to {self.frames[1]})"
-        return f"{self.part}{frames}: {self.what}" if self.part else self.what
 
 
 def write_manifest(folder: Path, path: Path) -> None:
@@ -47,7 +28,7 @@ def write_manifest(folder: Path, path: Path) -> None:
     files = {}
     for file in files_in(folder):
         name = file.relative_to(folder).as_posix()
-        files[name] = {"bytes": file.stat().st_size, "sha256": _sha256(file)}
+        files[name] = {"bytes": file.stat().st_size, "sha256": sha256_of(file)}
     text = json.dumps({"schema_version": 1, "files": files}, sort_keys=True, indent=0)
     write_bytes_atomically(path, text.encode(), new_folders=False)
 
@@ -100,21 +81,6 @@ def size_of(final: ArrayFolder) -> tuple[int, int]:
     return len(listed), sum(size for size, _ in listed.values())
 
 
-def frames_of_part(part: str, read: Callable[[str], bytes]) -> tuple[int, int] | None:
-    """First and last frame of a chunk; `read` gives the content of a part."""
-    chunk = _CHUNK.fullmatch(part)
-    if chunk is None:
-        return None
-    array = chunk["array"]
-    try:
-        facts: dict[str, Any] = json.loads(read(f"{array}/zarr.json"))
-        rows = int(facts["chunk_grid"]["configuration"]["chunk_shape"][0])
-        first = int(chunk["number"]) * rows
-        return first, min(first + rows, int(facts["shape"][0])) - 1
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
-        return None  # what would tell it is damaged itself
-
-
 def _listed(path: Path) -> dict[str, tuple[int, str]]:
     content = json.loads(path.read_text(encoding="utf-8"))
     if content["schema_version"] != 1:
@@ -133,7 +99,7 @@ def _compare(
         actual = path.stat().st_size
         if actual != size:
             return "truncated" if actual < size else "altered"
-        return "altered" if digest is not None and _sha256(path) != digest else None
+        return "altered" if digest is not None and sha256_of(path) != digest else None
     except FileNotFoundError:
         return "missing"
     except OSError as error:
@@ -142,11 +108,3 @@ def _compare(
         )
         unread.transient = error.errno in TRANSIENT
         raise unread from error
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

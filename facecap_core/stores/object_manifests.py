@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from facecap_core.stores.manifests import Damage, frames_of_part
+from facecap_core.stores.damage import Damage, frames_of_part
 from facecap_core.stores.object_folder import ObjectFolder
 from facecap_core.stores.objects import Bucket, Listed
 

@@ -14,7 +14,7 @@ from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.solved_shot import SolvedShot, open_solved
 from facecap_core.stores.groups import open_targets
 from facecap_core.suggestions.pose_space import ROWS, PoseSpace
-from facecap_core.template import Template, read_animated, read_template
+from facecap_core.template import read_animated, read_template
 
 BATCH = 64  # a chunk of the stores
 SAMPLES_A_SECOND = 10  # neighbouring frames say nearly the same
@@ -76,7 +76,7 @@ def read_poses(
     step = max(1, round(production.fps / SAMPLES_A_SECOND), -(-frames // MOST_SAMPLES))
     space = PoseSpace.of(
         np.concatenate([_spread(targets, ROWS // 2), _spread(results, ROWS // 2)]),
-        _animated(production, actor, template),
+        read_animated(production.actors[actor].animated, template.vertex_count),
         MM_PER_UNIT[production.units],
     )
     total = sum(piece.frames for piece in (*targets, *results))
@@ -147,12 +147,6 @@ def _spread(pieces: Sequence[_Piece], count: int) -> np.ndarray:
             found += [piece.read(place, place + 1) for place in places]
         passed += piece.frames
     return np.concatenate(found) if found else np.zeros((0, 0, 3), np.float32)
-
-
-def _animated(production: Production, actor: str, template: Template) -> np.ndarray:
-    file = production.actors[actor].animated
-    count = template.vertex_count
-    return read_animated(file, count) if file else np.arange(count)
 
 
 def _corrected(shot: SolvedShot) -> np.ndarray:
