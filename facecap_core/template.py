@@ -126,7 +126,7 @@ def read_animated(path: str | Path | None, vertex_count: int) -> NDArray[np.int6
     that is no integer, lies outside the mesh or comes twice, and for a file that lists nothing.
     """
     if path is None:
-        return np.arange(vertex_count)
+        return np.arange(vertex_count, dtype=np.int64)
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
