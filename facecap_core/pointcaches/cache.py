@@ -99,7 +99,26 @@ class BinaryCache(PointCache):
         """
 
     def _numbers(self, offset: int, count: int, dtype: np.dtype) -> NDArray:
-        return read_numbers(self._file, self.path, offset=offset, count=count, dtype=dtype)
+        """`count` numbers at `offset` bytes, which the header has held against the size: one-dimensional.
+
+        Read, not mapped: a mapped file that is cut short by another program ends this one with a bus error,
+        and its pages count as our memory.
+        """
+        numbers = np.empty(count, dtype)
+        try:
+            self._file.seek(offset)
+            got = self._file.readinto(numbers.view(np.uint8).data)  # type: ignore[attr-defined]
+        except OSError as problem:
+            raise PointCacheError(
+                f"cannot be read: {problem}", remedy="check the disk, and try again", file=self.path
+            ) from problem
+        if got != numbers.nbytes:
+            raise PointCacheError(
+                "the file became shorter while it was read",
+                remedy="wait until it is written, and try again",
+                file=self.path,
+            )
+        return numbers
 
     def close(self) -> None:
         self._file.close()
@@ -114,31 +133,6 @@ def open_binary(path: Path) -> BinaryIO:
     except (OSError, ValueError) as problem:
         reason = f"cannot be opened: {problem}"
     raise PointCacheError(f"the point cache {reason}", remedy="check the path", file=path)
-
-
-def read_numbers(
-    file: BinaryIO, path: Path, *, offset: int, count: int, dtype: np.dtype
-) -> NDArray:
-    """`count` numbers at `offset` bytes: one-dimensional array of `dtype`.
-
-    The caller has held offset and count against the size of the file. Read, not mapped: a mapped file that is
-    cut short by another program ends this one with a bus error, and its pages count as our memory.
-    """
-    numbers = np.empty(count, dtype)
-    try:
-        file.seek(offset)
-        got = file.readinto(numbers.view(np.uint8).data)  # type: ignore[attr-defined]
-    except OSError as problem:
-        raise PointCacheError(
-            f"cannot be read: {problem}", remedy="check the disk, and try again", file=path
-        ) from problem
-    if got != numbers.nbytes:
-        raise PointCacheError(
-            "the file became shorter while it was read",
-            remedy="wait until it is written, and try again",
-            file=path,
-        )
-    return numbers
 
 
 def as_float32(numbers: NDArray) -> NDArray[np.float32]:
