@@ -20,9 +20,10 @@ import torch
 from torch import nn
 
 from facecap_core.learning.area_mean import area_mean
-from facecap_core.learning.engine import Engine, Pictures, half_type
+from facecap_core.learning.engine import Engine, Pictures
 from facecap_core.learning.lanes import Lanes
 from facecap_core.learning.networks import AnyNetwork, build_network
+from facecap_core.learning.prepared_layers import half_type
 from facecap_core.learning.presets import resolve
 from facecap_core.learning.whitening import Whitening
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from facecap_core.learning import engine as engines
 from facecap_core.learning import model as models
+from facecap_core.learning import prepared_layers
 from facecap_core.learning.area_mean import area_mean
 from facecap_core.learning.engine import Engine, Pictures
 from facecap_core.learning.lanes import Lanes
@@ -73,7 +73,7 @@ def test_solved_is_what_float64_gives(units):
 
 def test_a_large_network_is_taken_in_parts(monkeypatch):
     # The first layer's output is 154 kB a picture.
-    monkeypatch.setattr(engines, "ACTIVATION_BYTES", 3 * 160_000)
+    monkeypatch.setattr(prepared_layers, "ACTIVATION_BYTES", 3 * 160_000)
     model, luma = made_model(), pictures(7)
     found = solved_in_float32(model, luma)
     np.testing.assert_allclose(found, reference(model, luma), rtol=3e-6, atol=1e-6)

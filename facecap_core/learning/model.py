@@ -18,10 +18,11 @@ from facecap_core.errors import ConfigError, ModelError
 from facecap_core.files import write_bytes_atomically, write_text_atomically
 from facecap_core.learning.confidence import Confidence, read_confidence
 from facecap_core.learning.config import TrainConfig, parse
-from facecap_core.learning.engine import Engine, Pictures, half_type
+from facecap_core.learning.engine import Engine, Pictures
 from facecap_core.learning.fully_connected import FullyConnected
 from facecap_core.learning.lanes import Lanes
 from facecap_core.learning.networks import AnyNetwork, build_network
+from facecap_core.learning.prepared_layers import half_type
 from facecap_core.learning.rmse import MM_PER_UNIT
 from facecap_core.learning.whitening import Whitening
 from facecap_core.stores.manifests import verify
