@@ -82,6 +82,23 @@ def main(monkeypatch, capfd, tmp_path):
 
 
 @pytest.fixture(scope="session")
+def sound(tmp_path_factory):
+    """A production in which `farm check` finds no fault; nobody changes it."""
+    from checked_production import make_sound
+
+    return make_sound(tmp_path_factory.mktemp("sound"))
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A server with one empty bucket, see `s3_server`."""
+    from s3_server import server_in_use
+
+    with server_in_use() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def inputs(tmp_path_factory):
     """What the writers of `crashing` read; nobody changes it."""
     from crashing import make_inputs

@@ -17,7 +17,6 @@ from checked_production import (
     SIZE,
     checked,
     edit,
-    make_sound,
     motion,
     rest,
     truncate,
@@ -30,11 +29,6 @@ from facecap_core.errors import Cancelled, ProductionError
 from facecap_core.pointcaches.mdd import write_mdd
 from facecap_core.pointcaches.pc2 import write_pc2
 from facecap_core.productions.production import Production, load_production
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_sound(tmp_path_factory.mktemp("sound"))
 
 
 @pytest.fixture

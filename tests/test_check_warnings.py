@@ -8,16 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from checked_production import FRAMES, LINES, checked, edit, make_sound, motion
+from checked_production import FRAMES, LINES, checked, edit, motion
 from numpy.typing import NDArray
 
 from facecap_core.errors import Fault
 from facecap_core.pointcaches.pc2 import write_pc2
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_sound(tmp_path_factory.mktemp("sound"))
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ import json
 import os
 import shutil
 import signal
-import time
 
 import made_jobs
 import pytest
 from raylets import Raylets
 from tiny_production import make_production, write_shots, write_video
+from waiting import wait_for
 
 from facecap_core.learning.presets import resolve
 from facecap_core.productions.production import load_production
@@ -25,14 +25,6 @@ pytestmark = pytest.mark.cluster
 SMALL = ["--preset", "demo", "--set", "network.components=3", "--set", "network.channels=[8,8]"]
 SMALL += ["--set", "network.refine=[false,false]", "--set", "schedule.epochs=2"]
 ONE_THREAD = ["--cpus", "1"]  # a network so small is faster without a second one
-
-
-def wait_for(condition, seconds=90.0):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.05)
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import stat
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 from tiny_production import make_production, write_shots, write_video
+from waiting import wait_for
 
 from facecap_core.productions.production import load_production
 from facecap_core.stores.groups import open_vertices
@@ -56,14 +56,6 @@ def head(farm, production):
 
 def status(farm, folder, *job, code=0):
     return json.loads(farm.run(folder, "status", *job, "--json", code=code))
-
-
-def wait_for(condition, seconds=60.0):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.05)
-    return found
 
 
 def family(head):

@@ -168,9 +168,14 @@ def test_a_failing_metric_fails_no_shot(monkeypatch):
 
     from jobs.metrics import TaskMetrics
 
+    refused = []
+
     def refuse(*arguments, **more):
+        refused.append(arguments)
         raise RuntimeError("the agent is gone")
 
+    monkeypatch.setattr("jobs.metrics._made", {})
     monkeypatch.setattr(ray, "is_initialized", lambda: True)
     monkeypatch.setattr(ray.util.metrics, "Counter", refuse)
     TaskMetrics("j", "infer").frames(1)
+    assert refused

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import shutil
 
 import numpy as np
 import pytest
-from test_report import Elements, table_of
+from report_pages import Elements, table_of, text_of
 from tracked_production import SHOTS, make_tracked, train_model
 
 from facecap_core.learning.fine_tuning import fine_tuned
@@ -53,10 +52,6 @@ def page(trained, tmp_path_factory):
 
 def facts_of(folder, model="m1"):
     return json.loads((folder / f"store/models/ada/{model}/model.json").read_text())
-
-
-def text_of(page):
-    return re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", page))
 
 
 def test_minutes_and_shots_are_those_of_the_model(trained, page):

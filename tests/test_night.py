@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from made_jobs import drive, make_job, note, submit
 from made_night import CONFIDENCE, FRAMES, HOSTILE, confidence_of, make_night, solve
-from test_report import Elements, table_of
+from report_pages import Elements, table_of, text_of
 from tiny_production import make_production
 
 from facecap_core.errors import Cancelled
@@ -50,10 +50,6 @@ def copied(made, tmp_path):
     """A copy that a test may change."""
     shutil.copytree(made[0], tmp_path / "tiny", symlinks=True)
     return tmp_path / "tiny", Ledger(tmp_path / "tiny" / made[1].folder.relative_to(made[0]))
-
-
-def text_of(page):
-    return re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", page))
 
 
 def test_the_page_is_one_small_file_that_loads_nothing(page):

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 from object_groups import chunk_key, value_of, write
-from s3_server import BUCKET, server_in_use
+from s3_server import BUCKET
 
 from facecap_core.errors import StoreError
 from facecap_core.stores import objects
@@ -16,12 +16,6 @@ from facecap_core.stores.manifests import verify
 from facecap_core.stores.object_folder import ObjectFolder
 from facecap_core.stores.object_manifests import manifest_key
 from facecap_core.stores.objects import Bucket
-
-
-@pytest.fixture(scope="module")
-def server():
-    with server_in_use() as server:
-        yield server
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from s3_server import BUCKET, server_in_use
+from s3_server import BUCKET
 from tiny_model import tiny_config
 from tiny_production import SETTINGS, make_production
 
@@ -31,12 +31,6 @@ from jobs.planning import plan_ingest
 from jobs.preflight import missing_shots, preflight
 from jobs.records import Options
 from jobs.verification import verify_job
-
-
-@pytest.fixture(scope="module")
-def server():
-    with server_in_use() as server:
-        yield server
 
 
 def with_arrays(folder, arrays):

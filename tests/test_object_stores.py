@@ -13,7 +13,7 @@ import uuid
 import numpy as np
 import pytest
 from object_groups import FRAMES, value_of, versions, write
-from s3_server import BUCKET, server_in_use
+from s3_server import BUCKET
 
 from facecap_core.errors import StoreError
 from facecap_core.stores import object_versions, owners
@@ -45,12 +45,6 @@ with new_group(ObjectFolder.parse(url), {"value": value}) as group:
         array.append(np.full((50, 4, 3), float(value), np.float32))
 print("won" if group.won else "stepped back", flush=True)
 """
-
-
-@pytest.fixture(scope="module")
-def server():
-    with server_in_use() as server:
-        yield server
 
 
 @pytest.fixture

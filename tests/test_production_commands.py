@@ -9,18 +9,13 @@ from pathlib import Path
 
 import pytest
 import typer
-from checked_production import SIDE, SIZE, edit, make_sound, truncate
+from checked_production import SIDE, SIZE, edit, truncate
 from typer.testing import CliRunner
 
 from facecap_core.errors import ProductionError
 from facecap_core.productions.production import load_production
 from farm.check_command import check
 from farm.init_command import init
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_sound(tmp_path_factory.mktemp("sound"))
 
 
 @pytest.fixture

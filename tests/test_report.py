@@ -8,11 +8,11 @@ import json
 import re
 import shutil
 from collections import Counter
-from html.parser import HTMLParser
 
 import av
 import numpy as np
 import pytest
+from report_pages import SAME, Elements, table_of
 from tracked_production import ANIMATED, NAME, make_tracked, train_model, write_shot
 from typer.testing import CliRunner
 
@@ -24,9 +24,6 @@ from facecap_core.reports.report import write_report
 from facecap_core.stores.groups import open_frames, open_targets
 from facecap_core.stores.paths import StorePaths
 from farm.app import app
-
-SAME = 5e-3  # part by which two engines on one machine may differ
-VOID = {"meta", "link", "img", "br", "hr", "input"}
 
 
 @pytest.fixture(scope="session")
@@ -59,27 +56,6 @@ def copied(trained, tmp_path):
     """A copy that a test may change."""
     shutil.copytree(trained, tmp_path / "copy", symlinks=True)
     return tmp_path / "copy"
-
-
-class Elements(HTMLParser):
-    """Collects the elements, and complains about those that are not closed in order."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.found = [], []
-        self.feed(text)
-        assert not self.open
-
-    def handle_starttag(self, tag, attributes):
-        self.found.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.found.append((tag, dict(attributes)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
 
 
 def test_the_page_is_one_file_that_loads_nothing(page):
@@ -260,15 +236,6 @@ def test_command_writes_the_newest_model_of_the_actor(trained, tmp_path):
     wrong = CliRunner().invoke(app, [*arguments, "nothing-like-it"])
     assert isinstance(wrong.exception, ModelError)
     assert "m1" in str(wrong.exception)
-
-
-def table_of(page, heading):
-    """The rows of the table after a heading, without its marks."""
-    table = re.search(rf"{heading}.*?<tbody>(.*?)</tbody>", page, re.DOTALL).group(1)
-    return [
-        [re.sub("<[^>]*>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", row)]
-        for row in re.findall(r"<tr.*?</tr>", table, re.DOTALL)
-    ]
 
 
 def test_measures_stand_beside_those_of_the_mean_shape(page):

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from test_report import SAME, Elements, table_of
+from report_pages import SAME, Elements, table_of
 from tracked_production import make_tracked, train_model
 from typer.testing import CliRunner
 
