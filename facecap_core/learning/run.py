@@ -235,9 +235,6 @@ class Run:
         """From here on the network has the averaged weights."""
         self._swap_average()
 
-    def final_weights(self) -> dict[str, torch.Tensor]:
-        return self.network.state_dict()
-
     def _swap_average(self) -> None:
         if self.average is not None:
             with torch.no_grad():

@@ -120,7 +120,7 @@ def train(
     position = run.position
     save_model(
         model_directory,
-        run.final_weights(),
+        run.network.state_dict(),
         {
             **facts,
             "animated_count": len(animated),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import glob
 import os
-import re
 import shutil
 import time
 import uuid
@@ -166,7 +166,7 @@ def _turn(path: Path) -> Iterator[None]:
 def _sweep(final: Path) -> None:
     """Remove versions replaced an hour ago, and what dead writers left."""
     current = os.path.basename(os.path.realpath(final))
-    versions, name = final.parent / VERSIONS, _escape(final.name)
+    versions, name = final.parent / VERSIONS, glob.escape(final.name)
     # With a dot: links on their way, and manifests.
     for path in (*versions.glob(f"{name}@*"), *versions.glob(f".{name}@*")):
         writer, _, last = path.name.rpartition("@")
@@ -191,7 +191,3 @@ def _remove(path: Path) -> None:
         return
     shutil.rmtree(path, ignore_errors=True)
     path.with_name(path.name + SUFFIX).unlink(missing_ok=True)
-
-
-def _escape(name: str) -> str:
-    return re.sub(r"([*?\[])", r"[\1]", name)
