@@ -155,7 +155,7 @@ def infer_shot(
                 "camera": views[0],
                 "cameras": views,
                 "topology_sha256": model.facts["topology_sha256"],
-                "start_frame": 0,
+                **(pictures.info.start if pictures.info else {}),
                 "footage": Path(footage[views[0]]).name,
                 "confidence": _about_confidence(model),
                 "made": {

@@ -81,6 +81,7 @@ def ingest_frames(
             {
                 "footage": Path(footage).name,
                 "picture_size": list(picture_size),
+                **source.info.start,
                 "made": made(),
             }
         )

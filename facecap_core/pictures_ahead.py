@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from facecap_core.errors import FootageError
-from facecap_core.footage.footage import Footage, FrameBatch
+from facecap_core.footage.footage import Footage, FootageInfo, FrameBatch
 from facecap_core.progress import OnProgress, Progress, report
 
 # The weights of the last layers are read once a batch: of 16 frames the network takes a sixth longer.
@@ -35,9 +35,9 @@ class Decoding:
 
 @dataclass(frozen=True)
 class Pictures:
-    """A shot's pictures on their way: how many, if that is known, they themselves, and what decodes them."""
+    """A shot's pictures on their way: what the first one tells, they themselves, and what decodes them."""
 
-    total: int | None
+    info: FootageInfo
     batches: Iterator[FrameBatch]
     decoder: str = ""
 
@@ -56,7 +56,7 @@ def decode(decoding: Decoding) -> Pictures:
         hardware=decoding.hardware,
     )
     batches = source.batches(BATCH_FRAMES)
-    return Pictures(source.info.frames_from_header, batches, source.decoder)
+    return Pictures(source.info, batches, source.decoder)
 
 
 @dataclass
@@ -94,6 +94,11 @@ class PicturesAhead:
     def __exit__(self, *error: object) -> None:
         for view in self._views.values():
             view.stop()
+
+    @property
+    def info(self) -> FootageInfo | None:
+        """Of the first camera's footage; None before its decoder has begun."""
+        return next(iter(self._views.values())).info
 
     @property
     def total(self) -> int | None:
@@ -134,7 +139,7 @@ class _Ahead:
     """One camera's batches."""
 
     def __init__(self, decoder: Callable[[Decoding], Pictures], decoding: Decoding) -> None:
-        self.total: int | None = None
+        self.info: FootageInfo | None = None
         self.decoder = ""
         self._decoder, self._decoding = decoder, decoding
         self._waiting: queue.Queue[FrameBatch | BaseException | None] = queue.Queue(QUEUED_BATCHES)
@@ -145,6 +150,10 @@ class _Ahead:
     @property
     def footage(self) -> Path:
         return self._decoding.footage
+
+    @property
+    def total(self) -> int | None:
+        return self.info.frames_from_header if self.info else None
 
     def start(self) -> None:
         self._thread.start()
@@ -182,7 +191,7 @@ class _Ahead:
     def _decode(self) -> None:
         try:
             pictures = self._decoder(self._decoding)
-            self.total, self.decoder = pictures.total, pictures.decoder
+            self.info, self.decoder = pictures.info, pictures.decoder
             self._begun.set()
             for batch in pictures.batches:
                 if not self._put(batch):

@@ -13,6 +13,7 @@ import numpy as np
 from facecap_core.corrections.correction import standing
 from facecap_core.corrections.shot_corrections import ShotCorrections, combine
 from facecap_core.errors import StoreError
+from facecap_core.frame_names import FrameNames
 from facecap_core.outputs import digest_of
 from facecap_core.productions.production import Actor, Production
 from facecap_core.stores.groups import GroupReader, open_vertices
@@ -42,12 +43,17 @@ class SolvedShot:
 
     @property
     def fps(self) -> Fraction:
-        return Fraction(str(self.facts["fps"]))
+        return self.names.fps
+
+    @cached_property
+    def names(self) -> FrameNames:
+        """How its frames are called."""
+        return FrameNames.of(self.facts)
 
     @property
     def start_frame(self) -> int:
         """Number of the first frame, as videos, pages and files show it."""
-        return int(self.facts.get("start_frame", 0))
+        return self.names.start_frame
 
     @property
     def model(self) -> str:

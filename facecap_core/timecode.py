@@ -8,13 +8,23 @@ from fractions import Fraction
 from facecap_core.errors import ConfigError
 
 _TIMECODE = re.compile(r"(\d{1,2}):(\d\d):(\d\d)([:;])(\d\d)")
+_DROPPING = (Fraction(30000, 1001), Fraction(60000, 1001))
+_DAY_HOURS = 24
 
 
-def timecode(frame: int, fps: Fraction) -> str:
-    """HH:MM:SS:FF of a frame counted from 0, without dropped numbers."""
+def timecode(frame: int, fps: Fraction, *, dropping: bool = False) -> str:
+    """HH:MM:SS:FF of a frame counted from 0; HH:MM:SS;FF with dropped numbers. A day starts anew."""
     rate = max(1, round(fps))
+    if dropping:
+        # Two numbers (of 59.94: four) are left out in each minute but every tenth one.
+        dropped = rate // 15
+        minute, ten_minutes = 60 * rate - dropped, 600 * rate - 9 * dropped
+        tens, rest = divmod(frame, ten_minutes)
+        frame += dropped * (9 * tens + max(0, rest - dropped) // minute)
     second = frame // rate
-    return f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}:{frame % rate:02d}"
+    hours = second // 3600 % _DAY_HOURS
+    mark = ";" if dropping else ":"
+    return f"{hours:02d}:{second // 60 % 60:02d}:{second % 60:02d}{mark}{frame % rate:02d}"
 
 
 def frame_of(text: str, fps: Fraction) -> int:
@@ -36,7 +46,7 @@ def frame_of(text: str, fps: Fraction) -> int:
     counted = ((hours * 60 + minutes) * 60 + seconds) * rate + frames
     if match[4] == ":":
         return counted
-    if fps not in (Fraction(30000, 1001), Fraction(60000, 1001)):
+    if fps not in _DROPPING:
         raise ConfigError(
             f"{text}: no numbers are dropped at {float(fps):g} frames a second",
             remedy="write HH:MM:SS:FF",

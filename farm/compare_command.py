@@ -134,7 +134,7 @@ def _print(changes: list[ShotChange], threshold_mm: float, csv: Path | None) -> 
                     str(change.frames),
                     str(change.changed_frames(threshold_mm)),
                     f"{change.worst_mm:.3f}",
-                    str(change.worst_frame),
+                    str(change.names.number(change.worst_frame)),
                     f"{change.pooled_mm:.3f}",
                     _where(change, threshold_mm),
                 ]
@@ -163,7 +163,8 @@ def _where(change: ShotChange, threshold_mm: float) -> str:
     """The worst ranges, in their order in the shot."""
     ranges = change.ranges(threshold_mm)
     worst = sorted(sorted(ranges, key=lambda found: -found[2])[:SHOWN_RANGES])
-    shown = ", ".join(f"{first}-{last}" for first, last, _ in worst)
+    number = change.names.number
+    shown = ", ".join(f"{number(first)}-{number(last)}" for first, last, _ in worst)
     more = len(ranges) - len(worst)
     return shown + (f" and {more} more" if more else "")
 
@@ -179,7 +180,7 @@ def _rows(changes: list[ShotChange], threshold_mm: float) -> list[dict[str, Any]
     ]
     every.sort(key=lambda found: (-found[0], found[1].shot, found[2]))
     return [
-        {**range_row(rank, change.shot, first, last, change.fps), "worst_mm": round(worst, 4)}
+        {**range_row(rank, change.shot, first, last, change.names), "worst_mm": round(worst, 4)}
         for rank, (worst, change, first, last) in enumerate(every, start=1)
     ]
 
@@ -191,11 +192,15 @@ def _as_json(change: ShotChange, threshold_mm: float) -> dict[str, Any]:
         "changed_frames": change.changed_frames(threshold_mm),
         "corrected_frames": int(change.corrected.sum()),
         "worst_mm": change.worst_mm,
-        "worst_frame": change.worst_frame,
+        "worst_frame": change.names.number(change.worst_frame),
         "rmse_mm": change.pooled_mm if change.pooled_mm == change.pooled_mm else None,
         "solved_anew": list(change.solved_anew),
         "ranges": [
-            {"first": first, "last": last, "worst_mm": worst}
+            {
+                "first": change.names.number(first),
+                "last": change.names.number(last),
+                "worst_mm": worst,
+            }
             for first, last, worst in change.ranges(threshold_mm)
         ],
     }

@@ -86,6 +86,7 @@ def flag(
     from facecap_core.flags.flagged_range import ranked
     from facecap_core.flags.range_rows import range_row, write_csv
     from facecap_core.flags.shot_flags import Limits
+    from facecap_core.frame_names import frame_names
     from farm.bar import bar
     from farm.shot_choice import solved_shots
 
@@ -99,7 +100,7 @@ def flag(
     frames = None if minutes is None else round(minutes * 60 * found.fps)
     rows = [
         {
-            **range_row(rank, each.shot, *each.shown, found.fps),
+            **range_row(rank, each.shot, each.first, each.last, frame_names(found, each.shot)),
             "reason": each.reason,
             "severity": round(each.severity, 3),
             "detail": each.detail,

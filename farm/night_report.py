@@ -83,7 +83,7 @@ def night_json(page: NightPage) -> dict[str, Any]:
         "worst": [
             {
                 "shot": shot.shot,
-                "frame": shot.start_frame + shot.worst_frame,
+                "frame": shot.names.number(shot.worst_frame),
                 "worst_second": shot.worst_second,
             }
             for shot in (trust.worst(WORST_SHOTS) if trust else [])

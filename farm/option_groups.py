@@ -199,7 +199,11 @@ class Exporting:
     ] = None
     start_timecode: Annotated[
         str | None,
-        typer.Option(metavar="HH:MM:SS:FF", help="The same as timecode.", show_default=False),
+        typer.Option(
+            metavar="HH:MM:SS:FF",
+            help="The same as timecode; footage: as its files say it.",
+            show_default=False,
+        ),
     ] = None
     units: Annotated[
         str | None,

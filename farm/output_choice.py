@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from farm.option_groups import Exporting, Reviewing
 
@@ -78,7 +78,9 @@ def _one_of(value: str, option: str, known: list[str]) -> str:
     return value
 
 
-def _start(frame: float | None, timecode: str | None, fps: Fraction) -> float | None:
+def _start(
+    frame: float | None, timecode: str | None, fps: Fraction
+) -> float | Literal["footage"] | None:
     from facecap_core.errors import ConfigError
     from facecap_core.timecode import frame_of
 
@@ -86,4 +88,6 @@ def _start(frame: float | None, timecode: str | None, fps: Fraction) -> float | 
         raise ConfigError(
             "--start-frame and --start-timecode say the same thing", remedy="give one of them"
         )
-    return frame if timecode is None else float(frame_of(timecode, fps))
+    if timecode is None:
+        return frame
+    return "footage" if timecode == "footage" else float(frame_of(timecode, fps))

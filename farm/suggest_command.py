@@ -53,6 +53,7 @@ def suggest(
     farm suggest --actor ada --minutes 5 --clip-seconds 8 --csv to-track.csv
     """
     from facecap_core.flags.range_rows import range_row, write_csv
+    from facecap_core.frame_names import frame_names
     from facecap_core.suggestions.footage_poses import read_poses
     from facecap_core.suggestions.suggestion import suggest as choose
     from farm.actor_choice import chosen_actor
@@ -72,7 +73,7 @@ def suggest(
     seconds = time.monotonic() - began
     rows = [
         {
-            **range_row(rank, each.shot, each.first, each.last, found.fps),
+            **range_row(rank, each.shot, each.first, each.last, frame_names(found, each.shot)),
             "worth_percent": round(100 * each.worth, 2),
             "farthest_mm": _figure(each.farthest_mm),
             "expected_rmse_mm": _figure(each.expected_rmse_mm),

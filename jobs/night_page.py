@@ -25,7 +25,6 @@ from facecap_core.reports.shot_trust import (
 from facecap_core.reports.sparkline import sparkline
 from facecap_core.reports.timeline import time_line
 from facecap_core.reports.worst_moments import thumbnails
-from facecap_core.timecode import timecode
 from jobs.ledger import Ledger
 from jobs.night import Night, night_of
 from jobs.night_ledger import ledger_part, shot_rows
@@ -156,8 +155,8 @@ def _worst(
         "worst": [
             {
                 "shot": shot.shot,
-                "frame": shot.start_frame + shot.worst_frame,
-                "timecode": timecode(shot.start_frame + shot.worst_frame, shot.fps),
+                "frame": shot.names.number(shot.worst_frame),
+                "timecode": shot.names.timecode(shot.worst_frame),
                 "note": f"confidence {shot.confidence[shot.worst_frame]:.2f};"
                 f" {shot.doubtful_frames} of {len(shot.confidence)} frames doubtful",
                 "pictures": drawn,

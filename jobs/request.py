@@ -173,7 +173,7 @@ class ExportRequest(_OutputRequest):
     formats: ShotNames
     units: str | None = None
     up_axis: Literal["y", "z"] = "y"
-    start_frame: float | None = None
+    start_frame: float | Literal["footage"] | None = None
 
 
 class ReviewRequest(_OutputRequest):

@@ -20,12 +20,12 @@ LOOK_SECONDS = 5.0
 
 
 def decode_there(decoding: Decoding) -> Iterator[Any]:
-    """The Ray task on the machine that decodes: first how many pictures there are and what decodes them, then
-    they, in batches."""
+    """The Ray task on the machine that decodes: first what the first picture tells and what decodes them,
+    then they, in batches."""
     from facecap_core.pictures_ahead import decode
 
     pictures = decode(decoding)
-    yield pictures.total, pictures.decoder
+    yield pictures.info, pictures.decoder
     yield from pictures.batches
 
 
@@ -55,8 +55,8 @@ def far_decoder(lot: Lot) -> Callable[[Decoding], Pictures]:
                 ray.cancel(stream)
                 return pictures_ahead.decode(decoding)
         items = _items(stream)
-        total, its_decoder = next(items)
-        return pictures_ahead.Pictures(total, items, its_decoder)
+        info, its_decoder = next(items)
+        return pictures_ahead.Pictures(info, items, its_decoder)
 
     return decode
 

@@ -49,8 +49,11 @@ def write_video(
     rotation: int = 0,
     container_options: dict[str, str] | None = None,
     container_format: str | None = None,
+    timecode: str | None = None,
 ) -> Path:
     with av.open(path, "w", format=container_format, options=container_options or {}) as container:
+        if timecode is not None:
+            container.metadata["timecode"] = timecode
         stream = container.add_stream(
             codec, rate=fps, options={**_FAST.get(codec, {}), **(options or {})}
         )

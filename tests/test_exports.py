@@ -16,6 +16,7 @@ from tracked_production import make_tracked
 from typer.testing import CliRunner
 
 from facecap_core.errors import ConfigError, PointCacheError, ProductionError, StoreError
+from facecap_core.frame_names import FrameNames
 from facecap_core.pointcaches.reader import open_point_cache
 from facecap_core.productions.production import load_production
 from facecap_core.stores.groups import new_group
@@ -190,6 +191,7 @@ def test_what_cannot_be_exported_is_said_and_leaves_nothing(production, tmp_path
         (["learn_a", "--units", "ell"], ConfigError, "'ell' is not known"),
         (["learn_b"], StoreError, "the shot is not solved"),
         (["learn_a", "--start-timecode", "noon"], ConfigError, "is no timecode"),
+        (["held_a", "--start-timecode", "footage"], StoreError, "the footage's timecode"),
     ):
         done = run(production, *arguments, *out)
         assert isinstance(done.exception, kind)
@@ -234,6 +236,43 @@ def test_timecodes_are_frames_and_back():
             frame_of(wrong, dropping)
     with pytest.raises(ConfigError, match="no numbers are dropped"):
         frame_of("00:00:00;00", Fraction(25))
+    for fps in (dropping, 2 * dropping):
+        day = frame_of("23:59:59;29", fps) + (1 if fps == dropping else 31)
+        for frame in (0, 1, 1799, 1800, 3597, 3599, 17981, 17982, 19779, 35965, 107892, day - 1):
+            assert frame_of(timecode(frame, fps, dropping=True), fps) == frame
+        assert timecode(day, fps, dropping=True) == "00:00:00;00"
+
+
+def test_frames_have_the_timecode_of_their_footage():
+    plain = FrameNames(Fraction(24), 1001)
+    assert (plain.number(24), plain.timecode(24)) == (1025, "00:00:42:17")
+    told = FrameNames(Fraction(24), 1001, "23:59:59:00")
+    assert (told.number(24), told.timecode(23), told.timecode(24)) == (
+        1025,
+        "23:59:59:23",
+        "00:00:00:00",
+    )
+    dropping = FrameNames(Fraction(30000, 1001), 0, "10:00:59;28")
+    assert [dropping.timecode(frame) for frame in (1, 2)] == ["10:00:59;29", "10:01:00;02"]
+    for text, fps in (("00:00:00:24", 24), ("10:00:00;00", 25), ("yesterday", 24), ("", 24)):
+        assert FrameNames(Fraction(fps), 7, text) != FrameNames(Fraction(fps), 7)
+        assert FrameNames(Fraction(fps), 7, text).timecode(1) == "00:00:00:08"
+
+
+def test_an_export_begins_where_the_timecode_of_the_footage_does(production, tmp_path):
+    """For a shot whose store says so; what it is told instead counts more."""
+    copy = shutil.copytree(production, tmp_path / "copy")
+    metadata = next((copy / "store" / "vertices").glob("*/held_a.zarr")) / "zarr.json"
+    told = json.loads(metadata.read_text())
+    told["attributes"]["start_timecode"] = "01:00:00:12"
+    metadata.write_text(json.dumps(told))
+    for options, start in ((["--start-timecode", "footage"], 86412), ([], 0)):
+        out = tmp_path / str(start)
+        done = run(copy, "held_a", "-f", "pc2", "-o", str(out), *options)
+        assert done.exit_code == 0, done.output
+        with open_point_cache(out / "held_a.pc2", vertex_count=6) as cache:
+            assert cache.start_frame == start
+        assert json.loads((out / "held_a.json").read_text())["start_timecode"] == "01:00:00:12"
 
 
 def test_without_the_alembic_extra_nothing_is_written(production, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -127,3 +128,22 @@ def test_cover_art_is_not_the_video(tmp_path: Path) -> None:
         assert len(container.streams.video) == 2
     assert probe(path).codec == "mpeg4"
     assert len(read(path)) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "fps", "written", "told"),
+    [
+        ("a.mov", Fraction(30000, 1001), "01:02:03;04", "01:02:03;04"),
+        ("a.mp4", Fraction(24000, 1001), "10:00:00:00", "10:00:00:00"),
+        ("a.mkv", Fraction(25), "01:00:00:12", "01:00:00:12"),
+        ("a.mkv", Fraction(30000, 1001), "01:00:00.12", "01:00:00;12"),
+        ("a.mkv", Fraction(25), "after lunch", None),
+        ("a.mp4", Fraction(25), None, None),
+    ],
+)
+def test_the_timecode_of_the_first_picture_is_told(
+    tmp_path: Path, name: str, fps: Fraction, written: str | None, told: str | None
+) -> None:
+    info = probe(write_video(tmp_path / name, fps=fps, timecode=written))
+    assert info.start_timecode == told
+    assert info.start == {"start_frame": 0} | ({"start_timecode": told} if told else {})

@@ -77,6 +77,11 @@ def test_a_gap_names_the_missing_file(tmp_path: Path) -> None:
     assert error.value.fault.file == str(tmp_path / "shot.0009.png")
 
 
+def test_a_sequence_starts_with_the_number_of_its_first_file(tmp_path: Path) -> None:
+    info = probe(write_images(tmp_path, "shot.%04d.png", numbers=[1001, 1002, 1003]))
+    assert info.start == {"start_frame": 1001}
+
+
 def test_the_bad_picture_of_a_sequence_is_named(tmp_path: Path) -> None:
     path = write_images(tmp_path, "shot.%04d.png")
     good = (tmp_path / "shot.0004.png").read_bytes()

@@ -36,6 +36,7 @@ from facecap_core.productions.production import load_production
 from facecap_core.reviews.packed_scene import SIZE, packed, packed_scenes
 from facecap_core.reviews.reviewed_shot import Scene, open_reviewed
 from facecap_core.reviews.scene_reel import NEAR, SceneReel
+from facecap_core.frame_names import FrameNames
 from facecap_core.timecode import timecode
 from farm.app import app
 from farm.review_server import ReviewServer
@@ -46,8 +47,9 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 @pytest.fixture(scope="module")
 def production(tmp_path_factory):
-    folder = make_production(tmp_path_factory.mktemp("page") / "show", bulk=2, frames=FRAMES)
+    folder = make_production(tmp_path_factory.mktemp("page") / "show", bulk=3, frames=FRAMES)
     solve(folder, "bulk_0", FRAMES)
+    solve(folder, "bulk_2", FRAMES, fps="30000/1001", start_timecode="23:59:59;10")
     jumping = result(FRAMES)
     jumping[50] += 5
     confidence = np.linspace(1, 0.6, FRAMES)
@@ -354,6 +356,21 @@ def test_a_saved_page_plays_in_a_browser(production, tmp_path):
         await until(evaluate, f"{FRAME} > 9 && {FRAME} < 60", True)
 
     use(tmp_path, f"{page.as_uri()}#65", steps)
+
+
+def test_the_page_counts_timecode_as_the_footage_does(production, tmp_path):
+    page = tmp_path / "bulk_2.html"
+    save(production, page, shot="bulk_2")
+    names = FrameNames(Fraction(30000, 1001), 0, "23:59:59;10")
+
+    async def steps(evaluate):
+        for frame in (0, 19, 20, 65):  # over midnight
+            await evaluate(f"location.hash = '#{frame}'")
+            await until(evaluate, FRAME, str(frame))
+            shown = await evaluate("document.getElementById('timecode').textContent")
+            assert shown == names.timecode(frame)
+
+    use(tmp_path, page.as_uri(), steps)
 
 
 def test_a_click_on_a_flag_leads_there(production, tmp_path):

@@ -7,6 +7,7 @@ import threading
 from fractions import Fraction
 
 import av
+import footage_files
 import numpy as np
 import pytest
 import torch
@@ -21,6 +22,7 @@ from facecap_core.errors import (
     PictureSizeError,
     PointCacheError,
 )
+from facecap_core.frame_names import FrameNames
 from facecap_core.inference import infer_shot
 from facecap_core.ingest import ingest_frames, ingest_targets
 from facecap_core.learning.lanes import Lanes
@@ -162,6 +164,22 @@ def test_vertices_are_what_the_network_says_frame_by_frame(tmp_path, video, mode
     assert len(facts["footage_fingerprint"]) == len(facts["model_fingerprint"]) == 32
     assert facts["made"]["engine"] == load_model(model, "cpu").solver(luma[:, None]).name
     assert infer_shot(model, {"center": video}, fps=FPS, destination=out, device="cpu").reused
+
+
+def test_stores_say_where_the_footage_starts(tmp_path, model):
+    film = footage_files.write_video(tmp_path / "a.mov", size=(48, 64), timecode="10:20:30:12")
+    stills = footage_files.write_images(
+        tmp_path, "b.%04d.png", numbers=[1001, 1002, 1003], size=(48, 64)
+    )
+    for number, footage in enumerate((film, stills)):
+        frames, vertices = tmp_path / f"f{number}.zarr", tmp_path / f"v{number}.zarr"
+        ingest_frames(footage, crop=CROP, fps=FPS, destination=frames)
+        infer_shot(model, {"center": footage}, fps=FPS, destination=vertices, device="cpu")
+        for store in (open_frames(frames), open_vertices(vertices)):
+            names = FrameNames.of(store.attributes)
+            assert names == (
+                FrameNames(FPS, 0, "10:20:30:12") if footage is film else FrameNames(FPS, 1001)
+            )
 
 
 def test_two_runs_give_the_same_bytes(tmp_path, video, model):

@@ -176,4 +176,4 @@ def _decode(decoding: Decoding) -> Pictures:
         fps=decoding.fps,
         picture_size=decoding.picture_size,
     )
-    return Pictures(source.info.frames_from_header, source.batches(BLOCK))
+    return Pictures(source.info, source.batches(BLOCK))

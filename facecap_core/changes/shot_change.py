@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from facecap_core.changes.model_results import ComparedModel, check_alike, frame
 from facecap_core.corrections.correction import standing
 from facecap_core.errors import Cancelled, FacecapError, FootageError
 from facecap_core.flags.flagged_range import ranges_of
+from facecap_core.frame_names import FrameNames, frame_names
 from facecap_core.learning.rmse import per_frame_rmse_mm, pooled_rmse_mm
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress, Progress, report
@@ -27,7 +27,7 @@ class ShotChange:
     shot: str
     frames: int
     every: int
-    fps: Fraction
+    names: FrameNames
     rmse_mm: np.ndarray  # float64 [n], of frames 0, every, 2 * every, … over the animated vertices
     corrected: np.ndarray  # bool [frame]: an artist's, whatever a model makes of them
     solved_anew: tuple[str, ...]  # models for which that was necessary
@@ -59,7 +59,7 @@ class ShotChange:
         by_frame = self.by_frame_mm
         # Severity counts from 1 on; what is exactly at the threshold is let pass.
         severity = np.where(by_frame > threshold_mm, 1.0 + by_frame, 0.0)
-        found = ranges_of(severity, gap=round(GAP_SECONDS * self.fps), pad=0)
+        found = ranges_of(severity, gap=round(GAP_SECONDS * self.names.fps), pad=0)
         return [(first, last, float(by_frame[worst])) for first, last, worst in found]
 
 
@@ -115,7 +115,8 @@ def compare_models(
             for correction in standing(production.paths, actor, shot):
                 corrected[correction.frames[correction.frames < frames]] = True
             rmse = np.concatenate(errors) if errors else np.zeros(0)
-            found.append(ShotChange(shot, frames, every, production.fps, rmse, corrected, anew))
+            names = frame_names(production, shot)
+            found.append(ShotChange(shot, frames, every, names, rmse, corrected, anew))
         done = before + lengths[shot]
     return sorted(found, key=lambda change: (-change.worst_mm, change.shot)), failed
 

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ from facecap_core.evaluation.measure_rows import measure_rows
 from facecap_core.evaluation.shot_measures import ShotMeasures
 from facecap_core.evaluation.subject import Subject
 from facecap_core.files import write_text_atomically
+from facecap_core.frame_names import frame_names
 from facecap_core.provenance import made
-from facecap_core.timecode import timecode
 
 SCHEMA_VERSION = 1
 
@@ -54,19 +53,19 @@ def write_evaluation(folder: Path, subject: Subject, evaluation: Evaluation, *, 
     """
     told = json.dumps(evaluation_json(subject, evaluation, split=split), indent=1, allow_nan=False)
     write_text_atomically(folder / "evaluation.json", told + "\n")
-    fps = subject.production.fps
-    write_text_atomically(folder / "frames.csv", _table(_frame_rows(evaluation, fps)))
+    write_text_atomically(folder / "frames.csv", _table(_frame_rows(subject, evaluation)))
     write_text_atomically(folder / "shots.csv", _table(_shot_rows(subject, evaluation)))
 
 
-def _frame_rows(evaluation: Evaluation, fps: Fraction) -> list[list[Any]]:
+def _frame_rows(subject: Subject, evaluation: Evaluation) -> list[list[Any]]:
     rows: list[list[Any]] = []
     for shot in evaluation.shots:
         columns = _columns(shot)
+        names = frame_names(subject.production, shot.shot)
         if not rows:
             rows.append(["shot", "frame", "timecode", *columns])
         rows += [
-            [shot.shot, frame, timecode(frame, fps), *map(_number, values)]
+            [shot.shot, frame, names.timecode(frame), *map(_number, values)]
             for frame, values in enumerate(zip(*columns.values(), strict=True))
         ]
     return rows

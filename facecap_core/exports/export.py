@@ -6,10 +6,12 @@ import json
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facecap_core.errors import StoreError
 from facecap_core.exports.animation import Animation
 from facecap_core.exports.formats import FORMATS, check_formats
 from facecap_core.files import write_text_atomically
@@ -32,7 +34,7 @@ class ExportOptions:
     formats: tuple[str, ...] = ("usd",)
     units: str | None = None
     up_axis: str = "y"
-    start_frame: float | None = None
+    start_frame: float | Literal["footage"] | None = None  # "footage": where its timecode begins
     corrected: bool = True  # False: as it was solved, without the corrections of artists
 
 
@@ -79,6 +81,22 @@ def _figures(solved: SolvedShot) -> dict[str, NDArray[np.float32]]:
     return {name: figure for name, figure in known.items() if figure is not None}
 
 
+def _start(solved: SolvedShot, wanted: float | Literal["footage"] | None) -> float:
+    """The first frame's number in the files."""
+    if wanted is None:
+        return float(solved.start_frame)
+    if wanted != "footage":
+        return wanted
+    start = solved.names.start
+    if start is None:
+        raise StoreError(
+            "nothing is known of the footage's timecode: it has none, or was solved before that was read",
+            remedy="name it: --start-timecode 01:00:00:00",
+            file=str(solved.store.path),
+        )
+    return float(start)
+
+
 def export_shot(
     production: Production,
     shot: str,
@@ -102,8 +120,7 @@ def export_shot(
     due = {damage.part for damage in outputs.damages()}
     solved = open_solved(production, shot, corrected=options.corrected)
     facts, template, corrections = solved.facts, solved.template, solved.corrections
-    given = facts.get("start_frame", 0)
-    start_frame = float(given if options.start_frame is None else options.start_frame)
+    start_frame = _start(solved, options.start_frame)
     total = solved.frames * len(due)
     done = 0
 
@@ -148,6 +165,7 @@ def export_shot(
         "vertices": template.vertex_count,
         "fps": str(animation.fps),
         "start_frame": start_frame,
+        "start_timecode": solved.names.start_timecode,
         "units": animation.units,
         "up_axis": animation.up_axis,
         "topology_sha256": template.topology_sha256,

@@ -5,26 +5,25 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from facecap_core.files import write_text_atomically
-from facecap_core.timecode import timecode
+from facecap_core.frame_names import FrameNames
 
 FIELDS = ("rank", "shot", "first", "last", "timecode_in", "timecode_out", "seconds")
 
 
-def range_row(rank: int, shot: str, first: int, last: int, fps: Fraction) -> dict[str, Any]:
-    """Where a range is; `last` and `timecode_out` are the last frame itself, not the one after it."""
+def range_row(rank: int, shot: str, first: int, last: int, names: FrameNames) -> dict[str, Any]:
+    """Where a range is that is counted from 0; `last` and `timecode_out` are the last frame itself, not the one after it."""
     return {
         "rank": rank,
         "shot": shot,
-        "first": first,
-        "last": last,
-        "timecode_in": timecode(first, fps),
-        "timecode_out": timecode(last, fps),
-        "seconds": round(float((last - first + 1) / fps), 3),
+        "first": names.number(first),
+        "last": names.number(last),
+        "timecode_in": names.timecode(first),
+        "timecode_out": names.timecode(last),
+        "seconds": round(float((last - first + 1) / names.fps), 3),
     }
 
 

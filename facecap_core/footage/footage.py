@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -51,6 +52,15 @@ class FootageInfo:
     frames_from_header: int | None
     sample_aspect_ratio: Fraction | None = None  # exposed, not applied
     interlaced: bool = False  # exposed; the fields are taken as they are woven
+    start_frame: int = 0  # of an image sequence the number of its first file
+    start_timecode: str | None = None  # of the first picture, as the file says it
+
+    @property
+    def start(self) -> dict[str, Any]:
+        """What stores say of the first picture: `start_frame`, and `start_timecode` where it has one."""
+        timecode = self.start_timecode
+        said = {} if timecode is None else {"start_timecode": timecode}
+        return {"start_frame": self.start_frame, **said}
 
 
 @dataclass(frozen=True)
@@ -97,8 +107,10 @@ class _Source:
         self._path = path
         self.video: VideoFile | None = None
         with ExitStack() as stack:
+            self._start_frame = 0
             if is_pattern(path):
                 sequence = find_image_sequence(path)
+                self._start_frame = sequence.first_number
                 self.codec = sequence.codec
                 self._pictures = sequence.pictures(threads)
                 self._count: int | None = len(sequence.files)
@@ -139,6 +151,8 @@ class _Source:
             frames_from_header=self._count,
             sample_aspect_ratio=self.video.stream.sample_aspect_ratio if self.video else None,
             interlaced=first.interlaced_frame,
+            start_frame=self._start_frame,
+            start_timecode=self.video.start_timecode if self.video else None,
         )
 
 

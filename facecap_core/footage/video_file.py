@@ -43,6 +43,7 @@ _WITHOUT_TIME = frozenset(
 _WITH_DURATION = frozenset({"matroska", "webm", "mxf"})
 # Seeking finds the key pictures that they list.
 _SEEKABLE = frozenset({"mov", "matroska", "webm"})
+_TIMECODE = re.compile(r"\d\d:\d\d:\d\d[:;.]\d\d", re.ASCII)
 _MISSING_FRAMES = 0.75  # headers round, and less than a frame cannot be missing
 
 
@@ -73,6 +74,7 @@ class VideoFile:
         if not self.timed:
             self.declared_fps = None
         self.tick_seconds = float(stream.time_base or 0)
+        self.start_timecode = _start_timecode(container, stream)
 
     def stamp(self, packet: av.Packet) -> int | None:
         """When the packet's picture is shown, in ticks; None: its container does not say."""
@@ -228,6 +230,16 @@ class _Stamps:
 
     def any_after(self, pts: int) -> bool:
         return any(stamp > pts for stamp in self._by_time)
+
+
+def _start_timecode(container: InputContainer, stream: VideoStream) -> str | None:
+    """Of the first picture, HH:MM:SS:FF or HH:MM:SS;FF; None where the file does not say."""
+    tracks = (one.metadata for one in container.streams.data)  # a timecode track of its own
+    for tags in (stream.metadata, container.metadata, *tracks):
+        for name, text in tags.items():
+            if name.lower() == "timecode" and _TIMECODE.fullmatch(text):
+                return text.replace(".", ";")  # both mark dropped numbers
+    return None
 
 
 def _declared_end_seconds(

@@ -9,11 +9,11 @@ import numpy as np
 from facecap_core.errors import StoreError
 from facecap_core.flags.actor_flags import FlaggedShots
 from facecap_core.flags.flagged_range import FlaggedRange, ranked
+from facecap_core.frame_names import frame_names
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
 from facecap_core.reports.worst_moments import thumbnails
 from facecap_core.stores.groups import open_vertices
-from facecap_core.timecode import timecode
 
 SHOWN = 20
 
@@ -36,7 +36,7 @@ def flag_rows(
                 "shot": one.shot,
                 "first": one.shown[0],
                 "last": one.shown[1],
-                "timecode": timecode(one.shown[0], production.fps),
+                "timecode": frame_names(production, one.shot).timecode(one.first),
                 "reason": one.reason,
                 "severity": f"{one.severity:.1f}",
                 "detail": one.detail,

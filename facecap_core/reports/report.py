@@ -249,7 +249,11 @@ def _errors(
     with one_thread():
         drawn = {
             figure: pictures.frame_rows(
-                view, top_mm, chosen, [clip(m.shot, m.frame, m.frame + 1) for m in chosen], fps
+                view,
+                top_mm,
+                chosen,
+                [clip(m.shot, m.frame, m.frame + 1) for m in chosen],
+                subject.production,
             )
             for figure, chosen in marks.items()
         }

@@ -13,8 +13,10 @@ import torch
 from facecap_core.evaluation.clips import Clip
 from facecap_core.evaluation.shot_measures import Sums
 from facecap_core.evaluation.subject import EvaluatedShot
+from facecap_core.frame_names import FrameNames, frame_names
 from facecap_core.learning.augment import augment, draw
 from facecap_core.learning.model import Model
+from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.rasteriser import framing_camera
 from facecap_core.reports.comparison import MeshPictures, encode_h264, film_size, moving_face
@@ -23,7 +25,6 @@ from facecap_core.reports.marks import Mark
 from facecap_core.reports.wording import mm
 from facecap_core.stores.groups import open_frames
 from facecap_core.template import Template
-from facecap_core.timecode import timecode
 
 STILL = (360, 480)  # width, height of the pictures of single frames
 MOVING = (240, 320)  # and of each panel of the moving face: the size of the network's input
@@ -51,7 +52,7 @@ class View:
 
 
 def frame_rows(
-    view: View, top_mm: float, marks: Sequence[Mark], stills: Sequence[Clip], fps: Fraction
+    view: View, top_mm: float, marks: Sequence[Mark], stills: Sequence[Clip], production: Production
 ) -> list[dict[str, Any]]:
     """Inputs, target, result and difference of single frames (Figures 4, 5 and 7)."""
     pictures = view.pictures(STILL, top_mm, supersample=2)
@@ -64,11 +65,13 @@ def frame_rows(
             (pictures.clay(still.result[0]), f"result mesh {where}"),
             difference(pictures, still, where),
         ]
-        rows.append(frame_row(mark, drawn, fps))
+        rows.append(frame_row(mark, drawn, frame_names(production, mark.shot)))
     return rows
 
 
-def frame_row(mark: Mark, drawn: Sequence[tuple[np.ndarray, str]], fps: Fraction) -> dict[str, Any]:
+def frame_row(
+    mark: Mark, drawn: Sequence[tuple[np.ndarray, str]], names: FrameNames
+) -> dict[str, Any]:
     """One frame's line of pictures, each with the words that stand for it."""
     return {
         "figure": mark.figure,
@@ -77,7 +80,7 @@ def frame_row(mark: Mark, drawn: Sequence[tuple[np.ndarray, str]], fps: Fraction
         "rmse_mm": mark.rmse_mm,
         "shot": mark.shot,
         "frame": mark.frame,
-        "timecode": timecode(mark.frame, fps),
+        "timecode": names.timecode(mark.frame),
         "pictures": [shown(picture, alt) for picture, alt in drawn],
     }
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
 from facecap_core.errors import StoreError
+from facecap_core.frame_names import FrameNames
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.reports.figures import BLUE, INK, STYLE, VERMILION, grid, svg
@@ -26,8 +26,7 @@ class ShotTrust:
 
     shot: str
     confidence: np.ndarray
-    fps: Fraction
-    start_frame: int = 0  # what the first frame is called
+    names: FrameNames
 
     @property
     def doubtful_frames(self) -> int:
@@ -46,7 +45,7 @@ class ShotTrust:
 
     @property
     def _window(self) -> int:
-        return max(1, min(round(self.fps), len(self.confidence)))
+        return max(1, min(round(self.names.fps), len(self.confidence)))
 
     def _running_mean(self) -> np.ndarray:
         sums = np.cumsum(np.concatenate([[0.0], self.confidence.astype(np.float64)]))
@@ -100,9 +99,7 @@ def read_trust(
             found.left_out[name] = error.fault.message
             continue
         if len(confidence) and np.isfinite(confidence).all():
-            fps = Fraction(str(store.attributes["fps"]))
-            start_frame = int(store.attributes.get("start_frame", 0))
-            found.shots.append(ShotTrust(name, confidence, fps, start_frame))
+            found.shots.append(ShotTrust(name, confidence, FrameNames.of(store.attributes)))
         else:
             found.without.append(name)
     return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from facecap_core.errors import ModelError
 from facecap_core.evaluation.clips import Clip, read_clip
 from facecap_core.evaluation.evaluation import Evaluation, evaluate
 from facecap_core.evaluation.subject import EvaluatedShot, Subject, open_subject
+from facecap_core.frame_names import frame_names
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
 from facecap_core.reports.error_tables import measure_lines, seen
@@ -113,7 +113,7 @@ def _page(first: _Side, second: _Side) -> dict[str, Any]:
     seeing = max((first, second), key=lambda side: len(side.subject.cameras))
     cameras = seeing.subject.cameras
     with one_thread():
-        rows = _frame_rows(view, top_mm, marks, (first, second), seeing, fps)
+        rows = _frame_rows(view, top_mm, marks, (first, second), seeing)
         maps, bar = _mean_maps(view, ours, theirs)
     return {
         "production": first.subject.production.name,
@@ -180,7 +180,6 @@ def _frame_rows(
     marks: Sequence[Mark],
     sides: tuple[_Side, _Side],
     seeing: _Side,
-    fps: Fraction,
 ) -> list[dict[str, Any]]:
     pictures = view.pictures(STILL, top_mm, supersample=2)
     rows = []
@@ -196,7 +195,7 @@ def _frame_rows(
             difference(pictures, ours, f"of A, {where}"),
             difference(pictures, theirs, f"of B, {where}"),
         ]
-        rows.append(frame_row(mark, drawn, fps))
+        rows.append(frame_row(mark, drawn, frame_names(seeing.subject.production, mark.shot)))
     return rows
 
 

@@ -20,7 +20,6 @@ from facecap_core.reviews.panels import Panels
 from facecap_core.reviews.reviewed_shot import ReviewedShot, Scene
 from facecap_core.reviews.slate import draw_scale
 from facecap_core.reviews.time_line import FAINT
-from facecap_core.timecode import timecode
 
 EACH = 4  # frames of a kind
 APART_SECONDS = 0.5  # so that they are not the same moment four times
@@ -109,13 +108,14 @@ class ContactSheet:
         size: tuple[int, int],
         tile: tuple[int, int],
         places: Sequence[tuple[int, int, int]],
-        names: Sequence[str],
+        panels: Sequence[str],
         top_mm: float,
     ) -> np.ndarray:
         """All words, and the scale of colours."""
         width, height = size
         shot, measures = self._shot, self._measures
         badness, name, unit = measures.badness
+        names = shot.solved.names
         with mpl.rc_context({"font.family": "sans-serif", "font.size": 10.0}):
             figure = Figure(figsize=(width / 100, height / 100), dpi=100, facecolor="white")
             canvas = FigureCanvasAgg(figure)
@@ -131,15 +131,14 @@ class ContactSheet:
                 left = _GAP + column * (tile[0] + _GAP)
                 text(left, _HEAD + _KIND / 2 - 4, kind, fontsize=12, weight="bold")
             for frame, left, row in places:
-                place = shot.start_frame + frame
                 shown = f"{badness[frame]:.2f} {unit}".rstrip()
-                about = f"frame {place}   {timecode(place, shot.solved.fps)}   {shown}"
+                about = f"frame {names.number(frame)}   {names.timecode(frame)}   {shown}"
                 text(left, row + 9, about)
                 flag = measures.flag_of(frame)
                 if flag is not None:
                     text(left + tile[0], row + 9, flag.reason, ha="right", color=VERMILION)
-                for number, panel in enumerate(names):
-                    middle = left + (number + 0.5) * tile[0] / len(names)
+                for number, panel in enumerate(panels):
+                    middle = left + (number + 0.5) * tile[0] / len(panels)
                     text(middle, row + 29, panel, ha="center", color=FAINT, fontsize=8)
             if measures.errors_mm is not None:
                 bar = (width - _GAP - 190) / width, 24 / height, 170 / width, 10 / height

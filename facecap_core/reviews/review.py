@@ -134,6 +134,7 @@ def _told(shot: ReviewedShot, measures: Measures, sheet: ContactSheet) -> dict[s
         "frames": shot.frames,
         "fps": str(shot.solved.fps),
         "start_frame": shot.start_frame,
+        "start_timecode": shot.solved.names.start_timecode,
         "model": shot.solved.model,
         "rmse_mm": measures.rmse_mm,
         "ranked_by": measures.badness[1],

@@ -115,10 +115,19 @@
     mark(frame);
   }
 
+  // As facecap_core/timecode.py has it: some numbers are left out in each minute but every tenth one.
+  function timecode(frame) {
+    const { start, rate, dropped } = told.timecode;
+    const tens = Math.floor((start + frame) / (600 * rate - 9 * dropped)), rest = (start + frame) % (600 * rate - 9 * dropped);
+    const place = start + frame + dropped * (9 * tens + Math.floor(Math.max(0, rest - dropped) / (60 * rate - dropped)));
+    const second = Math.floor(place / rate);
+    const parts = [(second / 3600) % 24, (second / 60) % 60, second % 60, place % rate].map((part) => pad(Math.floor(part)));
+    return `${parts.slice(0, 3).join(":")}${dropped ? ";" : ":"}${parts[3]}`;
+  }
+
   function mark(frame) {
-    const rate = Math.max(1, Math.round(told.fps)), place = told.start_frame + frame, second = Math.floor(place / rate);
-    $("frame").textContent = place;
-    $("timecode").textContent = [second / 3600, (second / 60) % 60, second % 60, place % rate].map((part) => pad(Math.floor(part))).join(":");
+    $("frame").textContent = told.start_frame + frame;
+    $("timecode").textContent = timecode(frame);
     $("cursor").style.left = `${(100 * frame) / Math.max(1, told.frames - 1)}%`;
     for (const { span, values, unit } of readings) span.textContent = values[frame] === null ? "–" : `${values[frame].toFixed(2)} ${unit}`.trim();
   }

@@ -16,12 +16,12 @@ import numpy as np
 from facecap_core.errors import ConfigError
 from facecap_core.exports.whole_path import whole_path
 from facecap_core.flags.flagged_range import ranked
+from facecap_core.frame_names import FrameNames
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.reports.figures import error_colours, round_up, scale_top_mm
 from facecap_core.reviews.measures import Measures
 from facecap_core.reviews.packed_scene import SIZE, packed_scenes
 from facecap_core.reviews.reviewed_shot import ReviewedShot
-from facecap_core.timecode import timecode
 
 INSTALL = "pip install 'facecap-farm[viewer]'"
 FOV_DEGREES = 30.0
@@ -46,6 +46,7 @@ def review_page(shot: ReviewedShot, measures: Measures, others: Sequence[str] = 
         "frames": shot.frames,
         "fps": float(shot.solved.fps),
         "start_frame": shot.start_frame,
+        "timecode": _timecode(shot.solved.names),
         "vertices": shot.template.vertex_count,
         "target": rmse_mm is not None,
         "batch": SIZE,
@@ -55,7 +56,7 @@ def review_page(shot: ReviewedShot, measures: Measures, others: Sequence[str] = 
         "camera": _camera(shot.bounds),
         "curves": _curves(measures, shot.solved.novelty),
         "flags": [
-            {**asdict(flag), "timecode": timecode(flag.shown[0], shot.solved.fps)}
+            {**asdict(flag), "timecode": shot.solved.names.timecode(flag.first)}
             for flag in ranked(measures.flags)
         ],
     }
@@ -95,6 +96,13 @@ def save_review_page(
                 file.write(f'<script type="text/plain" id="scene-{number}">{text}</script>\n')
             file.write(after)
         return temporary.stat().st_size
+
+
+def _timecode(names: FrameNames) -> dict[str, Any]:
+    """How the page counts timecode: from where, how many a second, how many it leaves out in a minute."""
+    rate = max(1, round(names.fps))
+    start = names.start_frame if names.start is None else names.start
+    return {"start": start, "rate": rate, "dropped": rate // 15 if names.dropping else 0}
 
 
 def check_viewer() -> None:

@@ -17,7 +17,6 @@ from facecap_core.reviews.measures import Measures
 from facecap_core.reviews.panels import Panels
 from facecap_core.reviews.reviewed_shot import ReviewedShot, Scene
 from facecap_core.reviews.time_line import FAINT, draw_time_line
-from facecap_core.timecode import timecode
 
 SIZE = (1280, 720)
 _HEAD, _NAMES, _FOOT = 44, 24, 128  # rows above the panels, of their names, and below them
@@ -76,9 +75,9 @@ class Slate:
 
     def _write(self, picture: Planes, frame: int) -> None:
         shot, errors, expected = self._shot, self._measures.errors_mm, self._measures.expected_mm
-        place = shot.start_frame + frame
-        self._letters.write(picture.luma, f"{place:6d}", 12, 62)
-        self._letters.write(picture.luma, timecode(place, shot.solved.fps), 12, 198)
+        names = shot.solved.names
+        self._letters.write(picture.luma, f"{names.number(frame):6d}", 12, 62)
+        self._letters.write(picture.luma, names.timecode(frame), 12, 198)
         for known, left in ((errors, 376), (expected, 376 if errors is None else 540)):
             if known is not None:
                 self._letters.write(picture.luma, f"{known[frame]:6.2f}", 12, left)

@@ -1,0 +1,70 @@
+"""Frame names: the number of a shot's frame, or its timecode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from facecap_core.errors import ConfigError, StoreError
+from facecap_core.productions.production import Production
+from facecap_core.stores.groups import open_frames, open_vertices
+from facecap_core.timecode import frame_of, timecode
+
+
+@dataclass(frozen=True)
+class FrameNames:
+    """How the frames of a shot, which are counted from 0 inside, are called.
+
+    `start_timecode` is what the footage says of its first frame. Where it says nothing, or what is no
+    timecode at this rate, timecodes count as the numbers do.
+    """
+
+    fps: Fraction
+    start_frame: int = 0
+    start_timecode: str | None = None
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> FrameNames:
+        """By the attributes of a frame store or vertex store."""
+        start = facts.get("start_timecode")
+        fps, number = Fraction(str(facts["fps"])), int(facts.get("start_frame", 0))
+        return cls(fps, number, None if start is None else str(start))
+
+    @property
+    def start(self) -> int | None:
+        """Frames from 00:00:00:00 to the first one; None where the footage does not say."""
+        try:
+            return None if self.start_timecode is None else frame_of(self.start_timecode, self.fps)
+        except ConfigError:
+            return None
+
+    @property
+    def dropping(self) -> bool:
+        """Whether the footage's timecode leaves numbers out, to go with the clock."""
+        return self.start is not None and ";" in str(self.start_timecode)
+
+    def number(self, frame: int) -> int:
+        """As videos, pages and files count."""
+        return self.start_frame + frame
+
+    def timecode(self, frame: int) -> str:
+        """HH:MM:SS:FF, or HH:MM:SS;FF where numbers are left out."""
+        start = self.start_frame if self.start is None else self.start
+        return timecode(start + frame, self.fps, dropping=self.dropping)
+
+
+def frame_names(production: Production, shot: str) -> FrameNames:
+    """By what is stored of the shot: its result, else its pictures of the main camera."""
+    actor = production.shots[shot].actor
+    paths, camera = production.paths, production.actors[actor].main_camera
+    for read, path in (
+        (open_vertices, paths.vertices(actor, shot)),
+        (open_frames, paths.frames(shot, camera)),
+    ):
+        try:
+            return FrameNames.of(read(path).attributes)
+        except StoreError:
+            continue
+    return FrameNames(production.fps)
