@@ -64,7 +64,7 @@ def frame_names(production: Production, shot: str) -> FrameNames:
         (open_frames, paths.frames(shot, camera)),
     ):
         try:
-            return FrameNames.of(read(path).attributes)
+            return FrameNames.of({"fps": production.fps, **read(path).attributes})
         except StoreError:
             continue
     return FrameNames(production.fps)

@@ -95,13 +95,14 @@ def write_images(
     codec: str = "png",
     pixel_format: str = "rgb24",
     numbers: Iterable[int] = range(1, 6),
+    size: tuple[int, int] = SIZE,
 ) -> Path:
     for index, number in enumerate(numbers):
         context = av.CodecContext.create(codec, "w")
         assert isinstance(context, av.VideoCodecContext)
-        context.width, context.height, context.pix_fmt = *SIZE, pixel_format
+        context.width, context.height, context.pix_fmt = *size, pixel_format
         context.time_base = Fraction(1, 30)
-        frame = rgb_frame(picture(index), pixel_format)
+        frame = rgb_frame(picture(index, size), pixel_format)
         frame.pts = 0
         packets = [*context.encode(frame), *context.encode(None)]
         (folder / (name % number)).write_bytes(b"".join(bytes(packet) for packet in packets))

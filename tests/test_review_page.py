@@ -31,12 +31,12 @@ from tiny_production import make_production
 from typer.testing import CliRunner
 
 from facecap_core.errors import Cancelled, ConfigError, StoreError
+from facecap_core.frame_names import FrameNames
 from facecap_core.pointcaches.pc2 import write_pc2
 from facecap_core.productions.production import load_production
 from facecap_core.reviews.packed_scene import SIZE, packed, packed_scenes
 from facecap_core.reviews.reviewed_shot import Scene, open_reviewed
 from facecap_core.reviews.scene_reel import NEAR, SceneReel
-from facecap_core.frame_names import FrameNames
 from facecap_core.timecode import timecode
 from farm.app import app
 from farm.review_server import ReviewServer
@@ -49,7 +49,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 def production(tmp_path_factory):
     folder = make_production(tmp_path_factory.mktemp("page") / "show", bulk=3, frames=FRAMES)
     solve(folder, "bulk_0", FRAMES)
-    solve(folder, "bulk_2", FRAMES, fps="30000/1001", start_timecode="23:59:59;10")
+    solve(folder, "bulk_2", FRAMES, start_timecode="23:59:59:10")
     jumping = result(FRAMES)
     jumping[50] += 5
     confidence = np.linspace(1, 0.6, FRAMES)
@@ -361,16 +361,27 @@ def test_a_saved_page_plays_in_a_browser(production, tmp_path):
 def test_the_page_counts_timecode_as_the_footage_does(production, tmp_path):
     page = tmp_path / "bulk_2.html"
     save(production, page, shot="bulk_2")
-    names = FrameNames(Fraction(30000, 1001), 0, "23:59:59;10")
+    text = page.read_text()
+    told = told_of(text)["timecode"]
+    assert told == {"start": 86400 * 30 - 20, "rate": 30, "dropped": 0}
+    dropping = FrameNames(Fraction(30000, 1001), 0, "10:00:59;10")
+    assert dropping.start is not None
+    told = json.dumps({"start": dropping.start, "rate": 30, "dropped": 2})
+    (tmp_path / "dropping.html").write_text(re.sub(r'(?<="timecode": )\{[^}]*\}', told, text))
+    for name, names in (
+        ("bulk_2.html", FrameNames(Fraction(30), 0, "23:59:59:10")),
+        ("dropping.html", dropping),
+    ):
 
-    async def steps(evaluate):
-        for frame in (0, 19, 20, 65):  # over midnight
-            await evaluate(f"location.hash = '#{frame}'")
-            await until(evaluate, FRAME, str(frame))
-            shown = await evaluate("document.getElementById('timecode').textContent")
-            assert shown == names.timecode(frame)
+        async def steps(evaluate, names=names):
+            for key, frame in (("Home", 0), ("End", FRAMES - 1)):
+                press = f"document.dispatchEvent(new KeyboardEvent('keydown', {{key: '{key}'}}))"
+                await evaluate(press)
+                await until(evaluate, FRAME, str(frame))
+                shown = await evaluate("document.getElementById('timecode').textContent")
+                assert shown == names.timecode(frame)
 
-    use(tmp_path, page.as_uri(), steps)
+        use(tmp_path / name[:-5], (tmp_path / name).as_uri(), steps)
 
 
 def test_a_click_on_a_flag_leads_there(production, tmp_path):

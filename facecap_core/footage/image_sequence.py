@@ -45,6 +45,7 @@ class ImageSequence:
 
     pattern: Path
     files: tuple[Path, ...]
+    first_number: int
 
     @property
     def codec(self) -> str:
@@ -96,7 +97,7 @@ def find_image_sequence(pattern: str | Path) -> ImageSequence:
                 remedy="render the missing pictures, or number the files without gaps",
                 file=pattern.parent / name,
             )
-    return ImageSequence(pattern, tuple(found[number] for number in sorted(found)))
+    return ImageSequence(pattern, tuple(found[number] for number in sorted(found)), first)
 
 
 def _list_numbers(pattern: Path, before: str, after: str, digits: int) -> dict[int, Path]:
