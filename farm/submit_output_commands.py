@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @app.command()
-@grouped("gpus")
+@grouped("gpus", "decoder")
 def export(
     shots: SolvedShotsArgument = None,
     listed: ShotListOption = None,
@@ -66,7 +66,7 @@ def export(
 
 
 @app.command()
-@grouped("gpus")
+@grouped("gpus", "decoder")
 def review(
     shots: SolvedShotsArgument = None,
     listed: ShotListOption = None,

@@ -66,6 +66,14 @@ def test_every_command_can_print_json(path, command):
     assert "--json" in {name for option in command.params for name in option.opts}
 
 
+@pytest.mark.parametrize("kind", ["export", "review"])
+def test_jobs_that_write_files_offer_nothing_that_does_not_concern_them(kind):
+    command = dict(commands())["submit", kind]
+    names = {name for option in command.params for name in option.opts}
+    assert names >= {"--cpus", "--memory"}
+    assert not names & {"--gpus", "--decoder"}
+
+
 @pytest.fixture
 def folder(tmp_path):
     return make_production(tmp_path / "tiny", train=2, frames=2)

@@ -9,6 +9,12 @@ from typing import Any
 from facecap_core.errors import ConfigError
 from facecap_core.learning.config import TrainConfig, overridden, parse
 
+SMALL: dict[str, Any] = {  # what a processor without a GPU learns and solves in time
+    "input_size": (60, 80),
+    "channels": (32, 48, 80, 112),
+    "refine": (False, True, True, True),
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {"network": {"basis_scale": "orthonormal"}},
     "fast": {  # a tenth of the epochs of `paper`
@@ -22,12 +28,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "cpu": {
         "batch": 32,
         "validate_every_epochs": 4,
-        "network": {
-            "input_size": (60, 80),
-            "channels": (32, 48, 80, 112),
-            "refine": (False, True, True, True),
-            "dropout": 0.0,  # better without in so few epochs: docs/LOG.md, 2026-11-22
-        },
+        # Better without dropout in so few epochs: docs/LOG.md, 2026-11-22.
+        "network": {**SMALL, "dropout": 0.0},
         "schedule": {"kind": "cosine", "epochs": 56, "learning_rate": 2e-3, "rampup_epochs": 0.5},
         "optimizer": {"kind": "muon", "muon_learning_rate": 0.01, "average": 0.999},
         "augmentation": {"ramp_epochs": 2},
@@ -35,13 +37,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "demo": {
         "batch": 32,
         "validate_every_epochs": 4,
-        "network": {
-            "input_size": (60, 80),
-            "channels": (32, 48, 80, 112),
-            "refine": (False, True, True, True),
-            "dropout": 0.1,
-            "components": 64,
-        },
+        "network": {**SMALL, "dropout": 0.1, "components": 64},
         "schedule": {"kind": "cosine", "epochs": 44, "learning_rate": 2e-3, "rampup_epochs": 1},
         "optimizer": {"kind": "muon", "muon_learning_rate": 0.01, "average": 0.995},
         "augmentation": {
