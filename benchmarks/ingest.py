@@ -29,8 +29,9 @@ import numpy as np
 
 from benchmarks.record import figure, ratio
 from benchmarks.synthetic_footage import ENCODINGS, lengthen, synthesise
-from facecap_core.footage.footage import Footage, probe
+from facecap_core.footage.footage import Footage
 from facecap_core.footage.picture import PictureFilter
+from facecap_core.footage.source import probe
 from facecap_core.footage.video_container import open_video
 from facecap_core.ingest import ingest_frames
 

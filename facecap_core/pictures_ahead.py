@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from facecap_core.errors import FootageError
-from facecap_core.footage.footage import Footage, FootageInfo, FrameBatch
+from facecap_core.footage.footage import Footage, FrameBatch
+from facecap_core.footage.source import FootageInfo
 from facecap_core.progress import OnProgress, Progress, report
 
 # The weights of the last layers are read once a batch: of 16 frames the network takes a sixth longer.

@@ -10,7 +10,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from facecap_core.footage.footage import Footage, probe
+from facecap_core.footage.footage import Footage
+from facecap_core.footage.source import probe
 
 FPS = Fraction(30)
 SIZE = (96, 130)

@@ -18,7 +18,8 @@ from facecap_core.errors import (
     FootageUnreadable,
     PictureSizeError,
 )
-from facecap_core.footage.footage import Footage, probe
+from facecap_core.footage.footage import Footage
+from facecap_core.footage.source import probe
 
 
 def test_no_such_file(tmp_path: Path) -> None:

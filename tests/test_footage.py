@@ -12,7 +12,8 @@ import pytest
 from footage_files import FPS, FRAMES, SIZE, decoded_levels, picture, read, reference, write_video
 
 from facecap_core.errors import CropOutsidePicture
-from facecap_core.footage.footage import Footage, count_packets, probe
+from facecap_core.footage.footage import Footage
+from facecap_core.footage.source import count_packets, probe
 
 CODECS = [
     ("shot.mp4", "libx264", "yuv420p", False, {"bf": "3"}),

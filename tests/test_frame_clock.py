@@ -10,7 +10,8 @@ import pytest
 from footage_files import FPS, FRAMES, read, write_video
 
 from facecap_core.errors import FrameRateError
-from facecap_core.footage.footage import Footage, count_packets, probe
+from facecap_core.footage.footage import Footage
+from facecap_core.footage.source import count_packets, probe
 
 
 def test_ntsc_rate_in_milliseconds(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 from footage_files import SIZE, picture, read, reference, write_images
 
 from facecap_core.errors import FootageEmpty, FootageError, FootageUnreadable
-from facecap_core.footage.footage import Footage, count_packets, probe
+from facecap_core.footage.footage import Footage
+from facecap_core.footage.source import count_packets, probe
 
 
 @pytest.mark.parametrize(

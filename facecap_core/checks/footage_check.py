@@ -8,10 +8,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from facecap_core.errors import FacecapError, Fault
-from facecap_core.footage.footage import Footage, count_packets, probe
+from facecap_core.footage.footage import Footage
 from facecap_core.footage.frame_clock import FrameClock
 from facecap_core.footage.image_sequence import is_pattern
 from facecap_core.footage.picture import check_crop
+from facecap_core.footage.source import count_packets, probe
 from facecap_core.footage.video_container import open_video
 
 Crop = tuple[int, int, int, int]  # x, y, width, height
