@@ -166,9 +166,7 @@ def main() -> int:
         for script, asked in known.items():
             print(f"{script:16} {'' if script in ALL else '(by hand) '}{asked}")
         return 0
-    scripts = (
-        [script for script in ALL if script in known] if options.names == ["all"] else options.names
-    )
+    scripts = list(ALL) if options.names == ["all"] else options.names
     if unknown := [script for script in scripts if script not in known]:
         parser.error(f"no script is called {unknown[0]!r}; python -m benchmarks list")
     results = json.loads(options.results.read_text()) if options.results.exists() else []
