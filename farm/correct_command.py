@@ -122,20 +122,21 @@ def correct(
             "say one thing: a shot and a file, a shot and --remove N or --restore N, or --list",
             remedy="farm correct SHOT FILE --frames FIRST-LAST, or farm correct SHOT --remove N",
         )
-    added, warnings, shots = None, [], [shot] if shot is not None else list(found.shots)
+    added, unchanged, warnings = None, False, []
+    shots = [shot] if shot is not None else list(found.shots)
     for name in shots:
         _check_shot(found, name)
     if file is not None:
         assert shot is not None
         reading = {"units": units, "up_axis": up_axis, "start_frame": start_frame}
-        correction, delivery = _take_in(
+        correction, delivery, unchanged = _take_in(
             found, shot, file, {**reading, "frames": _range(frames)}, note, blend, force
         )
         added, warnings = correction.number, _warnings(delivery, blend)
         for warning in warnings:
             typer.echo(f"warning: {warning}", err=True)
         if not as_json:
-            _tell(correction, delivery)
+            _tell(correction, delivery, unchanged)
     for number, act in ((remove, take_out), (restore, put_back)):
         if number is not None:
             assert shot is not None
@@ -143,8 +144,8 @@ def correct(
             act(found.paths, found.shots[shot].actor, shot, number)
     listed = [one for name in shots for one in list_corrections(found, name)]
     if as_json:
-        whole = {"schema_version": SCHEMA_VERSION, "added": added, "warnings": warnings}
-        typer.echo(json.dumps({**whole, **as_objects(listed)}))
+        whole = {"schema_version": SCHEMA_VERSION, "added": added, "unchanged": unchanged}
+        typer.echo(json.dumps({**whole, "warnings": warnings, **as_objects(listed)}))
     elif file is None:
         print_corrections(listed)
 
@@ -157,8 +158,9 @@ def _take_in(
     note: str,
     blend: int,
     force: bool,
-) -> tuple[Correction, Delivery]:
-    from facecap_core.corrections.correction import add_correction, standing
+) -> tuple[Correction, Delivery, bool]:
+    """The correction, what it was made of, and whether it was there already."""
+    from facecap_core.corrections.correction import add_correction
     from facecap_core.corrections.delivery import Reading, read_delivery
     from facecap_core.solved_shot import open_solved
     from farm.bar import bar
@@ -168,20 +170,19 @@ def _take_in(
         delivery = read_delivery(
             production, solved, file, Reading(**reading), force=force, on_progress=on_progress
         )
-        before = standing(production.paths, solved.actor.name, shot)
-        if before and before[-1].content == delivery.content and before[-1].blend == blend:
-            return before[-1], delivery  # the same command again
-        return (
-            add_correction(
-                production.paths,
-                solved.actor.name,
-                shot,
-                frames=delivery.frames,
-                blocks=delivery.blocks(),
-                facts={**delivery.facts(), "note": note, "blend": blend},
-            ),
-            delivery,
+        if solved.corrections is not None:
+            before = solved.corrections.counting_whole(delivery.content, blend)
+            if before is not None:
+                return before, delivery, True
+        added = add_correction(
+            production.paths,
+            solved.actor.name,
+            shot,
+            frames=delivery.frames,
+            blocks=delivery.blocks(),
+            facts={**delivery.facts(), "note": note, "blend": blend},
         )
+        return added, delivery, False
 
 
 def _check_shot(production: Production, shot: str) -> None:
@@ -233,12 +234,20 @@ def _warnings(delivery: Delivery, blend: int) -> list[str]:
     return warnings
 
 
-def _tell(correction: Correction, delivery: Delivery) -> None:
+def _tell(correction: Correction, delivery: Delivery, unchanged: bool) -> None:
     shown = ", ".join(
         frames_in_words(first + delivery.start_frame, last + delivery.start_frame)
         for first, last in correction.ranges[:8]
     )
     counted = f" ({places(correction)} counted from 0)" if delivery.start_frame else ""
+    if unchanged:
+        facts = correction.facts
+        when = str(facts["made"]["date"])[:16].replace("T", " ")
+        typer.echo(
+            f"correction {correction.number} of {correction.shot} is there already, by {facts['by']} of {when}:"
+            f" {len(correction.frames)} frames, {shown}{counted}; nothing was changed"
+        )
+        return
     axes = f"{delivery.axes.units}, {delivery.axes.up_axis} up"
     typer.echo(
         f"correction {correction.number} of {correction.shot}: {len(correction.frames)} frames, {shown}{counted};"

@@ -183,10 +183,21 @@ def test_the_latest_counts_and_nothing_is_lost(production):
 
 
 def test_the_same_command_again_keeps_one(production):
-    path = deliver(production, "mdd", righted(3, 9))
-    for _ in range(2):
-        told = taken(production, SHOT, path, "--frames", "3-9")
-    assert (told["added"], len(told["corrections"])) == (1, 1)
+    path, other = (deliver(production, "mdd", righted(n, n + 6)) for n in (3, 20))
+    for unchanged in (False, True):
+        for number, (file, range_) in enumerate(((path, "3-9"), (other, "20-26")), start=1):
+            told = taken(production, SHOT, file, "--frames", range_)
+            assert (told["added"], told["unchanged"]) == (number, unchanged)
+    assert len(told["corrections"]) == 2
+    again = ["correct", SHOT, str(path), "--frames", "3-9", "--production", str(production)]
+    said = CliRunner().invoke(app, again)
+    assert said.exit_code == 0
+    assert "correction 1 of learn_a is there already" in said.output
+    assert "7 frames, 3-9; nothing was changed" in said.output
+    # Where a later one counts in some of its frames, it does something: it is the latest again.
+    taken(production, SHOT, deliver(production, "mdd", righted(9, 9, seed=5)), "--frames", "9")
+    told = taken(production, SHOT, path, "--frames", "3-9")
+    assert (told["added"], told["unchanged"]) == (4, False)
 
 
 def test_it_fades_out_smoothly_and_touches_no_corrected_frame(production):

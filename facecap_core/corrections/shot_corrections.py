@@ -44,6 +44,15 @@ class ShotCorrections:
         """What it is made of, in order: other corrections have other ones."""
         return tuple(correction.content for correction in self.corrections)
 
+    def counting_whole(self, content: str, blend: int) -> Correction | None:
+        """The one of this content and blend where it counts in all of its frames: the same again would change
+        nothing."""
+        for place, correction in enumerate(self.corrections):
+            same = (correction.content, correction.blend) == (content, blend)
+            if same and (self._winner[correction.frames] == place).all():
+                return correction
+        return None
+
     def told(self) -> list[dict[str, Any]]:
         """What an output says of the corrections in it: frames are those in which each one counts."""
         return [
