@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from fractions import Fraction
 
@@ -14,14 +15,20 @@ from solved_shots import result, solve
 from tiny_production import make_production, write_video
 from typer.testing import CliRunner
 
+from facecap_core.corrections.correction import add_correction
 from facecap_core.errors import StoreError
+from facecap_core.flags.shot_flags import Limits, flag_shot
 from facecap_core.footage.footage import Footage
 from facecap_core.pointcaches.pc2 import write_pc2
 from facecap_core.productions.production import load_production
+from facecap_core.reports.shot_trust import read_trust
 from facecap_core.reports.worst_moments import thumbnails
 from facecap_core.reviews.ahead import ahead
 from facecap_core.reviews.canvas import Planes
 from facecap_core.reviews.contact_sheet import choose
+from facecap_core.reviews.measures import measure
+from facecap_core.reviews.review_page import review_page
+from facecap_core.reviews.reviewed_shot import open_reviewed
 from farm.app import app
 
 FRAMES = 66  # more than a scene
@@ -144,6 +151,64 @@ def test_frames_are_ranked_by_the_best_that_is_known(tmp_path, known, ranked):
         assert {flag["reason"] for flag in told["flags"]} >= {"low confidence"}
     again = json.loads(run(folder, "bulk_0", "--sheet", "--out", str(tmp_path)).stdout)
     assert again["shots"][0]["reused"]
+
+
+def test_corrected_frames_are_marked_and_nobody_is_sent_to_them(tmp_path):
+    """Frames 15 to 19 are those of which the model expects most; an artist put them right, with a jump in one."""
+    folder = make_production(tmp_path / "show", bulk=1, frames=20)
+    solve(folder, "bulk_0", 20, confidence=np.linspace(1, 0.1, 20))
+    found = load_production(folder)
+    right = result(20)[15:]
+    right[2] += 5
+    add_correction(found.paths, "ada", "bulk_0", frames=np.arange(15, 20), blocks=[right], facts={})
+    done = run(folder, "bulk_0", "--out", str(tmp_path))
+    assert done.exit_code == 0, done.output
+    told = json.loads((tmp_path / "bulk_0.review.json").read_text())
+    assert told["corrected"] == [[15, 19]]
+    shown = {frame for kind in told["frames_shown"].values() for frame in kind}
+    assert told["frames_shown"]["worst"][0] == 14
+    assert not shown & set(range(15, 20))
+    for flag in told["flags"]:
+        assert flag["detail"].endswith("; an artist corrected this frame") == (
+            flag["reason"] == "jump"
+        )
+    assert {flag["reason"] for flag in told["flags"]} >= {"jump", "low confidence"}
+    # In the video the name of the panel changes, in green; so does the time line.
+    pictures = [picture.astype(int) for picture in pictures_of(tmp_path / "bulk_0.mp4")]
+    green = [picture[..., 1] - picture[..., 0] > 80 for picture in pictures]
+    named = [int(one[46:66, 590:690].sum()) for one in green]
+    assert min(named[15:]) > 40
+    assert max(named[:15]) == 0
+    lane = green[0][676:684, 72:1208].any(axis=0)
+    assert lane[870:1120].all()
+    assert not lane[:840].any()
+    # The page of the browser, the list of frames to mend, and the shots to look at first know of it.
+    shot = open_reviewed(found, "bulk_0")
+    page = review_page(shot, measure(shot))
+    inside = json.loads(re.search(r'id="told">(.*?)</script>', page, re.DOTALL)[1])
+    (expected,) = (
+        line["values"]
+        for strip in inside["curves"]
+        for line in strip["lines"]
+        if line["name"] == "expected RMSE"
+    )
+    assert inside["corrected"] == [[15, 19]]
+    assert [value is None for value in expected] == [False] * 15 + [True] * 5
+    assert "5 frames corrected" in page
+    low = [
+        f
+        for f in flag_shot(shot.solved, None, Limits(confidence=1, pad_seconds=0))
+        if "low" in f.reason
+    ]
+    assert [(flag.first, flag.last) for flag in low] == [(0, 14)]
+    (trust,) = read_trust(found, {"bulk_0": "m1"}).shots
+    assert (trust.confidence[15:] == 1).all()
+    assert trust.worst_frame == 14
+    # As it was solved there are none.
+    as_solved = run(folder, "bulk_0", "--sheet", "--as-solved", "--out", str(tmp_path / "other"))
+    assert as_solved.exit_code == 0, as_solved.output
+    told = json.loads((tmp_path / "other" / "bulk_0.review.json").read_text())
+    assert (told["corrected"], told["frames_shown"]["worst"][0]) == ([], 19)
 
 
 def test_the_rate_is_exact_and_flagged_frames_are_marked(tmp_path):

@@ -28,6 +28,7 @@ from facecap_core.template import read_animated
 BATCH = 64  # a chunk of the stores
 CROSSINGS = {"lips": LIPS_CROSSING, "lids": LIDS_CROSSING}
 LONGER = 1.5
+CORRECTED = "; an artist corrected this frame"
 LEAST_CONFIDENCE = 0.01  # so that no severity is endless
 
 
@@ -68,7 +69,8 @@ def flag_shot(
 ) -> list[FlaggedRange]:
     """Ranges in the order of the shot; those of different reasons may overlap.
 
-    Low confidence and likeness to training are judged only where the shot's store has these figures.
+    Low confidence and likeness to training are judged only where the shot's store has these figures, and not in
+    corrected frames; that a range's worst frame is one of these, its detail says.
 
     Args:
         usual: what the training targets do (`measure_usual`); None: nothing is known of them.
@@ -84,10 +86,12 @@ def flag_shot(
     gap, pad = (
         round(seconds * float(solved.fps)) for seconds in (limits.gap_seconds, limits.pad_seconds)
     )
+    corrections = solved.corrections
+    mended = np.zeros(solved.frames, bool) if corrections is None else corrections.corrected
     found = []
     for finding in (
-        *_confidence(solved, limits),
-        *_novelty(solved, limits),
+        *_confidence(solved, mended, limits),
+        *_novelty(solved, mended, limits),
         *_jumps(signals, usual, limits),
         *_crossings(signals, usual, limits),
     ):
@@ -99,7 +103,8 @@ def flag_shot(
                     last=last,
                     reason=finding.reason,
                     severity=float(finding.severity[worst]),
-                    detail=finding.detail(worst, solved.start_frame + worst),
+                    detail=finding.detail(worst, solved.start_frame + worst)
+                    + (CORRECTED if mended[worst] else ""),
                     start_frame=solved.start_frame,
                 )
             )
@@ -121,7 +126,7 @@ def _blocks(solved: SolvedShot, on_progress: OnProgress | None) -> Iterator[np.n
         yield solved.read(start, min(start + BATCH, solved.frames))
 
 
-def _confidence(solved: SolvedShot, limits: Limits) -> Iterator[_Finding]:
+def _confidence(solved: SolvedShot, mended: np.ndarray, limits: Limits) -> Iterator[_Finding]:
     confidence, errors = solved.confidence, solved.predicted_rmse_mm
     if confidence is None:
         return
@@ -131,15 +136,13 @@ def _confidence(solved: SolvedShot, limits: Limits) -> Iterator[_Finding]:
         return f"confidence {confidence[worst]:.2f} at frame {called}{expected}"
 
     severity = limits.confidence / np.maximum(confidence, LEAST_CONFIDENCE)
-    yield _Finding(LOW_CONFIDENCE, severity, detail)
+    yield _Finding(LOW_CONFIDENCE, np.where(mended, 0, severity), detail)
 
 
-def _novelty(solved: SolvedShot, limits: Limits) -> Iterator[_Finding]:
+def _novelty(solved: SolvedShot, mended: np.ndarray, limits: Limits) -> Iterator[_Finding]:
     novelty = solved.novelty
     if novelty is None:
         return
-    if solved.corrections is not None:
-        novelty = np.where(solved.corrections.corrected, 0, novelty)
 
     def detail(worst: int, called: int) -> str:
         return (
@@ -147,7 +150,8 @@ def _novelty(solved: SolvedShot, limits: Limits) -> Iterator[_Finding]:
             " as nineteen of twenty validation frames"
         )
 
-    yield _Finding(UNLIKE_TRAINING, novelty / limits.novelty, detail)
+    severity = np.where(mended, 0, novelty / limits.novelty)
+    yield _Finding(UNLIKE_TRAINING, severity, detail)
 
 
 def _jumps(signals: FrameSignals, usual: Usual | None, limits: Limits) -> Iterator[_Finding]:

@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from facecap_core.corrections.correction import standing
 from facecap_core.errors import StoreError
 from facecap_core.frame_names import FrameNames
 from facecap_core.productions.production import Production
@@ -76,7 +77,8 @@ class Trust:
 def read_trust(
     production: Production, models: Mapping[str, str], on_progress: OnProgress | None = None
 ) -> Trust:
-    """The confidence of shots that were solved with these models (by shot); others are left out.
+    """The confidence of shots that were solved with these models (by shot), 1 in frames that an artist corrected;
+    others are left out.
 
     Raises:
         Cancelled: `on_progress` answered False.
@@ -95,6 +97,8 @@ def read_trust(
                 found.left_out[name] = f"was solved by {now} since"
                 continue
             confidence = store.read("confidence") if store.has("confidence") else np.empty(0)
+            for correction in standing(production.paths, shot.actor, name):
+                confidence[correction.frames[correction.frames < len(confidence)]] = 1
         except StoreError as error:
             found.left_out[name] = error.fault.message
             continue

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
 from facecap_core.exports.whole_path import whole_path
-from facecap_core.reports.figures import VERMILION, scale_top_mm
+from facecap_core.reports.figures import GREEN, VERMILION, scale_top_mm
 from facecap_core.reviews.measures import Measures
-from facecap_core.reviews.panels import Panels
+from facecap_core.reviews.panels import CORRECTED, RESULT, Panels
 from facecap_core.reviews.reviewed_shot import ReviewedShot, Scene
 from facecap_core.reviews.slate import draw_scale
 from facecap_core.reviews.time_line import FAINT
@@ -29,13 +29,14 @@ _HEAD, _KIND, _CAPTION, _GAP, _FOOT = 44, 30, 40, 16, 44
 
 
 def choose(badness: np.ndarray, apart: int) -> dict[str, list[int]]:
-    """The frames of each kind, the most so first; [frame], the lowest best.
+    """The frames of each kind, the most so first; [frame], the lowest best; what is not a number is not shown.
 
     Those of one kind are at least `apart` frames from each other, or as far as there is room for.
     """
-    known = np.where(np.isfinite(badness), badness, np.inf)
-    order = np.argsort(known, kind="stable")
-    near = np.argsort(np.abs(known - np.median(known)), kind="stable")
+    frames = np.flatnonzero(np.isfinite(badness))
+    known = badness[frames]
+    order = frames[np.argsort(known, kind="stable")]
+    near = frames[np.argsort(np.abs(known - np.median(known)), kind="stable")]
     kinds = {"best": order, "median": near, "worst": order[::-1]}
     return {kind: _apart(ranked.tolist(), apart) for kind, ranked in kinds.items()}
 
@@ -126,6 +127,9 @@ class ContactSheet:
             text(_GAP, 22, f"{shot.name}, solved by {shot.solved.model}", fontsize=12)
             known = f", RMSE {measures.rmse_mm:.3f} mm" if measures.rmse_mm is not None else ""
             words = f"{shot.frames} frames{known}; ranked by {name}"
+            if corrected := int(measures.corrected.sum()):
+                words += f"; {corrected} frames corrected"
+                words += ", not ranked" if np.isnan(badness).any() else ""
             text(width - _GAP, 22, words, ha="right", color=FAINT)
             for column, kind in enumerate(KINDS):
                 left = _GAP + column * (tile[0] + _GAP)
@@ -139,7 +143,9 @@ class ContactSheet:
                     text(left + tile[0], row + 9, flag.reason, ha="right", color=VERMILION)
                 for number, panel in enumerate(panels):
                     middle = left + (number + 0.5) * tile[0] / len(panels)
-                    text(middle, row + 29, panel, ha="center", color=FAINT, fontsize=8)
+                    mended = panel == RESULT and measures.corrected[frame]
+                    words, colour = (CORRECTED, GREEN) if mended else (panel, FAINT)
+                    text(middle, row + 29, words, ha="center", color=colour, fontsize=8)
             if measures.errors_mm is not None:
                 bar = (width - _GAP - 190) / width, 24 / height, 170 / width, 10 / height
                 draw_scale(figure.add_axes(bar), top_mm)

@@ -19,8 +19,9 @@ class Measures:
 
     errors_mm: np.ndarray | None  # to the target
     motion_mm: np.ndarray  # from the frame before
-    expected_mm: np.ndarray | None
+    expected_mm: np.ndarray | None  # not a number where it is corrected
     confidence: np.ndarray | None
+    corrected: np.ndarray  # bool: an artist put it right, and nothing is expected of it
     flags: tuple[FlaggedRange, ...] = ()
 
     @property
@@ -65,11 +66,16 @@ def measure(
         StoreError, PointCacheError: they cannot be read, or differ in length.
         Cancelled: `on_progress` answered False.
     """
-    errors = shot.rmse_mm(on_progress)
+    errors, corrections = shot.rmse_mm(on_progress), shot.solved.corrections
+    expected = shot.solved.predicted_rmse_mm
+    corrected = np.zeros(shot.frames, bool) if corrections is None else corrections.corrected
+    if expected is not None:
+        expected = None if corrected.all() else np.where(corrected, np.float32(np.nan), expected)
     return Measures(
         errors_mm=errors,
         motion_mm=shot.motion_mm(on_progress),
-        expected_mm=shot.solved.predicted_rmse_mm,
+        expected_mm=expected,
         confidence=shot.solved.confidence,
+        corrected=corrected,
         flags=tuple(flags),
     )

@@ -16,8 +16,9 @@ from facecap_core.reviews.canvas import Enlarger
 from facecap_core.reviews.reviewed_shot import ReviewedShot
 
 SIDE_DEGREES = 50.0
-WITH_TARGET = ("input", "result", "target", "distance")
-WITHOUT = ("input", "result", "result from the side")
+RESULT, CORRECTED = "result", "corrected"  # the name of the panel, and in frames of an artist's
+WITH_TARGET = ("input", RESULT, "target", "distance")
+WITHOUT = ("input", RESULT, "result from the side")
 
 
 class Panels:

@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from facecap_core.corrections.correction import runs
 from facecap_core.evaluation.solved import truth_of
 from facecap_core.files import write_text_atomically
 from facecap_core.fingerprints import fingerprint_file
@@ -25,7 +28,7 @@ from facecap_core.solved_shot import vertices_identity
 from facecap_core.stores.groups import open_targets
 
 SCHEMA_VERSION = 1
-VERSION = 1  # of what is drawn: pictures of another one are made anew
+VERSION = 2  # of what is drawn: pictures of another one are made anew
 _USUAL: dict[tuple[str, ...], Usual | None] = {}  # of the actor at hand: a worker draws many shots
 
 
@@ -139,6 +142,7 @@ def _told(shot: ReviewedShot, measures: Measures, sheet: ContactSheet) -> dict[s
         "rmse_mm": measures.rmse_mm,
         "ranked_by": measures.badness[1],
         "frames_shown": sheet.frames,
+        "corrected": runs(np.flatnonzero(measures.corrected)),
         "flags": [asdict(flag) for flag in measures.flags],
         "made": made(),
     }

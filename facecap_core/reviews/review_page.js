@@ -128,6 +128,7 @@
   function mark(frame) {
     $("frame").textContent = told.start_frame + frame;
     $("timecode").textContent = timecode(frame);
+    $("mended").hidden = !told.corrected.some(([first, last]) => first <= frame && frame <= last);
     $("cursor").style.left = `${(100 * frame) / Math.max(1, told.frames - 1)}%`;
     for (const { span, values, unit } of readings) span.textContent = values[frame] === null ? "–" : `${values[frame].toFixed(2)} ${unit}`.trim();
   }
@@ -227,6 +228,15 @@
   }
 
   const place = (frame) => (100 * frame) / Math.max(1, told.frames - 1);
+
+  for (const [first, last] of told.corrected) { // below the flags
+    const part = document.createElement("div");
+    part.className = "mended";
+    part.title = `corrected, ${told.start_frame + first}–${told.start_frame + last}`;
+    part.style.left = `${place(first)}%`;
+    part.style.width = `${place(last) - place(first)}%`;
+    $("lane").append(part);
+  }
 
   const longest = told.flags.map((flag, number) => [flag, number]).sort(([a], [b]) => b.last - b.first - (a.last - a.first));
   for (const [flag, number] of longest) { // those inside others lie above them

@@ -13,6 +13,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
+from facecap_core.corrections.correction import runs
 from facecap_core.errors import ConfigError
 from facecap_core.exports.whole_path import whole_path
 from facecap_core.flags.flagged_range import ranked
@@ -54,6 +55,7 @@ def review_page(shot: ReviewedShot, measures: Measures, others: Sequence[str] = 
         "tops_mm": {"distance": top_mm, "motion": motion_top_mm},
         "colours": _colours(),
         "camera": _camera(shot.bounds),
+        "corrected": runs(np.flatnonzero(measures.corrected)),
         "curves": _curves(measures, shot.solved.novelty),
         "flags": [
             {**asdict(flag), "timecode": shot.solved.names.timecode(flag.first)}
@@ -65,6 +67,7 @@ def review_page(shot: ReviewedShot, measures: Measures, others: Sequence[str] = 
     return environment.from_string(_text("review_page.html")).render(
         told=told,
         model=shot.solved.model,
+        frames_corrected=int(measures.corrected.sum()),
         others=others,
         scene=base64.b64encode(scene).decode(),
         library=library,

@@ -10,11 +10,11 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from facecap_core.reports.figures import VERMILION, error_colours, scale_top_mm
+from facecap_core.reports.figures import GREEN, VERMILION, error_colours, scale_top_mm
 from facecap_core.reports.lettering import PITCH, Lettering
 from facecap_core.reviews.canvas import Planes
 from facecap_core.reviews.measures import Measures
-from facecap_core.reviews.panels import Panels
+from facecap_core.reviews.panels import CORRECTED, RESULT, Panels
 from facecap_core.reviews.reviewed_shot import ReviewedShot, Scene
 from facecap_core.reviews.time_line import FAINT, draw_time_line
 
@@ -23,6 +23,7 @@ _HEAD, _NAMES, _FOOT = 44, 24, 128  # rows above the panels, of their names, and
 _NUMBERS = 24  # rows of the frame numbers at the bottom
 _MARGIN = 72  # columns left and right of the time line
 _REASON = (820, 18)  # columns and rows
+_CORRECTED = (80, 18)
 _CURSOR = np.array((213, 94, 0), np.uint8)
 
 
@@ -44,9 +45,10 @@ class Slate:
         self._letters = Lettering(video=True)
         self._cursor = Planes.of(np.tile(_CURSOR, (_FOOT - 18 - _NUMBERS - 2, 2, 1)))
         self._reasons = {
-            flag: Planes.of(_line(f"{flag.reason}: {flag.detail}", _REASON))
+            flag: Planes.of(_line(f"{flag.reason}: {flag.detail}", _REASON, VERMILION, 9.0))
             for flag in measures.flags
         }
+        self._corrected = Planes.of(_line(CORRECTED, _CORRECTED, GREEN, 10.0, middle=True))
         self._still = Planes.of(self._draw())
 
     def another(self) -> Slate:
@@ -65,6 +67,10 @@ class Slate:
             left += self._width
             picture.put_colours(panel, self._top, left)
         self._write(picture, frame)
+        if self._measures.corrected[frame]:  # over the name of the panel
+            middle = self._left + int((self._panels.names.index(RESULT) + 0.5) * self._width)
+            above = self._top - (_NAMES + _CORRECTED[1]) // 2 - 1
+            picture.put(self._corrected, above // 2 * 2, (middle - _CORRECTED[0] // 2) // 2 * 2)
         flag = self._measures.flag_of(frame)
         if flag is not None:
             picture.put(self._reasons[flag], SIZE[1] - _FOOT, SIZE[0] - _MARGIN - _REASON[0])
@@ -79,7 +85,9 @@ class Slate:
         self._letters.write(picture.luma, f"{names.number(frame):6d}", 12, 62)
         self._letters.write(picture.luma, names.timecode(frame), 12, 198)
         for known, left in ((errors, 376), (expected, 376 if errors is None else 540)):
-            if known is not None:
+            if (
+                known is not None
+            ):  # of a corrected frame nothing is expected: there are no letters for nan
                 self._letters.write(picture.luma, f"{known[frame]:6.2f}", 12, left)
 
     def _new_panels(self) -> Panels:
@@ -123,6 +131,7 @@ class Slate:
                 label=name,
                 expected=measures.expected_mm if measures.errors_mm is not None else None,
                 confidence=measures.confidence,
+                corrected=measures.corrected,
                 flags=measures.flags,
                 start_frame=shot.start_frame,
             )
@@ -146,12 +155,15 @@ def draw_scale(axes: mpl.axes.Axes, top_mm: float) -> None:
     axes.tick_params(length=2, labelsize=8)
 
 
-def _line(words: str, size: tuple[int, int]) -> np.ndarray:
-    """Words in a picture of this size, to the right: uint8 [y, x, rgb]."""
+def _line(
+    words: str, size: tuple[int, int], colour: str, points: float, *, middle: bool = False
+) -> np.ndarray:
+    """Words in a picture of this size, to the right or in the middle: uint8 [y, x, rgb]."""
     width, height = size
-    with mpl.rc_context({"font.family": "sans-serif", "font.size": 9.0}):
+    with mpl.rc_context({"font.family": "sans-serif", "font.size": points}):
         figure = Figure(figsize=(width / 100, height / 100), dpi=100, facecolor="white")
         canvas = FigureCanvasAgg(figure)
-        figure.text(1, 0.5, words, ha="right", va="center", color=VERMILION)
+        x, side = (0.5, "center") if middle else (1, "right")
+        figure.text(x, 0.5, words, ha=side, va="center", color=colour)
         canvas.draw()
         return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -8,8 +8,9 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from facecap_core.corrections.correction import runs
 from facecap_core.flags.flagged_range import FlaggedRange
-from facecap_core.reports.figures import VERMILION
+from facecap_core.reports.figures import GREEN, VERMILION
 
 CONFIDENCE_COLOURS = (
     "RdYlBu"  # red is none, blue is as good as usual; told apart with any colour vision
@@ -19,7 +20,7 @@ _STRIP, _MARKS, _GAP = (
     10,
     8,
     2,
-)  # rows of the confidence, of the marks of flagged ranges, and between
+)  # rows of the confidence, of the marks of ranges, and between
 _TITLE = 18
 
 
@@ -31,10 +32,12 @@ def draw_time_line(
     label: str,
     expected: np.ndarray | None,
     confidence: np.ndarray | None,
+    corrected: np.ndarray,
     flags: Sequence[FlaggedRange],
     start_frame: int = 0,
 ) -> None:
-    """A curve [frame] with the expected error beside it; below it the flagged ranges, and a strip of confidence.
+    """A curve [frame] with the expected error beside it; below it the flagged ranges, those that are corrected
+    (bool [frame]), and a strip of confidence.
 
     place: left, top, width and height in pixels of the figure, without the numbers of frames below, which
         begin with `start_frame`.
@@ -70,16 +73,22 @@ def draw_time_line(
         )
         _beside(figure, left - 6, lowest + _STRIP / 2, "confidence", columns, rows)
         lowest -= _GAP
-    if flags:
+    marked = {
+        "corrected": (GREEN, runs(np.flatnonzero(corrected))),
+        "flagged": (VERMILION, [(flag.first, flag.last) for flag in flags]),
+    }
+    for words, (colour, ranges) in marked.items():
+        if not ranges:
+            continue
         lowest -= _MARKS
         marks = axes(lowest, _MARKS)
         marks.set_ylim(0, 1)
         marks.axhspan(0, 1, color="#f1f3f5", linewidth=0)
         least = frames / width * 3  # pixels, so that a single frame is seen
-        for flag in flags:
-            reach = max(flag.frames, least)
-            marks.barh(0.5, reach, 1, left=flag.first - 0.5, color=VERMILION, linewidth=0)
-        _beside(figure, left - 6, lowest + _MARKS / 2, "flagged", columns, rows)
+        for first, last in ranges:
+            reach = max(last + 1 - first, least)
+            marks.barh(0.5, reach, 1, left=first - 0.5, color=colour, linewidth=0)
+        _beside(figure, left - 6, lowest + _MARKS / 2, words, columns, rows)
         lowest -= _GAP
     main = axes(top + _TITLE, lowest - top - _TITLE)
     main.fill_between(np.arange(frames), curve, color="#e3e6ea", linewidth=0)
