@@ -12,6 +12,7 @@ from facecap_core.stores.manifests import size_of, verify
 from facecap_core.stores.object_folder import ArrayFolder
 from facecap_core.stores.paths import CALIBRATION
 from facecap_core.template import Template, read_template
+from jobs.corrections import lost_corrections
 from jobs.ledger import Ledger
 from jobs.outputs import outputs_of
 from jobs.records import Cause, ShotRecord
@@ -68,11 +69,17 @@ def verify_job(production: Production, ledger: Ledger) -> Iterator[Verified]:
 
 
 def verify_corrections(production: Production, shots: Collection[str] | None) -> Iterator[Verified]:
-    """Read what artists corrected in these shots (None: in all), which no job could make again."""
+    """Read what artists corrected in these shots (None: in all), which no job could make again; what is gone
+    without a trace is told as far as a model remembers it."""
     from facecap_core.corrections.correction_check import check_corrections, corrected_shots
 
     templates: dict[str, Template] = {}
-    for actor, shot in corrected_shots(production.paths):
+    lost = {
+        (actor, shot): what
+        for actor in production.actors
+        for shot, what in lost_corrections(production, actor).items()
+    }
+    for actor, shot in sorted({*corrected_shots(production.paths), *lost}):
         if shots is not None and shot not in shots:
             continue
         if actor in production.actors and actor not in templates:
@@ -82,7 +89,14 @@ def verify_corrections(production: Production, shots: Collection[str] | None) ->
             Damage(shot, f"correction {f.number}", f.part, f.what, f.frames, f.remedy)
             for f in checked.faults
         ]
-        if checked.count:
+        if (actor, shot) in lost:
+            folder = production.paths.corrections(actor, shot)
+            remedy = (
+                f"put {folder} back from a backup, or hand the file in again: farm correct {shot} FILE"
+                " (a model that is trained anew learns without them)"
+            )
+            damages.append(Damage(shot, "corrections", "", lost[actor, shot], remedy=remedy))
+        if checked.count or damages:
             yield Verified(shot, checked.files, checked.bytes, damages)
 
 

@@ -169,6 +169,32 @@ def test_one_whose_name_is_gone_is_missing(folder):
     assert damages(folder) == []
 
 
+def test_what_is_gone_without_a_trace_is_told_while_the_newest_model_remembers_it(folder):
+    paths = load_production(folder).paths
+
+    def model(name, date, corrections):
+        place = paths.model("ada", name)
+        place.mkdir(parents=True)
+        facts = {"cameras": ["center"], "made": {"date": date}}
+        facts["training"] = {"corrections": corrections}
+        (place / "model.json").write_text(json.dumps(facts))
+
+    content = read_correction(paths, "ada", "bulk_0", 1).content
+    model("cpu_tuned-1", "2026-01-01", {"bulk_0": [content], "../..": ["x"]})
+    assert damages(folder) == []
+    shutil.rmtree(paths.corrections("ada", "bulk_0"))
+    found = one(damages(folder))
+    assert (found["shot"], found["store"]) == ("bulk_0", "corrections")
+    assert found["what"] == "1 of those that cpu_tuned-1 learned from are gone"
+    assert "farm correct bulk_0 FILE" in found["remedy"]
+    assert "bulk_0: corrections: 1 of those" in farm(folder, "verify", "--all")[1]
+    deliver(folder)
+    assert damages(folder) == [], "the same came back"
+    shutil.rmtree(paths.corrections("ada", "bulk_0"))
+    model("cpu-2", "2026-01-02", {})
+    assert damages(folder) == [], "what is taken by default never learned from it"
+
+
 def test_what_is_wrong_though_every_byte_is_as_written_is_found(folder):
     holes = right()
     holes[60, 2, 1] = np.inf
