@@ -98,10 +98,12 @@ def store_error(error: OSError, path: Path) -> StoreError:
         remedy = f"free some space on the disk of {path.parent} and run the same command again"
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         remedy = f"make {path.parent} writable for this user and run the same command again"
+    elif error.errno in (errno.ENOTDIR, errno.EEXIST):
+        remedy = f"a file stands where the folder {path.parent} has to be: move it, or name another place"
     elif error.errno == errno.EISDIR:
         remedy = "move this folder away (copying makes plain folders of links), then run the command again"
     else:
-        remedy = "check that the store is mounted and run the same command again"
+        remedy = f"check that the disk of {path.parent} is mounted and run the same command again"
     found = StoreError(f"cannot write: {error.strerror or error}", remedy=remedy, file=path)
     found.transient = error.errno in TRANSIENT
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import typer
@@ -49,7 +50,7 @@ def calibrate(
         told = {"actor": chosen.actor, "model": chosen.model, "calibration": facts}
         typer.echo(json.dumps({"schema_version": SCHEMA_VERSION, **told}))
         return
-    held, left_out = facts["validation"], facts["shots_left_out"] or {}
+    left_out = facts["shots_left_out"] or {}
     figures = ["frames", "usual mm", "worst tenth found", "rank correlation"]
     print_table(
         ["model", "actor", *figures],
@@ -57,7 +58,7 @@ def calibrate(
             [
                 chosen.model,
                 chosen.actor,
-                str(held["frames"]),
+                str(facts["validation"]["frames"]),
                 number(facts["usual_mm"], ".3f"),
                 number(left_out.get("auroc_of_worst_tenth"), ".3f"),
                 number(left_out.get("spearman"), ".3f"),
@@ -65,9 +66,19 @@ def calibrate(
         ],
         right=figures,
     )
-    if left_out:
-        typer.echo(
+    typer.echo(what_it_means(facts))
+    typer.echo(f"solve with it: farm submit infer --actor {chosen.actor}")
+
+
+def what_it_means(facts: Mapping[str, Any]) -> str:
+    """The figures in words; of one validation shot why there are none."""
+    if facts["shots_left_out"] is not None:
+        return (
             "worst tenth found: the chance that one of the worst tenth of these frames is trusted less than another;"
             " each shot foretold by the others"
         )
-    typer.echo(f"solve with it: farm submit infer --actor {chosen.actor}")
+    (only,) = facts["validation"]["shots"]
+    return (
+        f"worst tenth found, rank correlation: not known of {only} alone, for each validation shot is foretold by the"
+        " others; give another tracked shot split validation, and farm calibrate again"
+    )

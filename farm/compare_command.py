@@ -86,8 +86,11 @@ def compare(
     from facecap_core.flags.range_rows import write_csv
     from farm.bar import bar
     from farm.model_choice import choose_of_any
+    from farm.output_choice import file_of
     from farm.shot_choice import solved_shots
 
+    if csv is not None:
+        file_of(csv, "--csv")
     found = find_and_load(production)
     old = choose_of_any(found, actor, model_a)
     new = choose_of_any(found, old.actor, model_b)

@@ -88,8 +88,11 @@ def flag(
     from facecap_core.flags.shot_flags import Limits
     from facecap_core.frame_names import frame_names
     from farm.bar import bar
+    from farm.output_choice import file_of
     from farm.shot_choice import solved_shots
 
+    if csv is not None:
+        file_of(csv, "--csv")
     found = find_and_load(production)
     names = solved_shots(found, shots or [], listed, actor)
     limits = Limits(confidence, novelty, jump_mm, crossing_mm)

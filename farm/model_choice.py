@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+
+import typer
 
 if TYPE_CHECKING:
     from facecap_core.productions.production import Production
@@ -11,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def choose_of_any(production: Production, actor: str | None, model: str | None) -> ModelSummary:
-    """The named model of the named actor; of any actor, and the newest, where they are not named."""
+    """The named model of the named actor; of any actor, and the newest, where they are not named.
+
+    That it is the newest, which nobody named, is told on stderr.
+    """
     from facecap_core.errors import Fault, ModelError, ProductionError
     from facecap_core.names import did_you_mean
     from jobs.models import choose_model, list_models
@@ -20,7 +25,10 @@ def choose_of_any(production: Production, actor: str | None, model: str | None) 
         remedy = did_you_mean(actor, production.actors)
         raise ProductionError([Fault(f"no actor is called {actor!r}", remedy)])
     if actor is not None:
-        return choose_model(production.store, actor, model)
+        chosen = choose_model(production.store, actor, model)
+        if model is None:
+            say_defaults(production, {actor: chosen.model})
+        return chosen
     models = list_models(production.store, production.actors)
     matching = [m for m in models if model is None or m.model.startswith(model)]
     if not matching:
@@ -37,7 +45,35 @@ def choose_of_any(production: Production, actor: str | None, model: str | None) 
         raise ModelError(
             f"{model!r} could be {listed}", remedy="name it whole, and its actor: --actor"
         )
+    if model is None:
+        say_defaults(production, {exact[0].actor: exact[0].model})
     return exact[0]
+
+
+def say_defaults(production: Production, models: Mapping[str, str]) -> None:
+    """Which model is taken of each actor since it is the newest, on stderr; others are passed over."""
+    from jobs.models import list_models
+
+    for actor, model in models.items():
+        listed = list_models(production.store, [actor])
+        if not listed or listed[0].model != model:
+            continue
+        typer.echo(f"{model} of {actor}: the newest, and so the default", err=True)
+        if told := worse_than_base(listed[0], listed):
+            typer.echo(f"warning: {told}", err=True)
+
+
+def worse_than_base(model: ModelSummary, models: Sequence[ModelSummary]) -> str:
+    """What is to be said of a default that lost by fine-tuning; empty where it did not."""
+    from jobs.models import better_base
+
+    base = better_base(model, models)
+    if base is None:
+        return ""
+    return (
+        f"{model.model} has a validation error of {model.validation_rmse_mm:.3f} mm, {base.model}, from which it was"
+        f" tuned, {base.validation_rmse_mm:.3f}: name the model that you want"
+    )
 
 
 def choose_two(

@@ -28,8 +28,9 @@ def models(
     production: ProductionOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the trained models, the newest first; inference takes an actor's newest.
+    """Show the trained models, the newest first.
 
+    The newest of an actor is the default: what is taken by farm submit infer and others where no model is named.
     Errors are in mm over the validation shots; `mean shape` is that of never moving the face.
 
     Examples:
@@ -42,6 +43,7 @@ def models(
 
     from facecap_core.errors import Fault, ProductionError
     from facecap_core.names import did_you_mean
+    from farm.model_choice import worse_than_base
     from farm.tables import number, print_table
     from jobs.models import list_models
 
@@ -50,20 +52,25 @@ def models(
         remedy = did_you_mean(actor, found.actors)
         raise ProductionError([Fault(f"no actor is called {actor!r}", remedy)])
     listed = list_models(found.store, [actor] if actor else found.actors)
+    defaults = list({model.actor: model for model in reversed(listed)}.values())
     if as_json:
-        rows = [{**asdict(model), "camera": model.cameras[0]} for model in listed]
+        rows = [
+            {**asdict(model), "camera": model.cameras[0], "default": model in defaults}
+            for model in listed
+        ]
         typer.echo(json.dumps({"schema_version": SCHEMA_VERSION, "models": rows}))
         return
     if not listed:
         typer.echo("no models yet: farm submit train --actor " + next(iter(found.actors), "ACTOR"))
         return
-    columns = ["model", "actor", "cameras", "validation mm", "mean shape mm", "frames"]
+    columns = ["model", "actor", "default", "cameras", "validation mm", "mean shape mm", "frames"]
     print_table(
         [*columns, "trained in min", "device", "made"],
         [
             [
                 model.model,
                 model.actor,
+                "yes" if model in defaults else "",
                 ", ".join(model.cameras),
                 number(model.validation_rmse_mm, ".3f"),
                 number(model.mean_shape_rmse_mm, ".3f"),
@@ -76,3 +83,6 @@ def models(
         ],
         right=("validation mm", "mean shape mm", "frames", "trained in min"),
     )
+    for model in defaults:
+        if told := worse_than_base(model, listed):
+            typer.echo(told)

@@ -21,13 +21,32 @@ def folder_of(production: Production, out: Path | None, usual: str) -> Path:
     Raises:
         ConfigError: a file stands in its place, or in that of a folder above it.
     """
+    folder = out.absolute() if out is not None else production.folder / usual
+    _check_folder(folder, "name a folder: --out")
+    return folder
+
+
+def file_of(path: Path, option: str) -> Path:
+    """The file that an option names, from here; what is wrong with it is told before the work for it is done.
+
+    Raises:
+        ConfigError: it is a folder, or a file stands in the place of one above it.
+    """
     from facecap_core.errors import ConfigError
 
-    folder = out.absolute() if out is not None else production.folder / usual
+    file = path.absolute()
+    if file.is_dir():
+        raise ConfigError("is a folder, not a file", remedy=f"name a file: {option}", file=file)
+    _check_folder(file.parent, f"name a file elsewhere: {option}")
+    return file
+
+
+def _check_folder(folder: Path, remedy: str) -> None:
+    from facecap_core.errors import ConfigError
+
     for place in (folder, *folder.parents):
         if place.exists() and not place.is_dir():
-            raise ConfigError("is a file, not a folder", remedy="name a folder: --out", file=place)
-    return folder
+            raise ConfigError("is a file, not a folder", remedy=remedy, file=place)
 
 
 def export_options(production: Production, chosen: Exporting) -> ExportOptions:

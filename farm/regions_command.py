@@ -57,8 +57,12 @@ def regions(
     from facecap_core.regions import actor_regions, regions_json
     from facecap_core.template import read_template
     from farm.actor_choice import chosen_actor
+    from farm.output_choice import file_of
     from farm.tables import print_table
 
+    for option, path in (("--out", out), ("--picture", picture)):
+        if path is not None:
+            file_of(path, option)
     found = find_and_load(production)
     actor = chosen_actor(found, actor)
     settings = found.actors[actor]

@@ -92,7 +92,10 @@ def report(
     from facecap_core.reports.side_by_side import write_comparison
     from farm.bar import bar
     from farm.model_choice import choose_two
+    from farm.output_choice import file_of
 
+    if out is not None:
+        file_of(out, "--out")
     found = find_and_load(production)
     names = models or []
     if job is not None:

@@ -90,7 +90,7 @@ def review(
     from facecap_core.reviews.review import flags_of, review_shot
     from facecap_core.reviews.reviewed_shot import ReviewedShot, open_reviewed
     from farm.bar import bar
-    from farm.output_choice import folder_of, review_options
+    from farm.output_choice import file_of, folder_of, review_options
     from farm.review_viewer import save_page, show
     from farm.shot_choice import solved_shots
 
@@ -106,7 +106,7 @@ def review(
     if save is not None and len(names) > 1:
         raise typer.BadParameter(f"one shot a file, not {len(names)}", param_hint="--save")
     if save is not None:
-        return save_page(source, names[0], save.absolute(), as_json=as_json)
+        return save_page(source, names[0], file_of(save, "--save"), as_json=as_json)
     if opened:
         return show(source, names, port=port, browser=browser, as_json=as_json)
     folder = folder_of(found, reviewing.out, "reviews")

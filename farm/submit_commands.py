@@ -107,12 +107,15 @@ def infer(
     farm submit infer --actor ada --after train-ada --hung-after 20
     """
     from facecap_core.productions.production import read_shot_list
+    from farm.model_choice import say_defaults
     from jobs.planning import plan_infer
 
     found = find_and_load(handing.production)
     listed = read_shot_list(shots, found, actor=actor) if shots else None
     after = earlier(found, handing.after)
     request = plan_infer(found, actor=actor, shots=listed, model=model, after=after)
+    if model is None:
+        say_defaults(found, request.models)
     hand_in(found, request, running, handing)
 
 

@@ -107,7 +107,7 @@ def train(
     from facecap_core.learning.fine_tuning import fine_tuned
     from facecap_core.learning.presets import resolve
     from jobs.models import model_facts
-    from jobs.planning import can_be_stabilised, choose_base, plan_train
+    from jobs.planning import can_be_stabilised, choose_base, learns_nothing_new, plan_train
 
     found = find_and_load(handing.production)
     overrides = list(settings or [])
@@ -121,6 +121,8 @@ def train(
             found, actor=actor, config=config, cameras=camera or (), base=base, corrected=corrected
         )
         _tell_corrections(found, request, corrected)
+        if not overrides and learns_nothing_new(found, request):
+            typer.echo(_nothing_new(request, base), err=True)
         hand_in(found, request, running, handing)
         return
     if preset == "auto":
@@ -151,15 +153,26 @@ def _refuse_beside_base(preset: str, network: str) -> None:
 
 def _tell_corrections(production: Production, request: TrainRequest, corrected: bool) -> None:
     """Which corrections are learned from, and which are not, on stderr."""
-    from jobs.corrections import corrections_to_learn
+    from jobs.corrections import corrections_to_learn, lost_corrections
 
     if not corrected:
         return
+    for shot, what in lost_corrections(production, request.actor).items():
+        typer.echo(f"warning: corrections of {shot}: {what} (farm verify --all)", err=True)
     _, left_out = corrections_to_learn(production, request.actor, request.cameras)
     for shot, reason in left_out.items():
         typer.echo(f"corrections of {shot} are left out: it {reason}", err=True)
     if request.corrections:
         typer.echo(f"learns from corrections of {', '.join(request.corrections)}", err=True)
+
+
+def _nothing_new(request: TrainRequest, base: str) -> str:
+    """A warning and no refusal: more epochs on the same lower the error a little, and may be what is meant."""
+    return (
+        f"warning: {base} learned from the same shots and corrections: there is nothing new in them, only"
+        f" {request.config['schedule']['epochs']:g} epochs more. Hand in corrections first (farm flag and farm suggest"
+        " say where: farm correct), or give more shots split train"
+    )
 
 
 def _preset(address: str | None) -> str:

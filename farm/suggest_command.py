@@ -34,7 +34,10 @@ def suggest(
     ] = 2.0,
     clip_seconds: Annotated[
         float,
-        typer.Option(min=0.1, help="How long a piece is to be worth a tracker's while."),
+        typer.Option(
+            min=0.1,
+            help="Length of a clip. A shorter shot is taken whole; clips that touch are told as one.",
+        ),
     ] = 4.0,
     csv: CsvOption = None,
     production: ProductionOption = None,
@@ -58,7 +61,10 @@ def suggest(
     from facecap_core.suggestions.suggestion import suggest as choose
     from farm.actor_choice import chosen_actor
     from farm.bar import bar
+    from farm.output_choice import file_of
 
+    if csv is not None:
+        file_of(csv, "--csv")
     found = find_and_load(production)
     actor = chosen_actor(found, actor)
     began = time.monotonic()
@@ -85,7 +91,7 @@ def suggest(
     if as_json:
         typer.echo(json.dumps(_told(footage, rows, actor)))
     else:
-        _print(footage, rows, seconds)
+        _print(footage, rows, seconds, clip_seconds)
 
 
 def _figure(value: float) -> float | None:
@@ -108,7 +114,9 @@ def _told(footage: FootagePoses, rows: list[dict[str, Any]], actor: str) -> dict
     }
 
 
-def _print(footage: FootagePoses, rows: list[dict[str, Any]], seconds: float) -> None:
+def _print(
+    footage: FootagePoses, rows: list[dict[str, Any]], seconds: float, clip_seconds: float
+) -> None:
     from farm.tables import number, print_table
 
     columns = ["", "shot", "frames", "timecode", "seconds", "worth", "from tracked", "expected"]
@@ -134,6 +142,10 @@ def _print(footage: FootagePoses, rows: list[dict[str, Any]], seconds: float) ->
     typer.echo(
         f"{sum(row['seconds'] for row in rows):.0f} s of {len(footage.shots)} bulk shots; {worth:.0f} % of the"
         f" squared error that is expected of them ({frames} frames, {frames / seconds:.0f} a second)"
+    )
+    typer.echo(
+        f"in clips of {clip_seconds:g} s (--clip-seconds); a shorter shot is taken whole, clips that touch are told"
+        " as one"
     )
     if footage.unsolved:
         typer.echo(f"{len(footage.unsolved)} bulk shots are not solved yet: not considered")

@@ -28,6 +28,7 @@ class ModelSummary:
     seconds: float | None
     device: str
     calibration: str = ""  # its fingerprint; empty: what the model solves has no confidence
+    base: str = ""  # the model that it was tuned from, where there was one
 
 
 def list_models(store: Path, actors: Iterable[str]) -> list[ModelSummary]:
@@ -78,6 +79,16 @@ def choose_model(store: Path, actor: str, model: str | None) -> ModelSummary:
     return matching[0]
 
 
+def better_base(model: ModelSummary, models: Iterable[ModelSummary]) -> ModelSummary | None:
+    """The one of these that the model was tuned from, where its validation error is the lower one."""
+    for other in models:
+        if (other.actor, other.model) == (model.actor, model.base):
+            before, after = other.validation_rmse_mm, model.validation_rmse_mm
+            if before is not None and after is not None and before < after:
+                return other
+    return None
+
+
 def _remedy(model: str, names: list[str]) -> str:
     match = nearest(model, names)
     return f"did you mean {match!r}?" if match else "leave the name out for the newest"
@@ -103,6 +114,7 @@ def _summary(path: Path, actor: str) -> ModelSummary:
         seconds=_number(made.get("seconds")),
         device=str(made.get("device", "")),
         calibration=str((facts.get("confidence") or {}).get("fingerprint", "")),
+        base=str(((facts.get("training") or {}).get("base") or {}).get("model", "")),
     )
 
 

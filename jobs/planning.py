@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from facecap_core.errors import Fault, ProductionError
+from facecap_core.errors import FacecapError, Fault, ProductionError
 from facecap_core.fingerprints import fingerprint_weights
 from facecap_core.learning.config import TrainConfig
 from facecap_core.learning.fine_tuning import check_base
@@ -111,6 +111,35 @@ def choose_base(production: Production, actor: str | None, model: str) -> tuple[
     """
     name = _actor(production, actor)
     return name, choose_model(production.store, name, model).model
+
+
+def learns_nothing_new(production: Production, request: TrainRequest) -> bool:
+    """Whether a fine-tuning has the very shots and corrections that its base learned from.
+
+    Told from the base's own job: where the ledger has it no more, nothing is said.
+    """
+    if request.base is None:
+        return False
+    digest = request.base.model.rpartition("-")[2]
+    ledger = Ledger(production.paths.jobs / f"train-{request.actor}-{digest}")
+    try:
+        before = ledger.request()
+    except FacecapError:
+        return False
+    if not isinstance(before, TrainRequest) or before.model != request.base.model:
+        return False
+    skipped = any(ledger.shot(shot).state == "skipped" for shot in _learned(before)[2])
+    return not skipped and _learned(before) == _learned(request)
+
+
+def _learned(request: TrainRequest) -> tuple[set[str], dict[str, tuple[str, ...]], dict[str, str]]:
+    """Training shots, corrections, and what was in the files of both."""
+    shots = {*request.training, *request.corrections}
+    return (
+        set(request.training),
+        request.corrections,
+        {shot: request.inputs.get(shot, "") for shot in shots},
+    )
 
 
 def plan_infer(

@@ -18,7 +18,7 @@ from facecap_core.errors import ModelError
 from facecap_core.evaluation.actor_calibration import calibrate_actor
 from facecap_core.evaluation.subject import open_subject
 from facecap_core.inference import infer_shot
-from facecap_core.learning.calibration_fit import _least_squares
+from facecap_core.learning.calibration_fit import Sample, _least_squares, shots_left_out
 from facecap_core.learning.confidence import Fit, read_confidence
 from facecap_core.learning.lanes import Lanes
 from facecap_core.learning.model import load_model, set_confidence
@@ -32,6 +32,7 @@ from facecap_core.stores.groups import open_frames, open_targets
 from facecap_core.stores.manifests import manifest_path, verify, write_manifest
 from facecap_core.stores.paths import StorePaths
 from farm.app import app
+from farm.calibrate_command import what_it_means
 from jobs.planning import plan_infer
 
 FPS = Fraction(30)
@@ -250,6 +251,15 @@ def test_without_held_back_frames_there_is_nothing_to_learn_from(folder, tmp_pat
     with pytest.raises(ModelError, match="not trained on") as caught:
         calibrate_actor(open_subject(production, "ada", "m"), place)
     assert "split validation" in str(caught.value)
+
+
+def test_figures_that_one_shot_cannot_give_are_accounted_for():
+    one = Sample(np.ones((4, 2)), np.ones(4), np.zeros(4, int), np.ones(4))
+    facts = {"shots_left_out": shots_left_out(one), "validation": {"shots": ["held_a"]}}
+    assert "not known of held_a alone" in what_it_means(facts)
+    assert "split validation" in what_it_means(facts)
+    several = {**facts, "shots_left_out": {"spearman": 0.5}}
+    assert "the chance that" in what_it_means(several)
 
 
 def test_each_set_of_cameras_is_calibrated(folder):

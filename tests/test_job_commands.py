@@ -7,12 +7,15 @@ import os
 import threading
 import time
 
+import numpy as np
 import pytest
 from made_jobs import drive, make_job, note, submit
-from tiny_production import make_production
+from tiny_production import make_production, write_cache
 
+from facecap_core.corrections.correction import add_correction, take_out
 from facecap_core.learning.presets import resolve
 from facecap_core.productions.production import load_production
+from facecap_core.template import read_template
 from jobs.errors import JobNotFound
 from jobs.ledger import Ledger, find_job
 from jobs.planning import plan_ingest, plan_train
@@ -187,3 +190,112 @@ def test_a_file_in_place_of_a_folder_is_named(main, folder):
             code, _, err = main(folder, *command, "train_0", "--out", str(folder / out))
             assert code == 2, err
             assert "afile: is a file, not a folder -> name a folder: --out" in err
+
+
+def test_a_file_that_cannot_be_written_is_named_before_the_work(main, folder):
+    """Nothing is solved or trained here: whatever looks at it first would say so instead."""
+    (folder / "afile").write_text("")
+    for *command, option in (
+        ["compare", "a", "b", "--csv"],
+        ["flag", "--actor", "ada", "--csv"],
+        ["suggest", "--csv"],
+        ["regions", "--out"],
+        ["regions", "--picture"],
+        ["report", "--out"],
+        ["report", "--job", "x", "--out"],
+        ["review", "train_0", "--save"],
+    ):
+        code, _, err = main(folder, *command, option, "afile/below")
+        assert code == 2, err
+        assert f"afile: is a file, not a folder -> name a file elsewhere: {option}" in err
+        code, _, err = main(folder, *command, option, "footage")
+        assert code == 2, err
+        assert f"footage: is a folder, not a file -> name a file: {option}" in err
+
+
+def make_model(folder, name, date, **facts):
+    """As much of a model as its choice looks at."""
+    place = load_production(folder).paths.model("ada", name)
+    place.mkdir(parents=True)
+    (place / "weights.safetensors").write_text(name)
+    known = {"model": name, "cameras": ["center"], "made": {"date": date}}
+    (place / "model.json").write_text(json.dumps({**known, **facts}))
+
+
+def test_the_default_model_is_shown_and_that_its_base_was_better(main, folder):
+    def tuned(error_mm):
+        return {
+            "validation": {"rmse_mm": error_mm},
+            "training": {"base": {"model": "cpu-2", "fingerprint": ""}},
+        }
+
+    make_model(folder, "cpu-1", "2026-01-01", validation={"rmse_mm": 0.4})
+    make_model(folder, "cpu-2", "2026-01-02", validation={"rmse_mm": 0.5})
+    (folder / "list.txt").write_text("train_0\n")
+    infer = ["submit", "infer", "--shots", "list.txt", "--dry-run"]
+    _, out, _ = main(folder, "models")
+    assert "tuned" not in out
+    make_model(folder, "cpu_tuned-3", "2026-01-03", **tuned(0.51))
+    said = (
+        "cpu_tuned-3 has a validation error of 0.510 mm, cpu-2, from which it was tuned, 0.500:"
+        " name the model that you want"
+    )
+    _, out, _ = main(folder, "models")
+    assert [line.split()[:3] for line in out.splitlines()[1:4]] == [
+        ["cpu_tuned-3", "ada", "yes"],
+        ["cpu-2", "ada", "center"],
+        ["cpu-1", "ada", "center"],
+    ]
+    assert said in out
+    _, out, _ = main(folder, "models", "--json")
+    assert [m["default"] for m in json.loads(out)["models"]] == [True, False, False]
+    code, _, err = main(folder, *infer)
+    assert code == 0
+    assert "cpu_tuned-3 of ada: the newest, and so the default" in err
+    assert f"warning: {said}" in err
+    _, _, err = main(folder, *infer, "--model", "cpu-2")
+    assert "default" not in err
+    make_model(folder, "cpu_tuned-4", "2026-01-04", **tuned(0.49))
+    _, _, err = main(folder, *infer)
+    assert "cpu_tuned-4 of ada: the newest" in err
+    assert "warning" not in err
+
+
+def test_a_tuning_with_nothing_new_to_learn_is_warned_of(main, folder):
+    production = load_production(folder)
+    first = plan_train(production, actor="ada", config=resolve("demo", []))
+    Ledger.create(production.paths.jobs, first)
+    template = read_template(folder / "template.obj")
+    make_model(
+        folder,
+        first.model,
+        "2026-01-01",
+        config=first.config,
+        crop={"center": [0, 0, 48, 64]},
+        topology_sha256=template.topology_sha256,
+        units="cm",
+        training={},
+    )
+    train = ["submit", "train", "--from", first.model, "--dry-run"]
+
+    def warned(*more):
+        code, _, err = main(folder, *train, *more)
+        assert code == 0, err
+        return f"warning: {first.model} learned from the same shots and corrections" in err
+
+    assert warned()
+    assert not warned("--epochs", "3"), "who says how long means it"
+    found = add_correction(
+        production.paths,
+        "ada",
+        "train_0",
+        frames=np.arange(2),
+        blocks=[np.tile(template.positions, (2, 1, 1)).astype(np.float32)],
+        facts={"topology_sha256": template.topology_sha256},
+    )
+    assert not warned()
+    assert warned("--without-corrections")
+    take_out(production.paths, "ada", "train_0", found.number)
+    assert warned()
+    write_cache(folder / "caches" / "train_1.pc2", 2, seed=5)
+    assert not warned(), "another target"

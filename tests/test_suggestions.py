@@ -244,6 +244,7 @@ def test_the_command_lists_clips(production, tmp_path):
     assert done.exit_code == 0, done.output
     assert "1 bulk shots are not solved yet" in done.stdout
     assert "chosen by the poses alone" in done.stdout
+    assert "in clips of 2 s (--clip-seconds); a shorter shot is taken whole" in done.stdout
     rows = list(csv.DictReader(file.open()))
     assert rows[0]["shot"] == "long"
     assert sum(float(row["seconds"]) for row in rows) <= 6
