@@ -10,7 +10,7 @@ from jobs.ledger import Ledger
 from jobs.log import Log
 from jobs.records import Lot, ShotRecord
 from jobs.request import InferRequest, Request
-from jobs.shots import cameras_of, shot_of
+from jobs.shots import cameras_of, shot_of, versions_of
 from jobs.stream import far_decoder
 from jobs.worker import Outcome, carry_out
 
@@ -51,6 +51,7 @@ def infer_shot(
         how = "solved already"
         if not result.reused:
             how = f"solved in {result.seconds:.1f} s, decoded by {result.decoder}"
-        return Outcome(result.frames, result.reused, figures, f"{result.frames} frames {how}")
+        sentence, versions = f"{result.frames} frames {how}", versions_of(production, request, name)
+        return Outcome(result.frames, result.reused, figures, sentence, versions)
 
     return carry_out(ledger, ledger.shot(name), lot, task)

@@ -13,7 +13,7 @@ from jobs.ledger import Ledger
 from jobs.log import Log
 from jobs.records import Lot, ShotRecord
 from jobs.request import InferRequest, Request, TrainRequest
-from jobs.shots import cameras_of, shot_of
+from jobs.shots import cameras_of, shot_of, versions_of
 from jobs.worker import Outcome, carry_out
 
 
@@ -115,7 +115,12 @@ def _ingest(
             file=production.shots_path,
             line=shot.line,
         )
-    return Outcome(frames, reused, sentence=f"{frames} frames in the store")
+    return Outcome(
+        frames,
+        reused,
+        sentence=f"{frames} frames in the store",
+        versions=versions_of(production, request, shot.name),
+    )
 
 
 def _check_cameras(

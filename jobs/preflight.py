@@ -12,7 +12,7 @@ from typing import Literal
 from facecap_core.errors import FacecapError, StoreError
 from facecap_core.files import store_error
 from facecap_core.productions.production import Production
-from facecap_core.stores.manifests import verify
+from facecap_core.stores.manifests import replaced, verify
 from facecap_core.stores.object_folder import ArrayFolder, absent
 from jobs.ledger import Ledger
 from jobs.outputs import folder_of, outputs_of
@@ -116,11 +116,13 @@ def check_placement(
 
 
 def missing_shots(production: Production, request: Request, ledger: Ledger) -> list[str]:
-    """The request's shots that are not solved, or whose output is gone or visibly incomplete.
+    """The request's shots that are not solved, or whose output is gone, visibly incomplete, or was replaced
+    since by another job, of another model or another crop.
 
     Shots that shall be skipped are not missing.
     """
     outputs: dict[str, list[ArrayFolder]] = {}
+    versions: dict[ArrayFolder, str] = {}
     skipped = set()
     for name in request.shots:
         record = ledger.shot(name)
@@ -128,10 +130,15 @@ def missing_shots(production: Production, request: Request, ledger: Ledger) -> l
             if _is_there(production, request, name):
                 outputs[name] = []
         elif record.state == "solved":
-            outputs[name] = list(stores_of(production, request, name).values())
+            stores = stores_of(production, request, name)
+            outputs[name] = list(stores.values())
+            versions |= {
+                stores[s]: version for s, version in record.store_versions.items() if s in stores
+            }
         elif record.state == "skipped":
             skipped.add(name)
     gone = absent(path for paths in outputs.values() for path in paths)
+    gone |= replaced({path: version for path, version in versions.items() if path not in gone})
     for path in {path for paths in outputs.values() for path in paths} - gone:
         if isinstance(path, Path) and verify(path, contents=False):
             gone.add(path)

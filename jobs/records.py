@@ -111,6 +111,10 @@ class ShotRecord(_Record):
     ended: float | None = None
     progress: Moment | None = None
     figures: dict[str, float] = Field(default_factory=dict, description="results in units by name")
+    store_versions: dict[str, str] = Field(
+        default_factory=dict,
+        description="store: the version that was made, or found to be the same",
+    )
     earlier: list[Try] = Field(default_factory=list, description="its tries before this one")
 
     @property

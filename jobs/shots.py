@@ -6,6 +6,7 @@ from pathlib import Path
 
 from facecap_core.errors import Fault, ProductionError
 from facecap_core.productions.production import Production, Shot
+from facecap_core.stores.manifests import version_of
 from facecap_core.stores.object_folder import ArrayFolder
 from jobs.request import InferRequest, IngestRequest, OutputRequest, Request
 
@@ -58,6 +59,16 @@ def inputs_of(production: Production, request: Request, name: str) -> list[Path]
     if shot.cache is not None:
         files.append(Path(str(shot.cache).partition("#")[0]))
     return files
+
+
+def versions_of(production: Production, request: Request, name: str) -> dict[str, str]:
+    """The version that each of these stores shows now; another job may replace it later.
+
+    Raises:
+        StoreError: the bucket cannot be asked.
+    """
+    stores = stores_of(production, request, name)
+    return {store: version_of(path) for store, path in stores.items()}
 
 
 def stores_of(production: Production, request: Request, name: str) -> dict[str, ArrayFolder]:

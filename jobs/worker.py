@@ -31,6 +31,7 @@ class Outcome:
     reused: bool = False
     figures: dict[str, float] = field(default_factory=dict)
     sentence: str = ""
+    versions: dict[str, str] = field(default_factory=dict)  # of the stores, see `versions_of`
 
 
 Task = Callable[[OnProgress, Log], Outcome]
@@ -88,6 +89,7 @@ def carry_out(ledger: Ledger, record: ShotRecord, lot: Lot, task: Task) -> ShotR
                 "frames": outcome.frames,
                 "reused": outcome.reused,
                 "figures": outcome.figures,
+                "store_versions": outcome.versions,
             }
         )
         log.line(outcome.sentence or f"{outcome.frames} frames")

@@ -14,6 +14,7 @@ from tiny_production import make_production, write_video
 
 from facecap_core.errors import FootageTruncated, StoreError
 from facecap_core.productions.production import load_production
+from facecap_core.stores.groups import open_frames
 from jobs.cancel import cancel_unfinished
 from jobs.errors import JobNotFound, NoSuchResources
 from jobs.ledger import Ledger, find_job, ledgers
@@ -312,6 +313,26 @@ def test_only_missing_shots_are_done_again(production):
     assert missing_shots(production, request, ledger) == ["train_0", "train_1"]
     ledger.skip("train_1")
     assert missing_shots(production, request, ledger) == ["train_0", "train_1"], "it was solved"
+
+
+def test_a_shot_that_another_job_filled_since_is_done_again(production):
+    settings = production.settings_path
+    text = settings.read_text()
+
+    def ingest(crop):
+        settings.write_text(text.replace("[0, 0, 48, 64]", str(crop)))
+        now = load_production(settings)
+        request = plan_ingest(now, actor="ada", shots=["train_0"], camera=None)
+        ledger = Ledger.create(now.paths.jobs, request)
+        if missing_shots(now, request, ledger):
+            solve(ledger, now, request)
+        assert missing_shots(now, request, ledger) == []
+        assert open_frames(now.paths.frames("train_0", "center")).attributes["crop"] == crop
+        return ledger.job
+
+    first = ingest([0, 0, 48, 64])
+    assert ingest([0, 0, 24, 32]) != first
+    assert ingest([0, 0, 48, 64]) == first, "and its pictures are there again"
 
 
 def test_changed_inputs_are_another_job(production):

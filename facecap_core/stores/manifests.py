@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +39,33 @@ def manifest_path(final: Path) -> Path:
     """Where the manifest of the version is that `final` names now."""
     resolved = Path(os.path.realpath(final))
     return resolved.with_name(resolved.name + SUFFIX)
+
+
+def version_of(final: ArrayFolder) -> str:
+    """The name of the version that `final` shows now: another one was made by another writer.
+
+    Raises:
+        StoreError: the bucket cannot be asked.
+    """
+    if isinstance(final, ObjectFolder):
+        from facecap_core.stores.object_manifests import published  # which needs an extra
+
+        found = published(final)
+        return found.manifest.version if found and found.manifest else ""
+    return Path(os.path.realpath(final)).name
+
+
+def replaced(versions: Mapping[ArrayFolder, str]) -> set[ArrayFolder]:
+    """Those of many folders that show another version by now; a bucket is asked for many at once.
+
+    Raises:
+        StoreError: the bucket cannot be asked.
+    """
+    with ThreadPoolExecutor(16) as pool:
+        now = list(pool.map(version_of, versions))
+    return {
+        final for final, version in zip(versions, now, strict=True) if version != versions[final]
+    }
 
 
 def verify(final: ArrayFolder, *, contents: bool = True) -> list[Damage]:
