@@ -57,6 +57,21 @@ def done(ledger, name, stage):
     return work(call)
 
 
+def test_a_crop_that_changed_since_ingest_is_no_word_about_the_pictures(tmp_path):
+    folder = make_production(tmp_path / "p", train=1, frames=4)
+    production = load_production(folder)
+    request = plan_train(production, actor="ada", config=resolve("demo", SMALL))
+    ledger = job(production, request)
+    assert done(ledger, "train_0", "ingest")["state"] == "solved"
+    settings = folder / "production.toml"
+    settings.write_text(settings.read_text().replace("[0, 0, 48, 64]", "[0, 0, 24, 32]"))
+    record = done(ledger, request.model, "train")
+    assert record["state"] == "failed"
+    assert "train_0" in record["cause"]["message"]
+    assert "crop" in record["cause"]["message"]
+    assert not production.paths.model("ada", request.model).exists()
+
+
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_two_cameras_all_the_way(tmp_path, dropout):
     shots = dict.fromkeys(("train_0", "train_1", "validation_0", "bulk_0"), 20)

@@ -21,7 +21,7 @@ from facecap_core.learning.trainingset import ShotPaths, load_examples
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
 from facecap_core.regions import actor_regions
-from facecap_core.stores.groups import open_frames, open_targets
+from facecap_core.stores.groups import GroupReader, open_frames, open_targets
 from facecap_core.stores.object_folder import ArrayFolder
 from facecap_core.template import read_animated, read_template
 
@@ -96,6 +96,15 @@ def train_actor(
         "units": production.units,
         "topology_sha256": template.topology_sha256,
     }
+    pictured: dict[str, Any] = {"fps": str(production.fps)}
+    tracked = {**pictured, "units": production.units, "topology_sha256": template.topology_sha256}
+    for shot in (*training, *validation):
+        _check_made_with(shot.shot, shot.targets, tracked)
+    learned = {shot.shot: shot.views for shot in (*training, *validation)}
+    for name, folders in (learned | {shot: views(shot) for shot in corrections or ()}).items():
+        for camera, folder in zip(cameras, folders, strict=True):
+            crop = list(settings.cameras[camera].crop)
+            _check_made_with(name, folder, {**pictured, "crop": crop})
     begun: dict[str, Any] = {
         "fingerprints": {
             shot.shot: _fingerprints(shot, cameras) for shot in (*training, *validation)
@@ -147,6 +156,26 @@ def _fingerprints(shot: ShotPaths, cameras: Sequence[str]) -> dict[str, str]:
         name = f"footage of {camera}" if place else "footage"
         told[name] = open_frames(view).attributes["footage_fingerprint"]
     return {**told, "cache": open_targets(shot.targets).attributes["cache_fingerprint"]}
+
+
+def _check_made_with(shot: str, folder: ArrayFolder, settings: Mapping[str, Any]) -> None:
+    """What was ingested is what production.toml says now, by which the model will be used.
+
+    Raises:
+        TrainingError: it was changed since.
+    """
+    told = GroupReader(folder).attributes
+    differs = [
+        f"{name} {told[name]} (now {value})"
+        for name, value in settings.items()
+        if told.get(name, value) != value
+    ]
+    if differs:
+        raise TrainingError(
+            f"{shot} was ingested with {', '.join(differs)}",
+            remedy="submit the training again, or put production.toml back as it was",
+            file=str(folder),
+        )
 
 
 def _picture_size(shots: Sequence[ShotPaths], view: int) -> tuple[int, int]:
