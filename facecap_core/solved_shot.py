@@ -157,7 +157,7 @@ def vertices_identity(production: Production, shot: str, *, corrected: bool = Tr
     """
     actor = production.shots[shot].actor
     corrections = standing(production.paths, actor, shot) if corrected else ()
-    contents = [correction.content for correction in corrections]
+    contents = [[one.content, one.blend] if one.blend else one.content for one in corrections]
     return digest_of([_store(production, shot).attributes, contents])
 
 

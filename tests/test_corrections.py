@@ -329,6 +329,21 @@ def test_an_export_says_what_was_corrected(production, tmp_path):
     assert told == []
 
 
+def test_another_fade_of_the_same_frames_is_exported_anew(production, tmp_path):
+    path = deliver(production, "npy", righted(60, 79))
+
+    def exported():
+        arguments = ["export", SHOT, "--format", "npy", "--out", str(tmp_path / "out")]
+        done = CliRunner().invoke(app, [*arguments, "--production", str(production)])
+        assert done.exit_code == 0, done.output
+        return np.load(tmp_path / "out" / f"{SHOT}.npy")
+
+    for number, blend in ((1, 0), (2, 6)):
+        taken(production, SHOT, path, "--frames", "60-79", "--blend", blend)
+        assert np.array_equal(exported(), now(production))
+        taken(production, SHOT, "--remove", number)
+
+
 def test_write_pc2_is_what_artists_send(production, tmp_path):
     """A file that another program wrote, with a sample rate of its own."""
     right = righted(5, 9)
