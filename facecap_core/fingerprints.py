@@ -14,11 +14,14 @@ _BLOCK = 64 * 1024
 _BLOCKS = 64
 
 
-def fingerprint_file(path: Path) -> str:
+def fingerprint_file(path: Path, *, whole: bool = False) -> str:
     """Content identity of a file of any size: its length and 64 blocks spread over it, as hexadecimal.
 
     Files up to 4 MiB are hashed whole. Compressed footage cannot change between the blocks without
-    moving what follows, so this finds a new encode or a new cache at the cost of a few reads.
+    moving what follows, so this finds a new encode at the cost of a few reads.
+
+    Args:
+        whole: every byte counts: numbers that are not compressed change in their places.
 
     Raises:
         FootageMissing: there is no such file, or it cannot be read.
@@ -28,7 +31,7 @@ def fingerprint_file(path: Path) -> str:
         with open(path, "rb") as file:
             size = file.seek(0, os.SEEK_END)
             digest.update(size.to_bytes(8, "little"))
-            if size <= _BLOCK * _BLOCKS:
+            if whole or size <= _BLOCK * _BLOCKS:
                 starts = list(range(0, size, _BLOCK))
             else:
                 starts = [(size - _BLOCK) * i // (_BLOCKS - 1) for i in range(_BLOCKS)]
@@ -44,8 +47,11 @@ def fingerprint_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def fingerprint_footage(path: Path) -> str:
+def fingerprint_footage(path: Path, *, whole: bool = False) -> str:
     """Content identity of a video file, or of an image or OBJ sequence given as `name.%04d.png`.
+
+    Args:
+        whole: as of `fingerprint_file`.
 
     Raises:
         FootageMissing: nothing is there, or it cannot be read.
@@ -53,10 +59,11 @@ def fingerprint_footage(path: Path) -> str:
     path = Path(path)
     members = members_of(path)
     if members == [path]:
-        return fingerprint_file(path)
+        return fingerprint_file(path, whole=whole)
     digest = hashlib.blake2b(digest_size=16)
     for member in members:
-        digest.update(member.name.encode() + b"\0" + fingerprint_file(member).encode())
+        told = fingerprint_file(member, whole=whole)
+        digest.update(member.name.encode() + b"\0" + told.encode())
     return digest.hexdigest()
 
 

@@ -12,7 +12,7 @@ from facecap_core.fingerprints import fingerprint_footage
 from facecap_core.footage.footage import Footage
 from facecap_core.footage.input_stabilisation import Stabiliser, stabilise
 from facecap_core.footage.landmark_file import POINTS
-from facecap_core.pointcaches.reader import open_point_cache, split_mesh
+from facecap_core.pointcaches.reader import fingerprint_cache, open_point_cache
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
 from facecap_core.stores.groups import FRAMES_PER_CHUNK, new_group, open_frames, stored
@@ -162,7 +162,7 @@ def ingest_targets(
     """
     started = time.monotonic()
     identity = {
-        "cache_fingerprint": fingerprint_footage(Path(split_mesh(cache)[0])),
+        "cache_fingerprint": fingerprint_cache(cache),
         "topology_sha256": template.topology_sha256,
         "units": units,
         "fps": str(fps),

@@ -29,6 +29,7 @@ class ModelSummary:
     device: str
     calibration: str = ""  # its fingerprint; empty: what the model solves has no confidence
     base: str = ""  # the model that it was tuned from, where there was one
+    stabilised_input: bool = False
 
 
 def list_models(store: Path, actors: Iterable[str]) -> list[ModelSummary]:
@@ -115,6 +116,7 @@ def _summary(path: Path, actor: str) -> ModelSummary:
         device=str(made.get("device", "")),
         calibration=str((facts.get("confidence") or {}).get("fingerprint", "")),
         base=str(((facts.get("training") or {}).get("base") or {}).get("model", "")),
+        stabilised_input=bool((facts.get("config") or {}).get("stabilised_input")),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from jobs.inputs import content, file_content, stamp
 from jobs.ledger import Ledger
 from jobs.models import choose_model, model_facts
 from jobs.request import Base, InferRequest, IngestRequest, Request, TrainRequest, one_or_several
-from jobs.shots import inputs_of
+from jobs.shots import STABILISED, footage_of, numbers_of
 
 
 def plan_ingest(
@@ -90,8 +90,12 @@ def plan_train(
         start = Base(model=base, fingerprint=fingerprint)
     cameras = _cameras(production, name, cameras)
     _check_stabilised(production, name, config, cameras, training + validation)
+    settings, loss = settings_of(production, [name]), config.loss
+    if production.actors[name].regions is not None and (loss.regions or loss.lips or loss.lids):
+        regions = file_content(production.actors[name].regions)
+        settings["actors"][name]["regions_content"] = regions
     request = TrainRequest(
-        settings=settings_of(production, [name]),
+        settings=settings,
         actor=name,
         camera=one_or_several(cameras),
         training=tuple(training),
@@ -186,11 +190,15 @@ def plan_infer(
     for name in actors:
         if before is not None and before.actor == name:
             models[name], cameras[name] = before.model, before.camera
+            stabilised = before.config.get(STABILISED)
         else:
             chosen = choose_model(production.store, name, model)
             models[name], cameras[name] = chosen.model, one_or_several(chosen.cameras)
             if chosen.calibration:  # another one gives other confidences
                 settings["actors"][name]["calibration"] = chosen.calibration
+            stabilised = chosen.stabilised_input
+        if stabilised:  # other landmarks give other vertices
+            settings["actors"][name][STABILISED] = True
     request = InferRequest(settings=settings, models=models, cameras=cameras, shots=tuple(shots))
     return request.model_copy(update={"inputs": _inputs(production, request, stamp)})
 
@@ -299,9 +307,14 @@ def settings_of(production: Production, actors: Sequence[str]) -> dict[str, Any]
 
 
 def _inputs(
-    production: Production, request: Request, digest: Callable[[Iterable[Path]], str]
+    production: Production,
+    request: Request,
+    digest: Callable[[Sequence[Path], Sequence[Path]], str],
 ) -> dict[str, str]:
-    return {shot: digest(inputs_of(production, request, shot)) for shot in request.shots}
+    return {
+        shot: digest(footage_of(production, request, shot), numbers_of(production, request, shot))
+        for shot in request.shots
+    }
 
 
 def _relative(production: Production, path: Any) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from facecap_core.errors import Fault, ProductionError
+from facecap_core.pointcaches.reader import split_mesh
 from facecap_core.productions.production import Production, Shot
 from facecap_core.stores.manifests import version_of
 from facecap_core.stores.object_folder import ArrayFolder
 from jobs.request import InferRequest, IngestRequest, OutputRequest, Request
+
+STABILISED = "stabilised_input"  # of an actor's settings in a request: its model sees such pictures
 
 
 def shot_of(production: Production, name: str) -> Shot:
@@ -46,18 +49,32 @@ def cameras_of(production: Production, request: Request, shot: Shot) -> list[str
 
 def inputs_of(production: Production, request: Request, name: str) -> list[Path]:
     """The files that the shot's work reads; none for a shot that is not in the production, or solved."""
+    numbers = (split_mesh(path)[0] for path in numbers_of(production, request, name))
+    return [*footage_of(production, request, name), *numbers]
+
+
+def footage_of(production: Production, request: Request, name: str) -> list[Path]:
+    """Those of them that hold pictures."""
     shot = production.shots.get(name)
     if shot is None or isinstance(request, OutputRequest):
         return []
-    cameras = cameras_of(production, request, shot)
-    files = [shot.footage[camera] for camera in cameras]
-    if isinstance(request, InferRequest):
-        return files
-    for camera in cameras:
-        landmarks = production.actors[shot.actor].cameras[camera].landmark_path(name)
-        files += [landmarks] if landmarks else []
-    if shot.cache is not None:
-        files.append(Path(str(shot.cache).partition("#")[0]))
+    return [shot.footage[camera] for camera in cameras_of(production, request, shot)]
+
+
+def numbers_of(production: Production, request: Request, name: str) -> list[Path]:
+    """Those of them that hold numbers: landmarks, where they are used, and the cache as shots.csv names it."""
+    shot = production.shots.get(name)
+    if shot is None or isinstance(request, OutputRequest):
+        return []
+    files: list[Path] = []
+    solving = isinstance(request, InferRequest)
+    actor = request.settings.get("actors", {}).get(shot.actor, {})
+    if not solving or actor.get(STABILISED):
+        for camera in cameras_of(production, request, shot):
+            landmarks = production.actors[shot.actor].cameras[camera].landmark_path(name)
+            files += [landmarks] if landmarks else []
+    if shot.cache is not None and not solving:
+        files.append(shot.cache)
     return files
 
 

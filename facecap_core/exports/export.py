@@ -62,7 +62,7 @@ def export_outputs(
     template = production.actors[production.shots[shot].actor].template
     made_of = {
         "vertices": vertices,
-        "template": fingerprint_file(template),
+        "template": fingerprint_file(template, whole=True),
         "units": options.units,
         "up_axis": options.up_axis,
         "start_frame": options.start_frame,

@@ -35,7 +35,7 @@ class FileLandmarks:
                 "there is no such file", remedy="check landmarks in production.toml", file=path
             )
         try:
-            self._fingerprint = fingerprint_file(path)
+            self._fingerprint = fingerprint_file(path, whole=True)
             self._points = _read_npy(path) if path.suffix.lower() == ".npy" else _read_csv(path)
         except OSError as error:
             raise LandmarksError(f"cannot be read: {error}", remedy=REMEDY, file=path) from error

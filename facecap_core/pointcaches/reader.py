@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from importlib.util import find_spec
 from pathlib import Path
 
 from facecap_core.errors import PointCacheError
+from facecap_core.fingerprints import fingerprint_footage
 from facecap_core.pointcaches import alembic, npy, pc2
 from facecap_core.pointcaches.cache import PointCache, open_binary
 from facecap_core.pointcaches.isolation import IsolatedCache
@@ -94,6 +96,17 @@ def split_mesh(path: str | Path) -> tuple[Path, str | None]:
     """`face.usd#/head/face` as the file and the mesh within it; None where none is named."""
     match = MESH_IN_FILE.fullmatch(str(path))
     return (Path(match["file"]), match["mesh"]) if match else (Path(path), None)
+
+
+def fingerprint_cache(path: str | Path) -> str:
+    """Content identity of a point cache, and of the mesh that is named in it; or of another file of numbers.
+
+    Raises:
+        FootageMissing: it is not there, or cannot be read.
+    """
+    file, mesh = split_mesh(path)
+    found = fingerprint_footage(file, whole=True)
+    return found if mesh is None else hashlib.sha256(f"{found}#{mesh}".encode()).hexdigest()[:32]
 
 
 def _format_of(path: Path) -> str:

@@ -17,6 +17,7 @@ from facecap_core.flags.flagged_range import FlaggedRange
 from facecap_core.flags.shot_flags import flag_shot, solved_yardstick
 from facecap_core.flags.usual import Usual, measure_usual
 from facecap_core.outputs import Outputs, digest_of
+from facecap_core.pointcaches.reader import fingerprint_cache
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
@@ -64,7 +65,7 @@ def review_outputs(
     actor = production.actors[production.shots[shot].actor]
     made_of = {
         "vertices": vertices_identity(production, shot, corrected=options.corrected),
-        "template": fingerprint_file(actor.template),
+        "template": fingerprint_file(actor.template, whole=True),
         "target": _target_identity(production, shot, options.against),
         "version": VERSION,
     }
@@ -167,6 +168,6 @@ def flags_of(
 
 def _target_identity(production: Production, shot: str, against: str | None) -> str:
     if against is not None:
-        return fingerprint_file(truth_of(against, shot))
+        return fingerprint_cache(truth_of(against, shot))
     tracked = production.paths.targets(shot)
     return digest_of(open_targets(tracked).attributes) if tracked.exists() else ""
