@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dlib
 import numpy as np
+from pinhole import seen_at
 
 from facecap_core.footage.input_stabilisation import NOSE
 from facecap_core.footage.landmark_file import EYES
 from facecap_core.madeup.actor import MadeUpActor
 from facecap_core.madeup.expressions import controls
-from facecap_core.madeup.shoot import CROP, PICTURE_SIZE, Studio, seen_at
+from facecap_core.madeup.shoot import CAMERA, CROP, PICTURE_SIZE, Studio
 
 EYE_CM = np.array([3.12, 3.0, 7.5])  # the actor's left one, right in the picture
 NOSE_CM = np.array([0.0, -0.5, 9.5])
@@ -30,7 +31,7 @@ def made_faces(frames, seed=0):
         levels = studio.picture(mesh).numpy().mean(axis=0)[y : y + height, x : x + width]
         pictures.append((levels.clip(0, 1) * 255).astype(np.uint8))
     points = drawn[:, _vertices(actor.template)].astype(np.float64)
-    return np.stack(pictures), seen_at(points) / 2 - [x, y] - 0.5
+    return np.stack(pictures), seen_at(points, CAMERA, PICTURE_SIZE)[0] / 2 - [x, y] - 0.5
 
 
 def moved(points, angle_degrees, shift, centre=(119.5, 159.5)):

@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from pinhole import seen_at
 
 from facecap_core.madeup.actor import MadeUpActor
 from facecap_core.madeup.expressions import CONTROLS, INDEX, controls
@@ -21,12 +22,12 @@ from facecap_core.madeup.production import (
 from facecap_core.madeup.rotations import head_rotations
 from facecap_core.madeup.sculpt import EYE_RADIUS_CM, eye_centres
 from facecap_core.madeup.shoot import (
+    CAMERA,
     PICTURE_SIZE,
     VIEWS,
     Studio,
     encode,
     imaging,
-    seen_at,
 )
 from facecap_core.rasteriser import Camera, Rasteriser
 
@@ -220,7 +221,7 @@ def test_mask_stays_in_the_crop(actor: MadeUpActor, camera: str) -> None:
             motion.head_translation_cm[::5],
         )
         mask = drawn[:, : len(actor.template)].astype(np.float64)
-        seen = seen_at(mask, VIEWS[camera].camera)
+        seen, _ = seen_at(mask, VIEWS[camera].camera, PICTURE_SIZE)
         low, high = seen.min(axis=(0, 1)), seen.max(axis=(0, 1))
         assert (low > [x, y]).all(), shot.name
         assert (high < [x + width, y + height]).all(), shot.name
@@ -237,7 +238,7 @@ def test_the_picture_has_a_dark_mouth_white_teeth_and_eyes(actor: MadeUpActor) -
         return studio.picture(drawn[0]).numpy().mean(axis=0)
 
     def place(point: list[float]) -> tuple[int, int]:
-        x, y = seen_at(np.array(point))
+        (x, y), _ = seen_at(np.array(point), CAMERA, PICTURE_SIZE)
         return int(y), int(x)
 
     row, column = place([0.0, -5.4, 7.0])
@@ -262,7 +263,8 @@ def test_a_jaw_pushed_forward_shows_from_the_side_only(actor: MadeUpActor) -> No
     chin = np.abs(actor.template - [0, -7.2, 9.0]).sum(axis=1).argmin()
     ways = {}
     for name, view in VIEWS.items():
-        seen = seen_at(np.stack([actor.template[chin], moved[chin]]), view.camera)
+        chins = np.stack([actor.template[chin], moved[chin]])
+        seen, _ = seen_at(chins, view.camera, PICTURE_SIZE)
         ways[name] = np.linalg.norm(seen[1] - seen[0])
     assert ways["left"] > 8 > 5 * ways["center"]
     assert any(pose.get("jaw_forward") == 1.0 for pose in EXTREMES)
@@ -277,7 +279,8 @@ def test_from_the_side_nothing_is_seen_through_the_mouth() -> None:
         covered = np.zeros(PICTURE_SIZE[::-1], bool)
         covered.reshape(-1)[sight.pixels.numpy()] = True
         mouth = someone.mask.mouth
-        rims = seen_at(drawn[0, [*mouth.upper, *mouth.lower]].astype(np.float64), camera)
+        lips = drawn[0, [*mouth.upper, *mouth.lower]].astype(np.float64)
+        rims, _ = seen_at(lips, camera, PICTURE_SIZE)
         (left, top), (right, bottom) = rims.min(axis=0).astype(int), rims.max(axis=0).astype(int)
         face = covered[top:bottom, left:right]
         holes.append(int((~face & np.maximum.accumulate(face, axis=1)).sum()))

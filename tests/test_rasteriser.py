@@ -5,19 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from pinhole import seen_at
 
 from facecap_core.rasteriser import Camera, Lighting, Rasteriser, framing_camera, render
 
 SIZE = (44, 36)
-
-
-def project(positions: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    width, height = SIZE
-    seen = (positions - np.asarray(camera.position)) @ camera.axes().T
-    focal = height / 2 / np.tan(np.radians(camera.vertical_fov_degrees) / 2)
-    x = width / 2 + focal * seen[:, 0] / -seen[:, 2]
-    y = height / 2 - focal * seen[:, 1] / -seen[:, 2]
-    return np.stack([x, y], 1), -seen[:, 2]
 
 
 def search(
@@ -25,7 +17,7 @@ def search(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Nearest face and its depth in every pixel, and whether the pixel is clear of edges and ties."""
     width, height = SIZE
-    screen, depth = project(positions.astype(np.float64), camera)
+    screen, depth = seen_at(positions.astype(np.float64), camera, SIZE)
     gx, gy = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
     best = np.full((height, width), 1e9)
     second = np.full((height, width), 2e9)
@@ -81,7 +73,7 @@ def test_random_faces_are_seen_as_the_search_sees_them(seed: int) -> None:
     # The weights rebuild the point that the pixel's ray meets.
     corners = positions[faces[seen.faces.numpy()]]
     point = np.einsum("kn,nkx->nx", seen.weights.numpy(), corners)
-    screen, _ = project(point, camera)
+    screen, _ = seen_at(point, camera, SIZE)
     centre = np.stack(
         [seen.pixels.numpy() % SIZE[0] + 0.5, seen.pixels.numpy() // SIZE[0] + 0.5], 1
     )

@@ -30,8 +30,6 @@ class FootageInfo:
     colour_range: str  # "full" or "limited"
     rotation_degrees: int  # clockwise, already undone in picture_size
     frames_from_header: int | None
-    sample_aspect_ratio: Fraction | None = None  # exposed, not applied
-    interlaced: bool = False  # exposed; the fields are taken as they are woven
     start_frame: int = 0  # of an image sequence the number of its first file
     start_timecode: str | None = None  # of the first picture, as the file says it
 
@@ -92,8 +90,6 @@ class Source:
             colour_range="limited" if is_limited_range(first, self.codec) else "full",
             rotation_degrees=orientation.clockwise_degrees,
             frames_from_header=self._count,
-            sample_aspect_ratio=self.video.stream.sample_aspect_ratio if self.video else None,
-            interlaced=first.interlaced_frame,
             start_frame=self._start_frame,
             start_timecode=self.video.start_timecode if self.video else None,
         )

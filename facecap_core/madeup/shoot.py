@@ -5,7 +5,6 @@ One process draws, grades and encodes a shot; everything random comes from the s
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -213,12 +212,3 @@ def encode(
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def seen_at(points: np.ndarray, camera: Camera = CAMERA) -> np.ndarray:
-    """Where a camera sees points [..., xyz]: x, y in pixels of the picture, float64 [..., 2]."""
-    width, height = PICTURE_SIZE
-    seen = (points - np.asarray(camera.position)) @ camera.axes().T
-    focal = height / 2 / math.tan(math.radians(camera.vertical_fov_degrees) / 2)
-    x = width / 2 + focal * seen[..., 0] / -seen[..., 2]
-    return np.stack([x, height / 2 - focal * seen[..., 1] / -seen[..., 2]], axis=-1)
