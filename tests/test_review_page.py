@@ -30,6 +30,7 @@ from solved_shots import REST, result, solve
 from tiny_production import make_production
 from typer.testing import CliRunner
 
+from facecap_core.corrections.correction import add_correction
 from facecap_core.errors import Cancelled, ConfigError, StoreError
 from facecap_core.frame_names import FrameNames
 from facecap_core.pointcaches.pc2 import write_pc2
@@ -339,6 +340,28 @@ def use(folder, page, steps):
 
 
 FRAME = "document.getElementById('frame').textContent"
+
+
+def test_corrected_frames_are_marked_in_a_browser(production, tmp_path):
+    folder = tmp_path / "show"
+    shutil.copytree(production, folder, symlinks=True)
+    paths, frames = load_production(folder).paths, np.r_[4:8, 60]
+    add_correction(paths, "ada", "bulk_0", frames=frames, blocks=[result(FRAMES)[frames]], facts={})
+    page = tmp_path / "bulk_0.html"
+    save(folder, page)
+
+    async def steps(evaluate):
+        marks = "[...document.querySelectorAll('#lane .mended')].map((part) => part.title).join()"
+        assert await evaluate(marks) == "corrected, 4–7,corrected, 60–60"
+        press = "document.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowRight'}))"
+        for frame in range(10):
+            await until(evaluate, FRAME, str(frame))
+            assert await evaluate("document.getElementById('mended').hidden") is not (
+                4 <= frame < 8
+            )
+            await evaluate(press)
+
+    use(tmp_path, page.as_uri(), steps)
 
 
 def test_a_saved_page_plays_in_a_browser(production, tmp_path):
