@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from farm.completion import complete_shot
-from farm.context import ProductionOption, find_and_load, find_ledger
+from farm.context import ProductionOption, find_and_load, find_ledger, tell_newest
 from farm.exit_codes import OF_JOB_STATE, OK
 from farm.option_groups import (
     AddressOption,
@@ -54,10 +54,16 @@ def cancel(
     after = ledger.status()
     if as_json:
         typer.echo(json.dumps(status_json(after)))
+    elif after.state in ("queued", "running"):
+        typer.echo(
+            f"{ledger.job} was asked to end, and is {after.state} still: farm wait {ledger.job}"
+        )
     elif before.state == after.state:
-        typer.echo(f"{ledger.job} was {after.state} already")
+        typer.echo(f"{ledger.job} had ended already ({after.state}): there was nothing to cancel")
     else:
-        typer.echo(f"{ledger.job} {after.state}: {after.counts['solved']} shots stay solved")
+        solved = after.counts["solved"]
+        stay = f"{solved} shot stays" if solved == 1 else f"{solved} shots stay"
+        typer.echo(f"{ledger.job} {after.state}: {stay} {after.done_word}")
     raise typer.Exit(OK if after.state in ("cancelled", "done") else OF_JOB_STATE[after.state])
 
 
@@ -74,7 +80,8 @@ def retry(
 ) -> None:
     """Do what is missing of a job: failed, cancelled and interrupted shots, never the solved ones.
 
-    It runs as the job was last submitted, but for what is said anew here.
+    Without JOB the newest is meant; farm list names them all. It runs as the job was last submitted, but for
+    what is said anew here.
 
     Examples:
 
@@ -89,6 +96,8 @@ def retry(
 
     found = find_and_load(production)
     ledger = find_ledger(job, production)
+    if job is None:
+        tell_newest(ledger, "retry")
     changes = running.chosen()
     options(**changes)  # refuses what no machine could have
     hook = words(on_done) if on_done is not None else None
@@ -143,7 +152,7 @@ def skip(
     if changed:
         typer.echo(_skipped_sentence(status, changed, undo=undo))
     if solved:
-        typer.echo(f"solved already, and stay so: {_listed(solved)}")
+        typer.echo(f"{status.done_word} already, and stay so: {_listed(solved)}")
 
 
 def _skipped_sentence(status: JobStatus, names: list[str], *, undo: bool) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from facecap_core.checks.finding import Finding
     from facecap_core.checks.production_check import CheckReport, ShotReport
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 PIPED_WIDTH = 160  # of a table that goes to a file, where no terminal says how wide it is
+SHOT_COLUMNS = (
+    *("shot", "actor", "category", "split", "frames", "minutes"),
+    *("pictures", "cache", "result"),
+)
+SPARE_COLUMNS = ("minutes", "cache", "pictures", "category")
+"""What a narrow terminal does without, the first one first."""
 
 
 def as_json(
@@ -78,7 +85,7 @@ def print_report(
             console.print(
                 f"{production.name}: {shots} at {rate} frames/s, in {units}", style="bold"
             )
-            console.print(_shots_table(production, report.shots))
+            console.print(_shots_table(production, report.shots, console.width))
         for composition in report.compositions:
             if composition.shots:
                 heading = "minutes, beside the training set of the paper (Section 4)"
@@ -127,56 +134,62 @@ def _errors(findings: Sequence[Finding] | None) -> list[Finding]:
     return [finding for finding in findings or () if finding.severity == "error"]
 
 
-def _shots_table(production: Production, shots: Sequence[ShotReport]) -> Table:
+def _shots_table(production: Production, shots: Sequence[ShotReport], width: int) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    actors = {found.shot.actor for found in shots}
-    table = Table(box=box.SIMPLE_HEAVY, pad_edge=False)
-    table.add_column("shot", overflow="fold")
-    if len(actors) > 1:
-        table.add_column("actor", overflow="fold")
-    for name in ("category", "split"):
-        table.add_column(name)
-    for name in ("frames", "minutes"):
-        table.add_column(name, justify="right")
-    table.add_column("pictures")
-    table.add_column("cache")
-    table.add_column("result")
-    for found in shots:
-        shot = found.shot
-        main = production.actors[shot.actor].main_camera
-        extra = [camera for camera in found.footage if camera != main]
-        picture = "?"
-        if main in found.footage and (size := found.footage[main].picture_size):
-            picture = f"{size[0]} x {size[1]}" + (f" +{len(extra)}" if extra else "")
-        if found.cache:
-            cache = f"{found.cache.format} {found.cache.vertices} points"
-        else:
-            cache = "?" if shot.cache else ""
-        result = Text("ok", "green")
-        if found.warnings:
-            result = Text(_count(found.warnings, "warning"), "yellow")
-        if found.faults:
-            result = Text(_count(found.faults, "fault"), "red")
-        cells: list[str | Text] = [shot.name]
-        if len(actors) > 1:
-            cells.append(shot.actor)
-        cells += [
-            shot.category,
-            shot.split or "bulk",
-            "?" if found.frames is None else str(found.frames),
-            "?" if found.frames is None else f"{_minutes(found.frames, production):.2f}",
-            picture,
-            cache,
-            result,
-        ]
-        table.add_row(*cells)
+    from farm.tables import fitting, left_out_sentence
+
+    several = len({found.shot.actor for found in shots}) > 1
+    columns = [name for name in SHOT_COLUMNS if several or name != "actor"]
+    rows = [_shot_row(production, found) for found in shots]
     frames = sum(found.frames or 0 for found in shots)
-    blanks = [""] * (3 if len(actors) > 1 else 2)
-    table.add_row("in all", *blanks, str(frames), f"{_minutes(frames, production):.2f}")
+    minutes = f"{_minutes(frames, production):.2f}"
+    rows.append({"shot": "in all", "frames": str(frames), "minutes": minutes})
+    texts = [[str(row.get(name, "")) for name in columns] for row in rows]
+    kept = fitting(columns, texts, SPARE_COLUMNS, width - 2, gap=3)
+    left_out = left_out_sentence(columns, kept)
+    table = Table(box=box.SIMPLE_HEAVY, pad_edge=False, caption=left_out or None)
+    table.caption_justify = "left"
+    for name in kept:
+        justify: Literal["left", "right"] = "right" if name in ("frames", "minutes") else "left"
+        table.add_column(name, justify=justify, overflow="fold")
+    for row in rows:
+        table.add_row(*(row.get(name, Text()) for name in kept))
     return table
+
+
+def _shot_row(production: Production, found: ShotReport) -> dict[str, str | Text]:
+    """What the table says of a shot, by column."""
+    from rich.text import Text
+
+    shot = found.shot
+    main = production.actors[shot.actor].main_camera
+    extra = [camera for camera in found.footage if camera != main]
+    picture = "?"
+    if main in found.footage and (size := found.footage[main].picture_size):
+        picture = f"{size[0]} x {size[1]}" + (f" +{len(extra)}" if extra else "")
+    if found.cache:
+        cache = f"{found.cache.format} {found.cache.vertices} points"
+    else:
+        cache = "?" if shot.cache else ""
+    result = Text("ok", "green")
+    if found.warnings:
+        result = Text(_count(found.warnings, "warning"), "yellow")
+    if found.faults:
+        result = Text(_count(found.faults, "fault"), "red")
+    return {
+        "shot": shot.name,
+        "actor": shot.actor,
+        "category": shot.category,
+        "split": shot.split or "bulk",
+        "frames": "?" if found.frames is None else str(found.frames),
+        "minutes": "?" if found.frames is None else f"{_minutes(found.frames, production):.2f}",
+        "pictures": picture,
+        "cache": cache,
+        "result": result,
+    }
 
 
 def _composition_table(composition: Composition) -> Table:

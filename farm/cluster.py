@@ -69,6 +69,14 @@ class Cluster:
                 return str(row.get("status"))
         return None
 
+    def at_work(self) -> list[str]:
+        """The names of the jobs that wait or run there."""
+        return [
+            str((row.get("metadata") or {}).get("job_name") or row.get("submission_id"))
+            for row in self._ask("GET", "/api/jobs/", timeout=5.0)
+            if row.get("status") in ("PENDING", "RUNNING")
+        ]
+
     def answers(self) -> bool:
         """Whether the dashboard is there and takes our token."""
         try:

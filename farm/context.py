@@ -46,6 +46,19 @@ def find_ledger(job: str | None, production: Path | None) -> Ledger:
     return find_job(find_and_load(production).paths.jobs, job)
 
 
+def tell_newest(ledger: Ledger, verb: str) -> None:
+    """Say on stderr which job was taken where none was named and there are others."""
+    from jobs.ledger import ledgers
+
+    count = sum(1 for _ in ledgers(ledger.folder.parent))
+    if count > 1:
+        typer.echo(
+            f"{ledger.job}, the newest of {count} jobs; another: farm {verb} JOB"
+            " (farm list names them)",
+            err=True,
+        )
+
+
 def find(production: Path | None = None) -> Path:
     """The folder or .toml file of that production. Raises ProductionError when there is none."""
     # pydantic takes a tenth of a second to import: `farm --help` shall not wait for it.

@@ -15,7 +15,7 @@ from farm.exit_codes import NOT_FINISHED, OF_JOB_STATE
 from farm.hooks import LOG_NAME, run_hook, wait_in_background
 from farm.status_tables import job_line, print_result, shots_sentence, training_line
 from jobs.ledger import Ledger
-from jobs.records import JobStatus
+from jobs.records import JobStatus, shot_stage
 
 if TYPE_CHECKING:
     from facecap_core.productions.production import Production
@@ -166,7 +166,7 @@ class _Bars:
         self._exit.close()
 
     def show(self, status: JobStatus) -> None:
-        stage = "ingest" if status.kind == "train" else status.kind
+        stage = shot_stage(status.kind)
         counts = status.counts
         done = len(status.shots) - counts["queued"] - counts["running"]
         self._bar(stage, done, len(status.shots), shots_sentence(status))

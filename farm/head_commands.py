@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from farm.option_groups import JsonOption
+
+if TYPE_CHECKING:
+    from farm.head import LocalHead
 
 SCHEMA_VERSION = 1
 
@@ -58,11 +62,25 @@ def down(as_json: JsonOption = False) -> None:
     """
     from farm.head import LocalHead
 
-    ended = LocalHead().down()
+    head = LocalHead()
+    jobs = _at_work(head)
+    ended = head.down()
     if as_json:
         typer.echo(json.dumps({"schema_version": SCHEMA_VERSION, "ended": ended}))
     else:
         typer.echo("the local head is down" if ended else "no local head was running")
+        for job in jobs:
+            typer.echo(f"{job} was at work: farm retry {job} goes on with what is missing")
+
+
+def _at_work(head: LocalHead) -> list[str]:
+    """The jobs that the head's end interrupts; none where it does not say."""
+    from farm.cluster import ClusterError
+
+    cluster = head.cluster()
+    with contextlib.suppress(ClusterError):
+        return cluster.at_work() if cluster else []
+    return []
 
 
 def dashboard(

@@ -57,7 +57,7 @@ def list_jobs(
 
 def status(
     job: JobArgument = None,
-    every: Annotated[bool, typer.Option("--all", help="Show the solved shots too.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Show the shots that are done too.")] = False,
     watching: Annotated[
         bool, typer.Option("--watch", "-w", help="Go on showing it until the job ends.")
     ] = False,
@@ -126,14 +126,17 @@ def logs(
         _print_json(ledger, shot, path)
         return
     position = _print_from(path, 0)
-    if position == 0 and not follow:
-        typer.echo(f"{path.name}: nothing logged yet", err=True)
     while follow:
         ended = ledger.status().ended
         position = _print_from(path, position)
         if ended:
-            return
+            break
         time.sleep(0.5)
+    if position == 0:
+        status = ledger.status()
+        why = f": {status.detail}" if status.detail else ""
+        of = f" of {shot}" if shot else ""
+        typer.echo(f"nothing is logged{of} yet; {ledger.job} is {status.state}{why}", err=True)
 
 
 def wait(

@@ -82,6 +82,7 @@ def models(
             for model in listed
         ],
         right=("validation mm", "mean shape mm", "frames", "trained in min"),
+        spare=("device", "trained in min", "mean shape mm", "frames", "cameras", "made"),
     )
     for model in defaults:
         if told := worse_than_base(model, listed):

@@ -92,8 +92,8 @@ def night_json(page: NightPage) -> dict[str, Any]:
 
 
 def _print(page: NightPage) -> None:
-    from farm.status_tables import counted
     from jobs.night_ledger import retry_command
+    from jobs.sentences import counted
 
     night = page.night
     rate = night.frames_per_second

@@ -8,7 +8,7 @@ import typer
 
 from farm.tables import number, print_table
 from jobs.records import JobStatus, ShotRecord
-from jobs.sentences import duration, moment_sentence, result_sentence
+from jobs.sentences import counted, duration, moment_sentence, result_sentence
 
 NOT_TOLD = ("solved", "queued")
 """States of which `farm status` shows no rows unless asked."""
@@ -17,7 +17,7 @@ NOT_TOLD = ("solved", "queued")
 def print_jobs(statuses: list[JobStatus]) -> None:
     """One row a job."""
     print_table(
-        ["job", "state", "solved", "failed", "shots", "submitted", "took", "left", "by"],
+        ["job", "state", "done", "failed", "shots", "submitted", "took", "left", "by"],
         [
             [
                 status.job,
@@ -32,7 +32,8 @@ def print_jobs(statuses: list[JobStatus]) -> None:
             ]
             for status in statuses
         ],
-        right=("solved", "failed", "shots", "took", "left"),
+        right=("done", "failed", "shots", "took", "left"),
+        spare=("by", "submitted", "took", "left", "shots"),
     )
 
 
@@ -74,11 +75,6 @@ def print_result(status: JobStatus, *, rows: bool = True) -> None:
         _print_causes(failed)
 
 
-def counted(status: JobStatus) -> str:
-    """`12 solved, 1 failed, 27 queued`."""
-    return ", ".join(f"{count} {state}" for state, count in status.counts.items() if count)
-
-
 def shots_sentence(status: JobStatus) -> str:
     """`12/40 solved, 1 failed, 2 running, 5m20s left`."""
     counts = status.counts
@@ -89,7 +85,11 @@ def shots_sentence(status: JobStatus) -> str:
     ]
     left = left_sentence(status)
     return ", ".join(
-        [f"{counts['solved']}/{len(status.shots)} solved", *others, *([left] if left else [])]
+        [
+            f"{counts['solved']}/{len(status.shots)} {status.done_word}",
+            *others,
+            *([left] if left else []),
+        ]
     )
 
 
@@ -156,7 +156,7 @@ def _print_records(records: list[ShotRecord]) -> None:
         [
             [
                 record.name,
-                record.state,
+                record.state_word,
                 frames(record),
                 duration(record.seconds),
                 str(record.attempt or ""),
@@ -165,6 +165,7 @@ def _print_records(records: list[ShotRecord]) -> None:
             for record in records
         ],
         right=("frames", "took", "tries"),
+        spare=("host", "tries", "took"),
     )
     _print_causes(records)
 

@@ -20,7 +20,7 @@ from farm.head import LocalHead
 from jobs.ledger import Ledger
 from jobs.preflight import Plan, check_placement, missing_shots, preflight, training_missing
 from jobs.processes import this_host
-from jobs.records import Cause, Options, Submission
+from jobs.records import Cause, JobStatus, Options, Submission
 from jobs.records import options as options_of
 from jobs.request import Request, TrainRequest, job_id
 
@@ -74,18 +74,24 @@ def submit(
         NoSuchResources: the cluster could never run it. ClusterError: it does not take it.
         HeadError: the local head does not start. StoreError: the store cannot be written.
     """
-    for shot in preflight(production, request, options, None).warnings:
+    planned = preflight(production, request, options, None)
+    for shot in planned.warnings:
         typer.echo(f"warning: {shot.shot}: {shot.warning}", err=True)
     ledger = Ledger(production.paths.jobs / job_id(request))
     if (ledger.folder / "request.json").exists():
         status = ledger.status()
         if status.state in ("queued", "running"):
-            return Submitted(ledger, False, f"is {status.state} already")
+            return Submitted(
+                ledger, False, f"is {status.state} already" + _runs_as(ledger, options)
+            )
         if status.state == "done" and not _missing(production, request, ledger):
-            return Submitted(ledger, False, "is done already: nothing is missing")
+            return Submitted(
+                ledger, False, f"is done already: nothing is missing{_skipped(status)}"
+            )
     cluster = started_cluster(address)
     check_placement(request, options, cluster.nodes())
     ledger = Ledger.create(production.paths.jobs, request)
+    ledger.add_sizes(planned.sizes)
     return hand_over(production, ledger, cluster, options)
 
 
@@ -104,13 +110,13 @@ def resubmit(
     if status.state in ("queued", "running"):
         return Submitted(ledger, False, f"is {status.state}: nothing to retry yet")
     if status.state == "done" and not _missing(production, request, ledger):
-        return Submitted(ledger, False, "is done: nothing to retry")
+        return Submitted(ledger, False, f"is done: nothing to retry{_skipped(status)}")
     submission = ledger.submission()
     before = submission.options.model_dump() if submission else {}
     given = {name: value for name, value in (changes or {}).items() if value is not None}
     options = options_of(**{**before, **given})
     cluster = started_cluster(address)
-    preflight(production, request, options, cluster.nodes())
+    ledger.add_sizes(preflight(production, request, options, cluster.nodes()).sizes)
     return hand_over(production, ledger, cluster, options)
 
 
@@ -184,6 +190,25 @@ def _missing(production: Production, request: Request, ledger: Ledger) -> bool:
     if missing_shots(production, request, ledger):
         return True
     return isinstance(request, TrainRequest) and training_missing(production, request, ledger)
+
+
+def _runs_as(ledger: Ledger, options: Options) -> str:
+    """That options which were asked for now do not count, for it was submitted with others."""
+    submission = ledger.submission()
+    if submission is None or submission.options == options:
+        return ""
+    return (
+        f", with the options it was submitted with; for others farm cancel {ledger.job},"
+        " then the same command again"
+    )
+
+
+def _skipped(status: JobStatus) -> str:
+    """That some shots of a job that is done were left out of it."""
+    count = status.counts["skipped"]
+    return (
+        f"; {count} skipped: farm skip {status.job} SHOT --undo takes one in again" if count else ""
+    )
 
 
 def _user() -> str:

@@ -8,6 +8,9 @@ PIPED_WIDTH = 400  # where no terminal says how wide it is
 COLOURS = {
     "done": "green",
     "solved": "green",
+    "ingested": "green",
+    "trained": "green",
+    "made": "green",
     "running": "cyan",
     "queued": "dim",
     "interrupted": "yellow",
@@ -18,9 +21,18 @@ COLOURS = {
 
 
 def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[str] = ()
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Collection[str] = (),
+    spare: Sequence[str] = (),
 ) -> None:
-    """Print rows under their columns; those named in `right` are numbers. States are coloured."""
+    """Print rows under their columns. States are coloured.
+
+    Args:
+        right: columns of numbers.
+        spare: what a narrow terminal may do without, the first one first; a line says what was left out.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -28,13 +40,46 @@ def print_table(
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console = Console(highlight=False, markup=False, emoji=False, width=PIPED_WIDTH)
+    kept = fitting(columns, rows, spare, console.width)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        justify = "right" if column in right else "left"
-        table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for name in kept:
+        justify = "right" if name in right else "left"
+        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for row in rows:
-        table.add_row(*(Text(cell, COLOURS.get(cell, "")) for cell in row))
+        cells = dict(zip(columns, row, strict=True))
+        table.add_row(*(Text(cells[name], COLOURS.get(cells[name], "")) for name in kept))
     console.print(table)
+    if left_out := left_out_sentence(columns, kept):
+        console.print(left_out, style="dim")
+
+
+def fitting(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    spare: Sequence[str],
+    width: int,
+    *,
+    gap: int = 2,
+) -> list[str]:
+    """The columns that stand beside each other in `width` unbroken, without as many of `spare` as it takes."""
+    from rich.cells import cell_len
+
+    widths = {
+        name: max(cell_len(line) for cell in cells for line in (cell or " ").splitlines())
+        for name, *cells in zip(columns, columns, *rows, strict=True)
+    }
+    kept = list(columns)
+    for name in spare:
+        if sum(widths[other] + gap for other in kept) - gap <= width:
+            break
+        kept.remove(name)
+    return kept
+
+
+def left_out_sentence(columns: Sequence[str], kept: Collection[str]) -> str:
+    """What a narrow terminal does not show; nothing where it shows all."""
+    names = ", ".join(name for name in columns if name not in kept)
+    return f"(no room for: {names})" if names else ""
 
 
 def number(value: float | None, form: str) -> str:

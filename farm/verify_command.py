@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from farm.bar import bar
-from farm.context import ProductionOption, find_and_load
+from farm.context import ProductionOption, find_and_load, tell_newest
 from farm.exit_codes import JOB_FAILED, OK
 from farm.option_groups import JobArgument, JsonOption
 
@@ -27,12 +27,14 @@ def verify(
     job: JobArgument = None,
     every: Annotated[bool, typer.Option("--all", help="Every job of the production.")] = False,
     no_mark: Annotated[
-        bool, typer.Option("--no-mark", help="Leave damaged shots marked as solved.")
+        bool, typer.Option("--no-mark", help="Leave damaged shots marked as whole.")
     ] = False,
     production: ProductionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Read all that a job made, and name what is missing, cut short or altered since.
+
+    Without JOB the newest is read; farm list names them all, and --all reads them all.
 
     A damaged shot counts as failed from then on, so that farm retry rebuilds it. What artists corrected in the
     job's shots (with --all in any) is read too, and held against template and footage; that only they can make
@@ -52,6 +54,8 @@ def verify(
         raise typer.BadParameter("--all takes no JOB")
     found = find_and_load(production)
     chosen = list(ledgers(found.paths.jobs)) if every else [find_job(found.paths.jobs, job)]
+    if job is None and not every:
+        tell_newest(chosen[0], "verify")
     whole = True
     objects = []
     for ledger in chosen:
@@ -123,13 +127,14 @@ def _print_job(status: JobStatus, checked: list[Verified], *, marked: bool) -> N
     _print_results(status.job, checked, "result")
     numbers = account(status)
     requested = numbers.pop("requested")
+    numbers = {status.done_word: numbers.pop("solved"), **numbers}
     total = " + ".join(f"{count} {name}" for name, count in numbers.items())
     typer.echo(f"{total} = {requested} requested")
     if any(verified.to_retry for verified in checked):
         typer.echo(
             f"farm retry {status.job} rebuilds them"
             if marked
-            else "they stay marked as solved (--no-mark)"
+            else "they stay marked as whole (--no-mark)"
         )
 
 

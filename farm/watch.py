@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -120,7 +120,8 @@ def _bars(status: JobStatus) -> Table:
         count, colour = status.counts[state], COLOURS.get(state, "")
         if count or state in ALWAYS:
             drawn = _bar(count, total, BAR_WIDTH, "white" if colour == "dim" else colour)
-            table.add_row(Text(state, colour), drawn, Text(f"{count}/{total}"))
+            word = status.done_word if state == "solved" else state
+            table.add_row(Text(word, colour), drawn, Text(f"{count}/{total}"))
     return table
 
 
@@ -129,7 +130,8 @@ def _shots(running: list[ShotRecord], now: float) -> Table:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("at work", "", "frames", "for", "host"):
-        table.add_column(column, justify="right" if column in ("frames", "for") else "left")
+        justify: Literal["left", "right"] = "right" if column in ("frames", "for") else "left"
+        table.add_column(column, justify=justify, overflow="fold")
     for record in running:
         progress = record.progress
         total = progress.total if progress else None

@@ -19,8 +19,9 @@ from jobs.log import Log
 from jobs.metrics import DriverMetrics
 from jobs.placement import placement
 from jobs.processes import HEARTBEAT_SECONDS, known_dead, this_process
-from jobs.records import Cause, Driver, ShotRecord, Submission
+from jobs.records import Cause, Driver, ShotRecord, Submission, shot_stage
 from jobs.request import Request, TrainRequest
+from jobs.sentences import counted
 from jobs.stage import Stage
 
 LOOK_SECONDS = 2.0
@@ -74,7 +75,7 @@ class JobDriver:
             raise
         self._end(heart, state="finished", cause=None)
         status = self._ledger.status()
-        self.say(f"{status.job} {status.state}: {_counted(status.counts)}")
+        self.say(f"{status.job} {status.state}: {counted(status)}")
         return solved
 
     def say(self, *texts: str) -> None:
@@ -116,8 +117,7 @@ class JobDriver:
             self._wait_for(submission.options.after)
         load_production(Path(submission.production))  # its faults are told before any task is begun
         shots = [self._ledger.shot(name) for name in request.shots]
-        stage = "ingest" if request.kind == "train" else request.kind
-        solved = self._stage(stage, shots, submission)
+        solved = self._stage(shot_stage(request.kind), shots, submission)
         training = self._ledger.training()
         if isinstance(request, TrainRequest) and training is not None:
             if self._stopped() or not solved:
@@ -194,7 +194,3 @@ class JobDriver:
             )
         self._ledger.write(training.model_copy(update={"state": state, "cause": cause}))
         self.say(f"train {training.name}: {state}" + (f": {cause}" if cause else ""))
-
-
-def _counted(counts: dict[Any, int]) -> str:
-    return ", ".join(f"{number} {state}" for state, number in counts.items() if number)

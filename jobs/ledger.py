@@ -4,6 +4,7 @@
                      submission.json   when and where it was last submitted, and how it is to run
                      driver.json       the driver's heartbeat
                      cancel.json       present once its end was asked for
+                     sizes.json        bytes that each shot reads, from which the time left is guessed
                      skipped/<shot>    present for a shot that shall not be done
                      shots/<shot>.json one state file a shot; training.json that of a model's training
                      logs/<shot>.log   what happened to it; driver.log and training.log beside
@@ -17,23 +18,24 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from facecap_core.errors import StoreError
 from facecap_core.files import store_error, write_text_atomically
 from facecap_core.names import is_name
 from jobs.errors import JobNotFound
-from jobs.records import SHOT_STATES, Driver, JobStatus, ShotRecord, Submission
+from jobs.records import SHOT_STATES, Driver, JobStatus, ShotRecord, Submission, shot_stage
 from jobs.request import Request, TrainRequest, job_id, parse_request
 from jobs.staleness import stale_models
 from jobs.state import job_state
 from jobs.time_left import seconds_left
 
 _Model = TypeVar("_Model", bound=BaseModel)
+_SIZES = TypeAdapter(dict[str, int])
 
 
 class Ledger:
@@ -80,6 +82,19 @@ class Ledger:
     def write_submission(self, submission: Submission) -> None:
         _save(self.folder / "submission.json", submission)
 
+    def sizes(self) -> dict[str, int]:
+        """Bytes that a shot reads, of those of which they are known; a guess needs no more."""
+        text = _read(self.folder / "sizes.json")
+        try:
+            return _SIZES.validate_json(text) if text else {}
+        except ValidationError:
+            return {}
+
+    def add_sizes(self, sizes: Mapping[str, int]) -> None:
+        """Keep those of shots that are submitted beside those of shots that were before."""
+        text = json.dumps({**self.sizes(), **sizes}) + "\n"
+        write_text_atomically(self.folder / "sizes.json", text, durable=False)
+
     def driver(self) -> Driver | None:
         return _load(self.folder / "driver.json", Driver)
 
@@ -119,9 +134,8 @@ class Ledger:
         return self._shot(request, name)
 
     def _shot(self, request: Request, name: str) -> ShotRecord:
-        stage = "ingest" if request.kind == "train" else request.kind
         record = _load(self._shot_path(name), ShotRecord, tolerant=True) or ShotRecord(
-            name=name, stage=stage
+            name=name, stage=shot_stage(request.kind)
         )
         if record.state not in ("solved", "running") and self.skip_requested(name):
             return record.model_copy(update={"state": "skipped", "progress": None})
@@ -202,7 +216,9 @@ class Ledger:
             counts[record.state] += 1
         ended = state not in ("queued", "running")
         return JobStatus(
-            seconds_left=None if ended else seconds_left(everything, now=time.time()),
+            seconds_left=None
+            if ended
+            else seconds_left(everything, now=time.time(), sizes=self.sizes()),
             stale=stale_models(self.folder.parent.parent, request) if ended else {},
             job=self.job,
             kind=request.kind,

@@ -46,7 +46,7 @@ def ledger_part(night: Night, request: Request) -> dict[str, Any]:
         "skipped": _names(status, "skipped"),
         "retry": retry_command(status),
         "machines": _machines(night),
-        "done": _done(status),
+        "done": status.done_word,
         "waited": waited,
         "provenance": _provenance(night, request),
     }
@@ -68,7 +68,7 @@ def _cards(night: Night) -> list[Card]:
         for state in ("failed", "running", "queued", "cancelled", "skipped")
         if counts[state]
     ]
-    of = f"of {len(status.shots)} {_done(status)}"
+    of = f"of {len(status.shots)} {status.done_word}"
     cards = [Card(str(counts["solved"]), of, ", ".join(others) or "no shot failed")]
     reused = f"{_count(night.reused, 'shot')} kept from before" if night.reused else "all made anew"
     cards.append(Card(f"{night.frames:,}", "frames", reused))
@@ -118,11 +118,6 @@ def _failure(failure: Failure) -> dict[str, Any]:
             for record in failure.records
         ],
     }
-
-
-def _done(status: JobStatus) -> str:
-    """What has become of shots that are done."""
-    return "made" if status.kind in ("export", "review") else "solved"
 
 
 def _names(status: JobStatus, *states: str) -> list[str]:
@@ -196,7 +191,7 @@ def shot_rows(night: Night, trust: Trust | None) -> list[dict[str, Any]]:
 def _shot_row(record: ShotRecord, trust: ShotTrust | None) -> dict[str, Any]:
     return {
         "name": record.name,
-        "state": record.state,
+        "state": record.state_word,
         "reused": record.reused,
         "frames": "" if record.frames is None else record.frames,
         "took": "" if record.seconds is None else duration(record.seconds),

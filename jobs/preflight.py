@@ -36,6 +36,7 @@ class PlannedShot:
     action: Action
     inputs: list[str]
     warning: str = ""
+    bytes: int = 0  # that it reads; 0 where that is not known
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ class Plan:
     @property
     def to_do(self) -> int:
         return sum(shot.action != "nothing" for shot in self.shots)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Bytes that each shot reads, of those that are to be done, as far as they are known."""
+        return {shot.shot: shot.bytes for shot in self.shots if shot.bytes}
 
     @property
     def warnings(self) -> list[PlannedShot]:
@@ -88,7 +94,7 @@ def preflight(
             name,
             action if name in missing else "nothing",
             _reads(production, request, name),
-            _warning(production, request, name) if name in missing else "",
+            *(_look(production, request, name) if name in missing else ()),
         )
         for name in request.shots
     ]
@@ -166,29 +172,34 @@ def _stages(
     return [(kind, placement(kind, options, nodes)) for kind in kinds]
 
 
-def _warning(production: Production, request: Request, name: str) -> str:
+def _look(production: Production, request: Request, name: str) -> tuple[str, int]:
+    """What is visibly wrong with a shot, and the bytes that it reads, 0 where that is not known."""
     shot = production.shots.get(name)
     if shot is None:
-        return "is not in shots.csv"
+        return "is not in shots.csv", 0
     if isinstance(request, OutputRequest):
         solved = production.paths.vertices(shot.actor, name).exists()
-        return "" if solved or request.solved_by else "is not solved"
+        return "" if solved or request.solved_by else "is not solved", 0
     if not cameras_of(production, request, shot):
-        return "has no footage of the camera"
+        return "has no footage of the camera", 0
+    sizes: list[int] = []
     for path in inputs_of(production, request, name):
         if "%" in path.name:
             if not path.parent.is_dir():
-                return f"{path.parent}: no such folder"
+                return f"{path.parent}: no such folder", 0
+            sizes.append(0)
             continue
         try:
             status = path.stat()  # once: there may be thousands, on a network file system
         except (FileNotFoundError, NotADirectoryError, ValueError):
-            return f"{path}: no such file"
+            return f"{path}: no such file", 0
         except OSError as error:
-            return f"{path}: {error.strerror}"
-        if stat.S_ISREG(status.st_mode) and status.st_size == 0:
-            return f"{path}: is empty"
-    return ""
+            return f"{path}: {error.strerror}", 0
+        whole = stat.S_ISREG(status.st_mode)  # a folder's own size says nothing
+        if whole and status.st_size == 0:
+            return f"{path}: is empty", 0
+        sizes.append(status.st_size if whole else 0)
+    return "", sum(sizes) if all(sizes) else 0
 
 
 def _reads(production: Production, request: Request, name: str) -> list[str]:

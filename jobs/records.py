@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field
@@ -24,6 +25,14 @@ SHOT_STATES: tuple[ShotState, ...] = (
 )
 Stage = Literal["ingest", "train", "infer", "export", "review"]
 """What is done to a shot (or, train, to a model); of what is asked for, the last thing done."""
+DONE: Mapping[str, str] = {
+    "ingest": "ingested",
+    "train": "trained",
+    "infer": "solved",
+    "export": "made",
+    "review": "made",
+}
+"""The state `solved` in the words of each stage: a shot that a training read is not solved yet."""
 CauseKind = Literal["fault", "transient", "memory", "lost", "hung", "bug"]
 """What a failure is: a user can mend it; the storage hiccuped; too little memory; the worker or its
 machine died; no progress; an error of ours."""
@@ -116,6 +125,11 @@ class ShotRecord(_Record):
         description="store: the version that was made, or found to be the same",
     )
     earlier: list[Try] = Field(default_factory=list, description="its tries before this one")
+
+    @property
+    def state_word(self) -> str:
+        """Its state for people: `ingested`, `trained`, `made` where it is that."""
+        return DONE[self.stage] if self.state == "solved" else self.state
 
     @property
     def tries(self) -> list[Try]:
@@ -238,6 +252,11 @@ class JobStatus(_Record):
         return self.state in ("done", "failed", "cancelled", "interrupted")
 
     @property
+    def done_word(self) -> str:
+        """What its shots are when they are done."""
+        return DONE[shot_stage(self.kind)]
+
+    @property
     def without_end(self) -> int:
         """Shots that are in none of the ends, so far."""
         return self.counts["queued"] + self.counts["running"]
@@ -249,6 +268,11 @@ class JobStatus(_Record):
 
 
 Submission.model_rebuild()
+
+
+def shot_stage(kind: Stage) -> Stage:
+    """What a job of this kind does to its shots: a training reads them."""
+    return "ingest" if kind == "train" else kind
 
 
 def options(**chosen: Any) -> Options:

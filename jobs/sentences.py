@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from facecap_core.progress import Progress
-from jobs.records import Moment
+from jobs.records import JobStatus, Moment
 
 
 def moment_sentence(now: Moment | Progress) -> str:
@@ -45,6 +45,15 @@ def result_sentence(figures: Mapping[str, float]) -> str:
     if "seconds" in figures:
         parts.append(f"in {duration(figures['seconds'])}")
     return ", ".join(parts)
+
+
+def counted(status: JobStatus) -> str:
+    """`12 solved, 1 failed, 27 queued`; of a training or an ingest, `12 ingested`."""
+    return ", ".join(
+        f"{count} {status.done_word if state == 'solved' else state}"
+        for state, count in status.counts.items()
+        if count
+    )
 
 
 def duration(seconds: float | None) -> str:

@@ -16,7 +16,7 @@ from jobs.ledger import Ledger
 from jobs.metrics import DriverMetrics
 from jobs.notes import Notes
 from jobs.placement import GB, Placement, fits, gpu_nodes
-from jobs.records import SHOT_STATES, Cause, Lot, ShotRecord, Submission
+from jobs.records import DONE, SHOT_STATES, Cause, Lot, ShotRecord, Submission
 from jobs.retries import Tries, cause_of, given_up, largest_memory_gb, next_try
 from jobs.sentences import moment_sentence, result_sentence
 from jobs.stream import alive_nodes, not_on
@@ -71,7 +71,7 @@ class Stage:
         if not missing:
             return True
         self.say(
-            f"{self.name}: {len(missing)} to do, {len(records) - len(missing)} solved already;"
+            f"{self.name}: {len(missing)} to do, {len(records) - len(missing)} {DONE[self.name]} already;"
             f" {self.place} each"
         )
         memory = self.submission.options.memory
@@ -329,7 +329,7 @@ class Stage:
 
 
 def _line(record: ShotRecord, count: int, total: int) -> str:
-    head = f"{record.stage} {count}/{total} {record.name}: {record.state}"
+    head = f"{record.stage} {count}/{total} {record.name}: {record.state_word}"
     if record.state == "solved":
         if record.stage == "train":
             return f"{head}, {result_sentence(record.figures)}"

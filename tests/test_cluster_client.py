@@ -22,7 +22,12 @@ class Dashboard(http.server.BaseHTTPRequestHandler):
         if self.headers.get("Authorization") != f"Bearer {self.token}":
             self.send_error(401)
             return
-        body = json.dumps([{"submission_id": "a-1", "status": "RUNNING"}]).encode()
+        rows = [
+            {"submission_id": "a-1", "status": "RUNNING", "metadata": {"job_name": "a"}},
+            {"submission_id": "e-1", "status": "PENDING", "metadata": None},
+            {"submission_id": "d-1", "status": "FAILED", "metadata": {"job_name": "d"}},
+        ]
+        body = json.dumps(rows).encode()
         if self.path == "/api/odd":
             body = b"<html>"
         self.send_response(200)
@@ -64,6 +69,10 @@ def test_the_client_sends_its_token_and_names_refusals(dashboard):
     with pytest.raises(ClusterError, match="does not take our token") as refused:
         stranger.job_status("a-1")
     assert "1" * 64 not in str(refused.value)
+
+
+def test_the_jobs_at_work_are_named(dashboard):
+    assert Cluster(dashboard, Dashboard.token).at_work() == ["a", "e-1"]
 
 
 def test_a_submission_that_the_cluster_has_already_is_no_error(dashboard):

@@ -125,7 +125,7 @@ def test_training_ingests_what_it_needs(farm, production, head):
     assert found["model"] in farm.run(production, "models")
     log = farm.run(production, "logs", found["job"])
     assert "ingest 3/3" in log
-    assert f"train 1/1 {found['model']}: solved" in log
+    assert f"train 1/1 {found['model']}: trained" in log
     # The same request again is the same job, and there is nothing to do.
     again = json.loads(farm.run(production, "submit", "train", *SMALL, "--json"))
     assert (again["job"], again["new"], again["state"]) == (found["job"], False, "done")
@@ -213,7 +213,7 @@ def test_after_a_drivers_death_the_same_command_does_only_what_is_missing(
     after = marks(folder / "store")
     assert {name: after[name] for name in before} == before
     log = farm.run(folder, "logs", ledger.job)
-    assert "ingest: 3 to do, 3 solved already" in log
+    assert "ingest: 3 to do, 3 ingested already" in log
     done = [shot["name"] for shot in found["shots"] if shot["name"] not in before]
     assert len(done) == 3
     assert not any(shot["reused"] for shot in found["shots"])
@@ -272,7 +272,7 @@ def test_the_ledger_says_the_same_without_ray(farm, production, long_production,
     before = [status(farm, place, *job, code=code) for place, job, code in kept]
     listed = farm.run(production, "list", "--json")
     processes, folder = family(head), Path(head.state().folder)
-    farm.run(production, "down")
+    assert farm.run(production, "down") == "the local head is down\n", "nothing is at work"
     assert head.state() is None
     assert not folder.parent.exists()
     _, alive = psutil.wait_procs(processes, timeout=10)

@@ -124,7 +124,7 @@ def test_one_waits_in_the_background_and_ends_with_the_job(folder, tmp_path):
     assert waiting.wait(PATIENCE_SECONDS) == 0
     _, environment = json.loads((tmp_path / "seen.json").read_text())
     assert environment["FARM_STATE"] == "done"
-    assert f"{ledger.job} done: 3 solved" in (ledger.folder / LOG_NAME).read_text()
+    assert f"{ledger.job} done: 3 ingested" in (ledger.folder / LOG_NAME).read_text()
 
 
 def test_a_submission_leaves_one_behind(folder, tmp_path):

@@ -9,16 +9,18 @@ import time
 
 import numpy as np
 import pytest
-from made_jobs import drive, make_job, note, submit
+from made_jobs import drive, make_job, note, submit, work
 from tiny_production import make_production, write_cache
 
 from facecap_core.corrections.correction import add_correction, take_out
 from facecap_core.learning.presets import resolve
 from facecap_core.productions.production import load_production
 from facecap_core.template import read_template
+from farm.watch import plain_lines
 from jobs.errors import JobNotFound
 from jobs.ledger import Ledger, find_job
 from jobs.planning import plan_ingest, plan_train
+from jobs.preflight import preflight
 from jobs.records import options
 from jobs.sentences import result_sentence
 
@@ -32,10 +34,11 @@ def test_cancelling_an_interrupted_job_needs_no_cluster(main, folder):
     ledger = make_job(folder, "interrupted")
     code, out, _ = main(folder, "cancel", ledger.job)
     assert code == 0
-    assert "1 shots stay solved" in out
+    assert "1 shot stays ingested" in out
     assert ledger.status().state == "cancelled"
     code, out, _ = main(folder, "cancel", ledger.job)
-    assert (code, "already" in out) == (0, True)
+    assert code == 0
+    assert "had ended already (cancelled): there was nothing to cancel" in out
 
 
 def test_shots_are_left_out_by_name_or_glob_and_taken_back(main, folder):
@@ -45,7 +48,7 @@ def test_shots_are_left_out_by_name_or_glob_and_taken_back(main, folder):
     assert f"{ledger.job} leaves out train_1" in out
     assert "stay so: train_0" in out
     code, out, _ = main(folder, "status")
-    assert (code, "1 solved, 1 skipped" in out) == (0, True)
+    assert (code, "1 ingested, 1 skipped" in out) == (0, True)
     assert "train_1  skipped" in out
     code, out, _ = main(folder, "skip", ledger.job, "train_1", "--undo", "--json")
     found = json.loads(out)
@@ -118,6 +121,21 @@ def test_the_table_of_jobs_knows_the_time_left(main, folder):
     assert "about " in out
 
 
+def test_the_sizes_of_what_is_submitted_are_kept(folder):
+    production = load_production(folder)
+    ledger = make_job(folder, "queued")
+    request = ledger.request()
+    (folder / "footage" / "train_1.mp4").unlink()
+    planned = preflight(production, request, options(), None)
+    read = [folder / "footage" / "train_0.mp4", folder / "caches" / "train_0.pc2"]
+    assert planned.sizes == {"train_0": sum(path.stat().st_size for path in read)}
+    ledger.add_sizes({"train_1": 7})
+    ledger.add_sizes(planned.sizes)
+    assert ledger.sizes() == {"train_1": 7, **planned.sizes}
+    (ledger.folder / "sizes.json").write_text("{")
+    assert ledger.sizes() == {}
+
+
 def test_following_logs_ends_with_the_job(main, folder):
     ledger = make_job(folder, "running")
     ledger.driver_log_path.write_text("begun\n")
@@ -130,6 +148,76 @@ def test_following_logs_ends_with_the_job(main, folder):
     threading.Timer(1.0, end).start()
     code, out, _ = main(folder, "logs", "-f")
     assert (code, out) == (0, "begun\nended\n")
+
+
+def test_the_log_of_a_job_that_did_not_begin_says_why(main, folder):
+    ledger = make_job(folder, "queued")
+    code, out, err = main(folder, "logs")
+    assert (code, out) == (0, "")
+    assert f"nothing is logged yet; {ledger.job} is queued" in err
+    _, _, err = main(folder, "logs", "--shot", "train_1")
+    assert f"nothing is logged of train_1 yet; {ledger.job} is queued" in err
+    submit(ledger, submitted=0.0)
+    _, _, err = main(folder, "logs", "-f")
+    assert "is interrupted: did not begin within 900 s; farm retry" in err
+
+
+def test_what_is_submitted_again_says_what_becomes_of_it(main, folder):
+    ledger = make_job(folder, "running")
+    again = ["submit", "ingest"]
+    assert f"{ledger.job} is running already\n" in main(folder, *again)[2]
+    code, _, err = main(folder, *again, "--max-parallel", "2")
+    assert code == 0
+    assert "is running already, with the options it was submitted with" in err
+    assert f"farm cancel {ledger.job}, then the same command again" in err
+    assert ledger.submission().options.max_parallel is None
+    assert f"{ledger.job} is running: nothing to retry yet" in main(folder, "retry")[2]
+
+
+def test_a_retry_with_nothing_failed_tells_of_what_was_skipped(main, folder):
+    ledger = make_job(folder, "done")
+    for name in ledger.request().shots:
+        work(ledger, name, "ingest")
+    assert f"{ledger.job} is done: nothing to retry\n" in main(folder, "retry")[2]
+    ledger.write(ledger.shot("train_1").model_copy(update={"state": "queued"}))
+    ledger.skip("train_1")
+    said = f"nothing to retry; 1 skipped: farm skip {ledger.job} SHOT --undo takes one in again"
+    assert said in main(folder, "retry")[2]
+
+
+def test_without_a_name_it_is_said_which_job_is_meant(main, folder):
+    older, newer = two_jobs(folder)
+    for ledger in (older, newer):
+        drive(ledger)  # so that nothing is submitted
+    for command in ("verify", "retry"):
+        _, _, err = main(folder, command)
+        said = (
+            f"{newer.job}, the newest of 2 jobs; another: farm {command} JOB (farm list names them)"
+        )
+        assert said in err
+        for named in (older.job, older.job[:-2]):
+            _, out, err = main(folder, command, named)
+            assert "the newest of" not in err
+            assert older.job in out + err
+
+
+def test_what_a_training_read_is_not_called_solved(main, folder):
+    production = load_production(folder)
+    ledger = Ledger.create(
+        production.paths.jobs, plan_train(production, actor="ada", config=resolve("demo", []))
+    )
+    submit(ledger)
+    drive(ledger)
+    work(ledger, "train_0", "ingest")
+    note(ledger, "train_1", "running")
+    lines = [*plain_lines(ledger.status())]
+    for arguments in (["status", "--all"], ["wait", "--timeout", "0"], ["verify"]):
+        _, out, err = main(folder, *arguments)
+        lines += [line for line in (out + err).splitlines() if "farm retry" not in line]
+    text = "\n".join(lines)
+    assert "solved" not in text
+    assert "1/2 ingested, 1 running" in text
+    assert "1 ingested + 0 failed" in text
 
 
 def two_jobs(folder):

@@ -172,7 +172,7 @@ def test_every_state_has_a_page(tmp_path, state):
         assert "Without an end train_2" in said
     if state == "done":
         assert "no shot failed" in said
-        assert "3 of 3 solved" in said
+        assert "3 of 3 ingested" in said
 
 
 def test_a_training_is_told_of_by_its_model(tmp_path):
@@ -198,7 +198,7 @@ def test_a_training_is_told_of_by_its_model(tmp_path):
     said = text_of((tmp_path / "page.html").read_text())
     assert f"Model {request.model} : validation 0.417 mm, in 1m30s." in said
     assert f"All about it: farm report {request.model}" in said
-    assert "2 of 2 solved" in said
+    assert "2 of 2 ingested" in said
     assert "loss (cm²)" in said
 
 

@@ -70,6 +70,43 @@ def test_the_first_progress_says_something_already():
     assert seconds_left(records_at(spans, 5.0), now=5.0) == pytest.approx(35.0, rel=0.05)
 
 
+def of_frames(frames, workers, seconds_per_frame=0.1):
+    """A schedule of shots of so many frames, and what the ledger says of it at a moment."""
+    spans = schedule([seconds_per_frame * count for count in frames], workers)
+
+    def at(now):
+        records = []
+        for number, ((begin, end), count) in enumerate(zip(spans, frames, strict=True)):
+            done = int(count * (now - begin) / (end - begin))
+            record = records_at([(begin, end)], now, frames=count)[0]
+            update = {"name": f"s{number}", "frames": count if end <= now else None}
+            if record.state == "running":
+                update["progress"] = Moment(what="solve", done=max(1, done), total=count)
+            records.append(record.model_copy(update=update))
+        return records
+
+    return at, max(end for _, end in spans)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    "frames", [(100, 1000, 120), (1000, 100, 120), (60, 90, 1000), (200, 1000, 100, 400)]
+)
+def test_of_a_few_shots_of_quite_different_lengths_the_guess_stays_near(frames, workers):
+    at, end = of_frames(frames, workers)
+    sizes = {f"s{number}": 9000 * count for number, count in enumerate(frames)}
+    for part in range(5, 100, 5):
+        now = part / 100 * end
+        guess = seconds_left(at(now), now=now, sizes=sizes)
+        assert guess == pytest.approx(end - now, rel=0.15, abs=0.02 * end), part
+
+
+def test_a_long_shot_is_told_by_its_frames_as_soon_as_it_begins():
+    at, end = of_frames((100, 1000), 1)
+    for now in (11.0, 30.0, 60.0, 100.0):
+        assert seconds_left(at(now), now=now) == pytest.approx(end - now, rel=0.1)
+
+
 def test_the_last_shot_counts_down_by_its_own_progress():
     spans = [(0.0, 10.0), (10.0, 110.0)]  # far longer than the first
     assert seconds_left(records_at(spans, 100.0), now=100.0) == pytest.approx(10.0, rel=0.2)

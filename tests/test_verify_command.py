@@ -53,7 +53,7 @@ def test_all_whole(ledger):
     code, out = farm(ledger, "verify")
     assert code == 0
     assert re.search(rf"{ledger.job}: 2 results, \d+ files, .* MB: all whole", out)
-    assert "2 solved + 0 failed + 0 cancelled + 1 skipped + 0 missing = 3 requested" in out
+    assert "2 ingested + 0 failed + 0 cancelled + 1 skipped + 0 missing = 3 requested" in out
 
 
 def test_a_truncated_chunk_is_named_and_its_shot_counts_as_failed(ledger):
@@ -64,7 +64,7 @@ def test_a_truncated_chunk_is_named_and_its_shot_counts_as_failed(ledger):
     assert "train_1: frames/center luma/c.1.0.0, frames 64 to 69: truncated" in out
     assert "1 of 2 damaged" in out
     assert f"farm retry {ledger.job} rebuilds them" in out
-    assert "1 solved + 1 failed + 0 cancelled + 1 skipped + 0 missing = 3 requested" in out
+    assert "1 ingested + 1 failed + 0 cancelled + 1 skipped + 0 missing = 3 requested" in out
     record = ledger.shot("train_1")
     assert record.state == "failed"
     assert ledger.status().state == "failed"
@@ -109,7 +109,7 @@ def test_a_job_that_did_not_begin_misses_its_shots(tmp_path):
     ledger = Ledger.create(production.paths.jobs, request)
     code, out = farm(ledger, "verify")
     assert code == 0
-    assert "0 solved + 0 failed + 0 cancelled + 0 skipped + 1 missing = 1 requested" in out
+    assert "0 ingested + 0 failed + 0 cancelled + 0 skipped + 1 missing = 1 requested" in out
 
 
 def test_a_damaged_calibration_asks_for_no_other_training(tmp_path):

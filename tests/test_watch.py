@@ -57,7 +57,7 @@ def test_the_picture_has_a_bar_for_each_state(ledger):
     assert "running" in text.splitlines()[0]
     assert "about 5m21s left" in text.splitlines()[0]
     counts = dict(re.findall(r"^(\w+) .* (\d+)/6 *$", text, re.MULTILINE))
-    assert counts == {"solved": "2", "running": "1", "queued": "1", "failed": "1", "skipped": "1"}
+    assert counts == {"ingested": "2", "running": "1", "queued": "1", "failed": "1", "skipped": "1"}
     assert "train_2: x.mp4: no such file -> find it" in text
     assert re.search(r"^train_5 .* 12/30 ", text, re.MULTILINE)
 
@@ -102,7 +102,7 @@ def test_newer_models_and_time_left_are_told(ledger):
 
 def test_without_a_terminal_it_is_lines(ledger):
     lines = plain_lines(ledger.status())
-    assert "running: 2/6 solved, 1 failed, 1 skipped, 1 running" in lines[0]
+    assert "running: 2/6 ingested, 1 failed, 1 skipped, 1 running" in lines[0]
     assert lines[1].startswith("  train_5 12/30 on ")
     assert len(lines) == 2
 
@@ -204,7 +204,7 @@ def test_on_a_terminal_it_goes_on_until_the_job_ends(ledger, terminal):
         note(ledger, name, "solved")
     drive(ledger, "finished")
     assert terminal.end() == 100  # train_2 failed
-    assert "failed: 4 solved, 1 failed, 1 skipped" in terminal.text
+    assert "failed: 4 ingested, 1 failed, 1 skipped" in terminal.text
 
 
 def test_ctrl_c_leaves_the_job_alone(ledger, terminal):
@@ -226,11 +226,11 @@ def test_a_pipe_gets_plain_lines(folder, ledger):
         text=True,
     )
     first = watching.stdout.readline()
-    assert "2/6 solved" in first
+    assert "2/6 ingested" in first
     for name in ("train_2", "train_4", "train_5"):
         note(ledger, name, "solved", cause=None)
     drive(ledger, "finished")
     rest, _ = watching.communicate(timeout=PATIENCE_SECONDS)
     assert watching.returncode == 0
-    assert "done: 5 solved, 1 skipped" in rest
+    assert "done: 5 ingested, 1 skipped" in rest
     assert "\x1b" not in first + rest
