@@ -7,9 +7,14 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from made_jobs import run_job
 from test_scene_pointcaches import add_usd_mesh, usd_stage
+from tiny_model import save_tiny_model
 from tiny_production import make_production, write_shots
 
+from facecap_core.errors import StoreError
+from facecap_core.evaluation.clips import clips
+from facecap_core.evaluation.subject import open_subject
 from facecap_core.ingest import ingest_targets
 from facecap_core.learning.presets import resolve
 from facecap_core.pointcaches.pc2 import write_pc2
@@ -60,6 +65,25 @@ def test_another_mesh_of_the_same_file_is_another_cache(tmp_path):
         reused, found = ingest(cache, template, tmp_path / "targets.zarr")
         assert not reused
         assert np.array_equal(found, positions)
+
+
+def test_a_model_is_not_measured_on_pictures_of_another_crop(folder):
+    settings = folder / "production.toml"
+    text = settings.read_text()
+    production = load_production(folder)
+    model = production.paths.model("ada", "m")
+    save_tiny_model(model, read_template(folder / "template.obj"))
+    for crop, fits in (("[0, 0, 48, 64]", True), ("[0, 0, 24, 32]", False)):
+        settings.write_text(text.replace("[0, 0, 48, 64]", crop))
+        production = load_production(folder)
+        run_job(production, plan_ingest(production, actor="ada", shots=None, camera=None), "ingest")
+        subject = open_subject(production, "ada", "m")
+        (shot,) = subject.shots(["train_0"])
+        if fits:
+            assert len(next(clips(subject, shot))) == 2
+        else:
+            with pytest.raises(StoreError, match=r"train_0 was ingested with the crop \[0, 0, 24"):
+                next(clips(subject, shot))
 
 
 @pytest.fixture

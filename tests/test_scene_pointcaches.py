@@ -207,6 +207,17 @@ def test_usd_tells_rate_units_and_axis(tmp_path: Path, template: Template) -> No
         assert cache.units == "0.02 m"
 
 
+def test_usd_that_takes_its_mesh_from_another_file_says_so(
+    tmp_path: Path, template: Template
+) -> None:
+    write_scene(tmp_path / "points.usdc", {"face": some_positions(4, 5)})
+    (tmp_path / "shot.usda").write_text("#usda 1.0\n(\n subLayers = [@./points.usdc@]\n)\n")
+    with opened(tmp_path / "points.usdc", template) as cache:
+        assert not any("another file" in note for note in cache.notes)
+    with opened(tmp_path / "shot.usda", template) as cache:
+        assert any("another file, points.usdc" in note for note in cache.notes)
+
+
 def test_usd_that_says_nothing_is_not_guessed(tmp_path: Path, template: Template) -> None:
     path = write_scene(tmp_path / "a.usda", {"face": some_positions(4, 5)})
     with opened(path, template) as cache:

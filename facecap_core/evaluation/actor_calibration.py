@@ -43,6 +43,8 @@ def calibrate_actor(
         for shot in production.shots_of(subject.actor, split="validation")
         if shot.name not in learned
     ]
+    for shot in subject.shots([*learned, *held]):
+        subject.check_crops(shot)
     size = model.config.network.input_size
     confidence = None
     if held:

@@ -51,6 +51,8 @@ def clips(
         solved = None if shot.solved is None else open_vertices(shot.solved)
         if solved is not None:
             _same_length(shot, solved.frames, "vertex store", frames)
+        else:
+            subject.check_crops(shot)
         for first in range(start, frames if stop is None else stop, BATCH):
             last = min(first + BATCH, frames if stop is None else stop)
             luma = pictures(first, last)

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from facecap_core.errors import ModelError
+from facecap_core.errors import ModelError, StoreError
 from facecap_core.evaluation.yardstick import Yardstick, yardstick
 from facecap_core.learning.model import Model, load_model
 from facecap_core.productions.production import Production
 from facecap_core.regions import FaceRegions, actor_regions
+from facecap_core.stores.groups import GroupReader
 from facecap_core.stores.object_folder import ArrayFolder
 from facecap_core.template import Template, read_animated, read_template
 
@@ -67,6 +68,17 @@ class Subject:
             )
             for name in names
         ]
+
+    def check_crops(self, shot: EvaluatedShot) -> None:
+        """Raises StoreError where the shot's stored pictures are of another crop than the model sees."""
+        for camera, view in zip(self.cameras, shot.views, strict=True):
+            told, crop = GroupReader(view).attributes.get("crop"), list(self.model.crop(camera))
+            if told not in (None, crop):
+                raise StoreError(
+                    f"{shot.shot} was ingested with the crop {told} of {camera}, the model sees {crop}",
+                    remedy="put that crop back in production.toml and submit an ingest, or take a newer model",
+                    file=str(view),
+                )
 
     def names(self, split: str) -> list[str]:
         """The shots that it was trained on ("train"), those held back ("validation"), or all "bulk" ones."""

@@ -59,6 +59,11 @@ class UsdMesh:
         self._matrix = still_transform(self._placements(mesh.GetPrim()), self._name)
         if self._matrix is not None:
             self.notes.append(f"the static transform of {self._name} is applied to its points")
+        if others := _other_files(mesh.GetPrim()):
+            self.notes.append(
+                f"{self._name} comes from another file, {others[0]}, whose changes go unnoticed:"
+                " name that file, or put all into one with usdcat --flatten"
+            )
         authored = UsdGeom.StageHasAuthoredMetersPerUnit(stage)
         self.units = unit_name(UsdGeom.GetStageMetersPerUnit(stage)) if authored else None
         has_axis = stage.HasAuthoredMetadata(UsdGeom.Tokens.upAxis)
@@ -141,6 +146,16 @@ class UsdMesh:
                 remedy="export a mesh of fixed topology",
             )
         return transformed(as_float32(points), self._matrix)
+
+
+def _other_files(prim: Any) -> list[str]:
+    """Names of the files, beside the one that was opened, that say something of a prim or of what is above it."""
+    stage, found = prim.GetStage(), set()
+    while prim and not prim.IsPseudoRoot():
+        found |= {spec.layer.identifier for spec in prim.GetPrimStack()}
+        prim = prim.GetParent()
+    own = {stage.GetRootLayer().identifier, stage.GetSessionLayer().identifier}
+    return sorted(Path(name).name for name in found - own)
 
 
 def _candidate(mesh: Any) -> Candidate:
