@@ -21,6 +21,8 @@ HIDDEN = (
     "RAY_AUTH_TOKEN",
     "RAY_AUTH_TOKEN_PATH",
 )
+for name in HIDDEN:  # what a developer has set for work of their own
+    os.environ.pop(name, None)
 
 
 @pytest.hookimpl(tryfirst=True)
