@@ -4,7 +4,8 @@
     python -m benchmarks.accuracy PRODUCTION --out DIR --table
 
 PRODUCTION is ingested (farm submit ingest). Every row takes the same number of steps on the same frames,
-on one thread; a row that is there already is not trained again. The table has errors on the
+on one thread if not told otherwise; a row that is there already is not trained again, one that was cut
+off goes on. The table has errors on the
 validation shots, by region and in time, the mean shape, and ridge regression from image PCA to mesh PCA.
 `jaw fwd` is the error of the jaw's place along the face, `at its farthest` the same in that tenth of the frames
 whose target has the jaw farthest forward.
@@ -56,6 +57,7 @@ class Bench:
     preset: str
     epochs: float
     device: str | None
+    threads: int
     out: Path
 
     @property
@@ -87,7 +89,7 @@ def begin(options: argparse.Namespace) -> Bench:
             (store / folder).symlink_to(given.store / folder)
     production = given.model_copy(update={"store": store})
     actor = production.actors[options.actor or next(iter(production.actors))]
-    return Bench(production, actor, options.preset, options.epochs, options.device, options.out)
+    return Bench(production, actor, options.preset, options.epochs, options.device, options.threads, options.out)
 
 
 def settings_of(row: Row, bench: Bench, frames: int, all_frames: int) -> TrainConfig:
@@ -149,7 +151,7 @@ def train_row(row: Row, bench: Bench) -> None:
         model=row.name,
         cameras=bench.cameras[: row.views],
         device=bench.device,
-        threads=1,
+        threads=bench.threads,
     )
     notes.parent.mkdir(exist_ok=True)
     facts = {
@@ -286,6 +288,7 @@ def main() -> None:
     parser.add_argument("--preset", default="cpu")
     parser.add_argument("--epochs", type=float, default=8)
     parser.add_argument("--device")
+    parser.add_argument("--threads", type=int, default=1, help="of the processor, for training")
     parser.add_argument("--rows", help="names, with commas; else all")
     parser.add_argument("--table", action="store_true", help="train nothing, print what is there")
     options = parser.parse_args()
