@@ -89,7 +89,15 @@ def begin(options: argparse.Namespace) -> Bench:
             (store / folder).symlink_to(given.store / folder)
     production = given.model_copy(update={"store": store})
     actor = production.actors[options.actor or next(iter(production.actors))]
-    return Bench(production, actor, options.preset, options.epochs, options.device, options.threads, options.out)
+    return Bench(
+        production,
+        actor,
+        options.preset,
+        options.epochs,
+        options.device,
+        options.threads,
+        options.out,
+    )
 
 
 def settings_of(row: Row, bench: Bench, frames: int, all_frames: int) -> TrainConfig:
