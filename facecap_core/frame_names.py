@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from facecap_core.errors import ConfigError, StoreError
 from facecap_core.productions.production import Production
 from facecap_core.stores.groups import open_frames, open_vertices
+from facecap_core.stores.object_folder import ObjectFolder
 from facecap_core.timecode import frame_of, timecode
+
+LARGEST = 10**9  # no numbering of frames goes so far
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,25 @@ class FrameNames:
     start_timecode: str | None = None
 
     @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> FrameNames:
-        """By the attributes of a frame store or vertex store."""
+    def of(cls, facts: Mapping[str, Any], file: str | Path | ObjectFolder) -> FrameNames:
+        """By the attributes of a frame store or vertex store, which is named in errors.
+
+        Raises:
+            StoreError: its rate or its first frame is no such number.
+        """
         start = facts.get("start_timecode")
-        fps, number = Fraction(str(facts["fps"])), int(facts.get("start_frame", 0))
-        return cls(fps, number, None if start is None else str(start))
+        fps, number = facts.get("fps"), facts.get("start_frame", 0)
+        try:
+            rate, first = Fraction(str(fps)), whole_number(number)
+        except (ValueError, ZeroDivisionError):
+            rate = first = None
+        if rate is None or rate <= 0 or first is None:
+            raise StoreError(
+                f"says fps {fps!r} and start_frame {number!r}, which no shot has",
+                remedy="delete it and run the ingest or inference of this shot again",
+                file=file,
+            )
+        return cls(rate, first, None if start is None else str(start))
 
     @property
     def start(self) -> int | None:
@@ -64,7 +82,15 @@ def frame_names(production: Production, shot: str) -> FrameNames:
         (open_frames, paths.frames(shot, camera)),
     ):
         try:
-            return FrameNames.of({"fps": production.fps, **read(path).attributes})
+            facts = read(path).attributes
         except StoreError:
             continue
+        return FrameNames.of({"fps": production.fps, **facts}, path)
     return FrameNames(production.fps)
+
+
+def whole_number(value: Any) -> int | None:
+    """A frame's number as a file says it, such as 1001 or 1001.0; None: it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
+        return None  # NaN too, which is not within any bounds
+    return int(value) if value == round(value) else None

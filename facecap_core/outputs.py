@@ -37,7 +37,8 @@ class Outputs:
         try:
             told = json.loads((self.folder / self.record).read_text("utf-8"))
             files = {str(name): dict(entry) for name, entry in told["files"].items()}
-            return {**told, "files": files}
+            sound = {name: entry for name, entry in files.items() if type(entry["bytes"]) is int}
+            return {**told, "files": sound}
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return {}
 
@@ -80,8 +81,8 @@ class Outputs:
                 remedy="check that its folder is mounted",
                 file=self.folder / name,
             ) from error
-        if size != entry.get("bytes"):
-            return "truncated" if size < int(entry.get("bytes") or 0) else "altered"
+        if size != entry["bytes"]:
+            return "truncated" if size < entry["bytes"] else "altered"
         return "altered" if contents and digest != entry.get("sha256") else None
 
     def entry(self, name: str) -> dict[str, Any]:
@@ -92,7 +93,7 @@ class Outputs:
     def size(self) -> tuple[int, int]:
         """Number of files and of bytes by the record."""
         recorded = self.recorded()
-        sizes = [int(recorded[name].get("bytes") or 0) for name in self.wanted if name in recorded]
+        sizes = [recorded[name]["bytes"] for name in self.wanted if name in recorded]
         return len(sizes), sum(sizes)
 
 

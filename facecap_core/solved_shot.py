@@ -15,7 +15,7 @@ from facecap_core.corrections.shot_corrections import ShotCorrections, combine
 from facecap_core.errors import StoreError
 from facecap_core.frame_names import FrameNames
 from facecap_core.outputs import digest_of
-from facecap_core.productions.production import Actor, Production
+from facecap_core.productions.production import MM_PER_UNIT, Actor, Production
 from facecap_core.stores.groups import GroupReader, open_vertices
 from facecap_core.template import Template, read_template
 
@@ -48,7 +48,7 @@ class SolvedShot:
     @cached_property
     def names(self) -> FrameNames:
         """How its frames are called."""
-        return FrameNames.of(self.facts)
+        return FrameNames.of(self.facts, self.store.path)
 
     @property
     def start_frame(self) -> int:
@@ -136,6 +136,12 @@ def open_solved(
         raise StoreError(
             "was solved on another template than the actor's present one",
             remedy="put the old template back, or solve the shot again",
+            file=str(store.path),
+        )
+    if store.attributes.get("units") not in MM_PER_UNIT:
+        raise StoreError(
+            f"says units {store.attributes.get('units')!r}, which are not known",
+            remedy="delete it and run the inference of this shot again",
             file=str(store.path),
         )
     corrections = None

@@ -151,6 +151,16 @@ def test_what_was_exported_in_other_units_and_axes_comes_back_by_the_json_beside
     )
 
 
+@pytest.mark.parametrize("start", [None, float("nan"), float("-inf"), "soon", [1]])
+def test_a_start_frame_beside_the_file_that_is_none_is_named(production, tmp_path, start):
+    record = tmp_path / f"{SHOT}.json"
+    record.write_text(json.dumps({"shot": SHOT, "start_frame": start}))
+    path = deliver(production, "npy", righted(60, 79)).rename(tmp_path / "fixed.npy")
+    wrong(production, path, "--frames", "60-79", fault=str(record), remedy="--start-frame")
+    told = taken(production, SHOT, path, "--frames", "60-79", "--start-frame", "0")
+    assert told["corrections"][0]["ranges"] == [[60, 79]]
+
+
 def test_frames_are_taken_from_a_whole_shot_or_by_the_files_own_numbers(production):
     whole = righted(0, FRAMES - 1)
     taken(production, SHOT, deliver(production, "npy", whole), "--frames", "10-12")

@@ -275,6 +275,46 @@ def test_an_export_begins_where_the_timecode_of_the_footage_does(production, tmp
         assert json.loads((out / "held_a.json").read_text())["start_timecode"] == "01:00:00:12"
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"start_frame": None},
+        {"start_frame": float("nan")},
+        {"start_frame": float("inf")},
+        {"start_frame": "soon"},
+        {"start_frame": 0.5},
+        {"fps": "quick"},
+        {"fps": "0"},
+        {"units": "ell"},
+        {"frames": None},
+    ],
+    ids=str,
+)
+def test_a_store_that_was_changed_by_hand_is_named_with_a_remedy(production, tmp_path, changed):
+    copy = shutil.copytree(production, tmp_path / "copy", symlinks=True)
+    metadata = next((copy / "store" / "vertices").glob("*/held_a.zarr")) / "zarr.json"
+    told = json.loads(metadata.read_text())
+    told["attributes"].update(changed)
+    metadata.write_text(json.dumps(told))
+    done = run(copy, "held_a", "-f", "npy", "-o", str(tmp_path / "out"))
+    assert isinstance(done.exception, StoreError), done.exception
+    assert "held_a.zarr" in done.exception.fault.file
+    assert "inference of this shot again" in done.exception.fault.remedy
+
+
+@pytest.mark.parametrize("size", [None, "much", float("nan")])
+def test_a_record_that_was_changed_by_hand_counts_for_nothing(production, tmp_path, size):
+    line = ["held_a", "-f", "npy", "-o", str(tmp_path), "--json"]
+    run(production, *line)
+    told = json.loads((tmp_path / "held_a.json").read_text())
+    told["files"]["held_a.npy"]["bytes"] = size
+    (tmp_path / "held_a.json").write_text(json.dumps(told))
+    assert [json.loads(run(production, *line).stdout)["shots"][0]["reused"] for _ in "12"] == [
+        False,
+        True,
+    ]
+
+
 def test_without_the_alembic_extra_nothing_is_written(production, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "alembic3d", None)
     line = ["export", "held_a", "--format", "usd,abc", "--out", str(tmp_path / "out")]

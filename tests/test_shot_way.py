@@ -176,7 +176,7 @@ def test_stores_say_where_the_footage_starts(tmp_path, model):
         ingest_frames(footage, crop=CROP, fps=FPS, destination=frames)
         infer_shot(model, {"center": footage}, fps=FPS, destination=vertices, device="cpu")
         for store in (open_frames(frames), open_vertices(vertices)):
-            names = FrameNames.of(store.attributes)
+            names = FrameNames.of(store.attributes, store.path)
             assert names == (
                 FrameNames(FPS, 0, "10:20:30:12") if footage is film else FrameNames(FPS, 1001)
             )

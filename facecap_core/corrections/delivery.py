@@ -15,6 +15,7 @@ from facecap_core.corrections.correction import content_of, digests_of, runs
 from facecap_core.corrections.file_axes import Axes, axes_of, disagreements
 from facecap_core.corrections.placement import Placed, place_frames
 from facecap_core.errors import PointCacheError
+from facecap_core.frame_names import LARGEST
 from facecap_core.learning.rmse import per_frame_rmse_mm
 from facecap_core.pointcaches.cache import PointCache
 from facecap_core.pointcaches.reader import open_point_cache, split_mesh
@@ -121,7 +122,7 @@ def read_delivery(
         _check_rate(cache, solved)
         start_frame = reading.start_frame
         if start_frame is None:
-            start_frame = round(float(told.get("start_frame", solved.facts.get("start_frame", 0))))
+            start_frame = _start_frame(told, solved)
         placed = place_frames(cache, solved.frames, reading.frames, start_frame)
         measured = _measure(production, solved, cache, placed, axes, on_progress)
         kept = measured.differs if placed.whole else np.ones(placed.count, bool)
@@ -183,16 +184,29 @@ def _units_of(solved: SolvedShot) -> str:
 
 
 def _told_beside(path: Path, shot: str) -> Mapping[str, Any]:
-    """What `farm export` wrote of this shot beside the file; nothing where it did not."""
+    """What `farm export` wrote of this shot beside the file, and where (`record`); nothing where it did not."""
     file, _ = split_mesh(path)
     for folder in (file.parent, file.parent.parent):
+        record = folder / f"{shot}.json"
         try:
-            told = json.loads((folder / f"{shot}.json").read_text(encoding="utf-8"))
+            told = json.loads(record.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
         if isinstance(told, dict) and told.get("shot") == shot:
-            return told
+            return {**told, "record": record}
     return {}
+
+
+def _start_frame(told: Mapping[str, Any], solved: SolvedShot) -> int:
+    """What the shot's first frame is called in the file, where nobody said so."""
+    start = told.get("start_frame", solved.start_frame)
+    if not isinstance(start, int | float) or not abs(start) <= LARGEST:
+        raise PointCacheError(
+            f"start_frame {start!r} is no number of a frame",
+            remedy="write there what the shot's first frame is called, or say it: --start-frame",
+            file=told["record"],
+        )
+    return round(start)
 
 
 def _check_rate(cache: PointCache, solved: SolvedShot) -> None:

@@ -96,6 +96,7 @@ def read_trust(
             if now != model:
                 found.left_out[name] = f"was solved by {now} since"
                 continue
+            names = FrameNames.of(store.attributes, store.path)
             confidence = store.read("confidence") if store.has("confidence") else np.empty(0)
             for correction in standing(production.paths, shot.actor, name):
                 confidence[correction.frames[correction.frames < len(confidence)]] = 1
@@ -103,7 +104,7 @@ def read_trust(
             found.left_out[name] = error.fault.message
             continue
         if len(confidence) and np.isfinite(confidence).all():
-            found.shots.append(ShotTrust(name, confidence, FrameNames.of(store.attributes)))
+            found.shots.append(ShotTrust(name, confidence, names))
         else:
             found.without.append(name)
     return found

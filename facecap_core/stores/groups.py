@@ -194,6 +194,13 @@ class GroupReader:
                 remedy="run the ingest or inference of this shot again",
                 file=path,
             )
+        frames = self.attributes["frames"]
+        if not isinstance(frames, int) or frames < 0:
+            raise StoreError(
+                f"says that it has {frames!r} frames",
+                remedy="delete it and run the ingest or inference of this shot again",
+                file=path,
+            )
 
     @property
     def frames(self) -> int:
