@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -38,11 +39,10 @@ class FrameNames:
         """
         start = facts.get("start_timecode")
         fps, number = facts.get("fps"), facts.get("start_frame", 0)
-        try:
-            rate, first = Fraction(str(fps)), whole_number(number)
-        except (ValueError, ZeroDivisionError):
-            rate = first = None
-        if rate is None or rate <= 0 or first is None:
+        first, rate = whole_number(number), Fraction(0)
+        with contextlib.suppress(ValueError, ZeroDivisionError):
+            rate = Fraction(str(fps))
+        if rate <= 0 or first is None:
             raise StoreError(
                 f"says fps {fps!r} and start_frame {number!r}, which no shot has",
                 remedy="delete it and run the ingest or inference of this shot again",
