@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import time
 from pathlib import Path
 
 import pytest
+from crashing import in_process
 
 from facecap_core.errors import FootageMissing, StoreError
 from facecap_core.files import write_bytes_atomically
 from facecap_core.fingerprints import fingerprint_file, fingerprint_footage
 from facecap_core.stores.owners import ABANDONED_SECONDS
 from facecap_core.stores.versions import whole_directory
+from facecap_core.whole_path import whole_path
 
 
 def test_a_file_is_replaced_and_nothing_is_left_beside_it(tmp_path):
@@ -117,3 +121,91 @@ def test_a_sequence_is_fingerprinted_by_its_members_alone(tmp_path):
     assert fingerprint_footage(tmp_path / "shot.%04d.png") != first
     with pytest.raises(FootageMissing):
         fingerprint_footage(tmp_path / "other.%04d.png")
+
+
+def write_whole(path, text="new"):
+    with whole_path(path) as made:
+        made.write_text(text)
+
+
+def kill_while_writing(path):
+    with whole_path(path) as made:
+        made.write_text("half")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_a_killed_writer_of_a_file_left_is_removed_by_the_next_one(tmp_path):
+    path, other = tmp_path / "shot.usdc", tmp_path / "shot.pc2"
+    for place in (path, path, other):
+        assert in_process(kill_while_writing, place) == -signal.SIGKILL
+    assert not path.exists()
+    assert len(os.listdir(tmp_path)) == 2, "the second one removed what the first one left"
+    write_whole(path)
+    (left,) = set(os.listdir(tmp_path)) - {"shot.usdc"}
+    assert left.startswith(".shot.pc2@"), "that is another file's"
+    write_whole(other)
+    assert sorted(os.listdir(tmp_path)) == ["shot.pc2", "shot.usdc"]
+
+
+def test_a_file_that_is_being_written_is_not_swept(tmp_path):
+    path = tmp_path / "shot.usdc"
+    with whole_path(path) as slow:
+        make_older(slow.parent, 2 * ABANDONED_SECONDS)
+        slow.write_text("slow")
+        # Of a machine that shares the folder nothing is known but when it last wrote.
+        for host, age in (("near", 0.5), ("far", 2)):
+            copy = shutil.copytree(slow.parent, tmp_path / f".shot.usdc@{host}-1@0.part")
+            make_older(copy, age * ABANDONED_SECONDS)
+        write_whole(path, "quick")
+        left = {name for name in os.listdir(tmp_path) if name.endswith(".part")}
+        assert left == {slow.parent.name, ".shot.usdc@near-1@0.part"}
+    assert path.read_text() == "slow"
+
+
+def test_a_whole_file_is_on_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    synced = []
+
+    def fsync(descriptor):
+        named = os.readlink(f"/proc/self/fd/{descriptor}")
+        synced.append((os.path.basename(named), (tmp_path / "shot").exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with whole_path(tmp_path / "shot") as made:
+        made.mkdir()
+        (made / "shot.0000.obj").write_text("v 0 0 0")
+    assert {("shot.0000.obj", False), ("shot", False)} < set(synced)
+    assert synced[-1] == (tmp_path.name, True)
+
+
+@pytest.mark.parametrize("name", ["shot", "replaced", "before"])
+def test_a_folder_takes_the_place_of_whatever_is_there(tmp_path, name, monkeypatch):
+    path, elsewhere = tmp_path / name, tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    path.symlink_to(elsewhere)
+    for number in range(3):
+        with whole_path(path) as made:
+            made.mkdir()
+            (made / str(number)).write_text("")
+        assert os.listdir(path) == [str(number)]
+    assert os.listdir(elsewhere) == []
+    write_whole(path)
+    assert path.read_text() == "new"
+    with whole_path(path) as made:
+        made.mkdir()
+    assert path.is_dir()
+    assert sorted(os.listdir(tmp_path)) == sorted([name, "elsewhere"])
+
+
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
+    path, replace = tmp_path / "shot", os.replace
+    path.mkdir()
+
+    def refuse(source, target):
+        if Path(target) == path and Path(source).name == "shot":
+            raise OSError(5, "no")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="no"), whole_path(path) as made:
+        made.mkdir()
+    assert os.listdir(tmp_path) == ["shot"]

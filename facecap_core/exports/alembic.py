@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from facecap_core.errors import PointCacheError
 from facecap_core.exports.animation import Animation
-from facecap_core.exports.whole_path import whole_path
+from facecap_core.whole_path import whole_path
 
 
 def alembic_libraries() -> tuple[Any, Any]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from facecap_core.exports.animation import Animation
-from facecap_core.exports.whole_path import whole_path
 from facecap_core.template import Template
+from facecap_core.whole_path import whole_path
 
 
 def write_obj_sequence(path: Path, animation: Animation) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from facecap_core.exports.animation import Animation
-from facecap_core.exports.whole_path import whole_path
+from facecap_core.whole_path import whole_path
 
 
 def write_usd(path: Path, animation: Animation) -> None:

@@ -5,7 +5,6 @@ One process draws, grades and encodes a shot; everything random comes from the s
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,6 +19,7 @@ from facecap_core.errors import FootageError
 from facecap_core.madeup.actor import MadeUpActor
 from facecap_core.madeup.motion import FPS, Performance, smooth_noise
 from facecap_core.rasteriser import Camera, Light, Lighting, Rasteriser
+from facecap_core.whole_path import whole_path
 
 PICTURE_SIZE = (540, 720)  # width, height
 CROP = (30, 40, 480, 640)  # x, y, width, height: the whole mask with room for the head's motion
@@ -186,29 +186,25 @@ def encode(
     """Write planar YUV 4:2:0 pictures as H.264 in MP4 at 30 fps; the file appears whole or not at all."""
     if size[0] % 2 or size[1] % 2:
         raise FootageError(f"H.264 with 4:2:0 needs an even size, not {size}", file=path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with av.open(
-            str(temporary), "w", format="mp4", options={"movflags": "+faststart"}
-        ) as container:
-            # One thread, because other shots are made at the same time, and for the same bytes every time.
-            stream = container.add_stream("libx264", rate=FPS)
-            stream.options = {"preset": "veryfast", "crf": str(crf), "threads": "1"}
-            # With AVX-512 its tree of macroblocks reads memory that was never written.
-            stream.options["x264-params"] = "mbtree=0"
-            stream.width, stream.height = size
-            stream.pix_fmt = "yuv420p"
-            context = stream.codec_context
-            context.time_base = Fraction(1, FPS)
-            context.color_range, context.colorspace = 1, 1  # limited, BT.709
-            context.color_primaries, context.color_trc = 1, 1
-            for number, picture in enumerate(pictures):
-                frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
-                frame.pts, frame.time_base = number, Fraction(1, FPS)
-                frame.color_range, frame.colorspace = 1, 1
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    options = {"movflags": "+faststart"}
+    with (
+        whole_path(path) as temporary,
+        av.open(str(temporary), "w", format="mp4", options=options) as container,
+    ):
+        # One thread, because other shots are made at the same time, and for the same bytes every time.
+        stream = container.add_stream("libx264", rate=FPS)
+        stream.options = {"preset": "veryfast", "crf": str(crf), "threads": "1"}
+        # With AVX-512 its tree of macroblocks reads memory that was never written.
+        stream.options["x264-params"] = "mbtree=0"
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        context = stream.codec_context
+        context.time_base = Fraction(1, FPS)
+        context.color_range, context.colorspace = 1, 1  # limited, BT.709
+        context.color_primaries, context.color_trc = 1, 1
+        for number, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, FPS)
+            frame.color_range, frame.colorspace = 1, 1
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))

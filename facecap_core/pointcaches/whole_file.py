@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecap_core.errors import PointCacheError
+from facecap_core.whole_path import whole_path
 
 BLOCK_BYTES = 16 * 2**20
 
@@ -29,18 +28,8 @@ class Positions(Protocol):
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write, named `path` only when the block ends well; folders are made as needed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())  # mkstemp makes it private, and farms share files
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with whole_path(path) as temporary, open(temporary, "wb") as file:
+        yield file
 
 
 def float_blocks(positions: Positions, path: Path) -> Iterator[NDArray[np.float32]]:
@@ -66,9 +55,3 @@ def float_blocks(positions: Positions, path: Path) -> Iterator[NDArray[np.float3
                 file=path,
             )
         yield block
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

@@ -13,13 +13,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
-from facecap_core.exports.whole_path import whole_path
 from facecap_core.reports.figures import GREEN, VERMILION, scale_top_mm
 from facecap_core.reviews.measures import Measures
 from facecap_core.reviews.panels import CORRECTED, RESULT, Panels
 from facecap_core.reviews.reviewed_shot import ReviewedShot, Scene
 from facecap_core.reviews.slate import draw_scale
 from facecap_core.reviews.time_line import FAINT
+from facecap_core.whole_path import whole_path
 
 EACH = 4  # frames of a kind
 APART_SECONDS = 0.5  # so that they are not the same moment four times

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import av
 
-from facecap_core.exports.whole_path import whole_path
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.reports.page import one_thread
 from facecap_core.reviews.ahead import ahead
@@ -18,6 +17,7 @@ from facecap_core.reviews.canvas import Planes, tag
 from facecap_core.reviews.measures import Measures
 from facecap_core.reviews.reviewed_shot import ReviewedShot, Scene
 from facecap_core.reviews.slate import SIZE, Slate
+from facecap_core.whole_path import whole_path
 
 SCENES_AHEAD = 1  # of 64 frames each, decoded while those before are drawn
 

@@ -15,7 +15,6 @@ import numpy as np
 
 from facecap_core.corrections.correction import runs
 from facecap_core.errors import ConfigError
-from facecap_core.exports.whole_path import whole_path
 from facecap_core.flags.flagged_range import ranked
 from facecap_core.frame_names import FrameNames
 from facecap_core.progress import OnProgress, Progress, report
@@ -23,6 +22,7 @@ from facecap_core.reports.figures import error_colours, round_up, scale_top_mm
 from facecap_core.reviews.measures import Measures
 from facecap_core.reviews.packed_scene import SIZE, packed_scenes
 from facecap_core.reviews.reviewed_shot import ReviewedShot
+from facecap_core.whole_path import whole_path
 
 INSTALL = "pip install 'facecap-farm[viewer]'"
 FOV_DEGREES = 30.0
