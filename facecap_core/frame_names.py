@@ -15,7 +15,7 @@ from facecap_core.stores.groups import open_frames, open_vertices
 from facecap_core.stores.object_folder import ObjectFolder
 from facecap_core.timecode import frame_of, timecode
 
-LARGEST = 10**9  # no numbering of frames goes so far
+LARGEST = 10**18  # of the numbers of image sequences
 
 
 @dataclass(frozen=True)

@@ -56,14 +56,18 @@ def export_options(production: Production, chosen: Exporting) -> ExportOptions:
         ConfigError: one of them means nothing.
     """
     from facecap_core.exports.export import ExportOptions
+    from facecap_core.exports.formats import check_start
     from facecap_core.productions.production import MM_PER_UNIT
 
-    units = chosen.units
+    units, formats = chosen.units, _formats(chosen.formats)
+    start_frame = _start(chosen.start_frame, chosen.start_timecode, production.fps)
+    if isinstance(start_frame, float):
+        check_start(formats, start_frame)  # once for all shots
     return ExportOptions(
-        formats=_formats(chosen.formats),
+        formats=formats,
         units=_one_of(units, "--units", list(MM_PER_UNIT)) if units else None,
         up_axis=_one_of(chosen.up_axis, "--up-axis", ["y", "z"]),
-        start_frame=_start(chosen.start_frame, chosen.start_timecode, production.fps),
+        start_frame=start_frame,
         corrected=chosen.corrected,
     )
 

@@ -191,6 +191,10 @@ def test_what_cannot_be_exported_is_said_and_leaves_nothing(production, tmp_path
         (["learn_a", "--units", "ell"], ConfigError, "'ell' is not known"),
         (["learn_b"], StoreError, "the shot is not solved"),
         (["learn_a", "--start-timecode", "noon"], ConfigError, "is no timecode"),
+        (["held_a", "-f", "npy,obj", "--start-frame", "-3"], ConfigError, "cannot number OBJ"),
+        (["held_a", "-f", "npy,obj", "--start-frame", "0.5"], ConfigError, "cannot number OBJ"),
+        (["held_a", "--start-frame", "nan"], ConfigError, "is no number"),
+        (["held_a", "--start-frame", "inf"], ConfigError, "is no number"),
         (["held_a", "--start-timecode", "footage"], StoreError, "the footage's timecode"),
     ):
         done = run(production, *arguments, *out)

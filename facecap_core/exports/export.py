@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from facecap_core.errors import StoreError
 from facecap_core.exports.animation import Animation
-from facecap_core.exports.formats import FORMATS, check_formats
+from facecap_core.exports.formats import FORMATS, check_formats, check_start
 from facecap_core.files import write_text_atomically
 from facecap_core.fingerprints import fingerprint_file
 from facecap_core.outputs import Outputs, digest_of
@@ -113,6 +113,7 @@ def export_shot(
     Raises:
         StoreError: the shot is not solved, or its store is damaged or of another template.
         PointCacheError: a format's library is missing, or a position is not finite.
+        ConfigError: a format cannot begin at that frame.
         Cancelled: `on_progress` answered False.
     """
     check_formats(options.formats)
@@ -121,6 +122,7 @@ def export_shot(
     solved = open_solved(production, shot, corrected=options.corrected)
     facts, template, corrections = solved.facts, solved.template, solved.corrections
     start_frame = _start(solved, options.start_frame)
+    check_start(options.formats, start_frame)
     total = solved.frames * len(due)
     done = 0
 

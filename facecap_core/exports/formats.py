@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from facecap_core.errors import ConfigError
 from facecap_core.exports.alembic import alembic_libraries, write_alembic
 from facecap_core.exports.animation import Animation
 from facecap_core.exports.obj_sequence import write_obj_sequence
 from facecap_core.exports.usd import write_usd
+from facecap_core.frame_names import LARGEST
 from facecap_core.pointcaches.mdd import write_mdd
 from facecap_core.pointcaches.pc2 import write_pc2
 from facecap_core.pointcaches.whole_file import float_blocks, whole_file
@@ -64,3 +66,18 @@ def check_formats(names: Iterable[str]) -> None:
     """
     for name in names:
         FORMATS[name].check()
+
+
+def check_start(names: Iterable[str], start_frame: float) -> None:
+    """See that the first frame may be called so in all of them.
+
+    Raises:
+        ConfigError: it is no number, or none that files can have.
+    """
+    if not abs(start_frame) <= LARGEST:
+        raise ConfigError(f"start frame {start_frame} is no number", remedy="--start-frame 1001")
+    if "obj" in names and not (start_frame >= 0 and float(start_frame).is_integer()):
+        raise ConfigError(
+            f"start frame {start_frame:g} cannot number OBJ files",
+            remedy="--start-frame 0 or a larger whole number, or another --format than obj",
+        )

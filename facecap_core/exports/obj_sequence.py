@@ -11,7 +11,7 @@ from facecap_core.whole_path import whole_path
 
 
 def write_obj_sequence(path: Path, animation: Animation) -> None:
-    """Write `path`/NAME.0000.obj, …, numbered from the start frame; the whole folder or nothing.
+    """Write `path`/NAME.0000.obj, …, numbered from the start frame, a whole number from 0 on; the whole folder or nothing.
 
     Nine digits, so that every float32 comes back as it was.
 
