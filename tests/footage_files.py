@@ -51,6 +51,7 @@ def write_video(
     container_options: dict[str, str] | None = None,
     container_format: str | None = None,
     timecode: str | None = None,
+    pixel_aspect: Fraction | None = None,
 ) -> Path:
     with av.open(path, "w", format=container_format, options=container_options or {}) as container:
         if timecode is not None:
@@ -60,6 +61,8 @@ def write_video(
         )
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = *size, pixel_format
+        if pixel_aspect is not None:
+            stream.codec_context.sample_aspect_ratio = pixel_aspect
         if full_range:
             stream.codec_context.color_range = 2
         if time_base is not None:
@@ -97,12 +100,15 @@ def write_images(
     pixel_format: str = "rgb24",
     numbers: Iterable[int] = range(1, 6),
     size: tuple[int, int] = SIZE,
+    pixel_aspect: Fraction | None = None,
 ) -> Path:
     for index, number in enumerate(numbers):
         context = av.CodecContext.create(codec, "w")
         assert isinstance(context, av.VideoCodecContext)
         context.width, context.height, context.pix_fmt = *size, pixel_format
         context.time_base = Fraction(1, 30)
+        if pixel_aspect is not None:
+            context.sample_aspect_ratio = pixel_aspect
         frame = rgb_frame(picture(index, size), pixel_format)
         frame.pts = 0
         packets = [*context.encode(frame), *context.encode(None)]

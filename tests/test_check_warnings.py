@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
-from checked_production import FRAMES, LINES, checked, edit, motion
+from checked_production import FRAMES, LINES, SIZE, checked, edit, motion
+from footage_files import write_images, write_video
 from numpy.typing import NDArray
 
 from facecap_core.errors import Fault
@@ -93,3 +95,28 @@ def test_a_template_of_no_faces_size_is_warned_of(
     assert [warning.message.partition(":")[0] for warning in sizes] == ["actor ada", "actor bob"]
     assert sizes[0].remedy == f"units is {units!r}: is it m, cm, mm or another?"
     assert sizes[0].line == 3
+
+
+@pytest.mark.parametrize("rotation", [0, 90])
+@pytest.mark.parametrize(
+    ("aspect", "upright", "turned"),
+    [(Fraction(2), "2 times", "0.5 times"), (Fraction(10, 11), "0.909 times", "1.1 times")],
+)
+def test_anamorphic_footage_is_warned_of(
+    folder: Path, sound: Path, aspect: Fraction, upright: str, turned: str, rotation: int
+) -> None:
+    path = folder / "line.mp4"
+    size = SIZE[:: -1 if rotation else 1]
+    write_video(path, stamps=range(FRAMES), size=size, rotation=rotation, pixel_aspect=aspect)
+    write_images(folder / "stills", "stills.%04d.png", size=SIZE, pixel_aspect=aspect)
+    warnings = [found for found in new_warnings(folder, sound) if "anamorphic" in found.message]
+    assert [warning.line for warning in warnings] == [LINES["line"], LINES["stills"]]
+    assert f"are {turned if rotation else upright} as wide as high" in warnings[0].message
+    assert f"are {upright} as wide as high" in warnings[1].message
+    assert "square pixels" in warnings[0].remedy
+
+
+def test_square_pixels_are_nothing_to_warn_of(folder: Path, sound: Path) -> None:
+    aspect = Fraction(1000, 1001)  # of a size that was rounded
+    write_video(folder / "line.mp4", stamps=range(FRAMES), size=SIZE, pixel_aspect=aspect)
+    assert not any("anamorphic" in found.message for found in new_warnings(folder, sound))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,9 +13,10 @@ from facecap_core.footage.footage import Footage
 from facecap_core.footage.frame_clock import FrameClock
 from facecap_core.footage.image_sequence import is_pattern
 from facecap_core.footage.picture import check_crop
-from facecap_core.footage.source import count_packets, probe
+from facecap_core.footage.source import FootageInfo, count_packets, pixel_aspect, probe
 from facecap_core.footage.video_container import open_video
 
+ASPECT_TOLERANCE = 0.01
 Crop = tuple[int, int, int, int]  # x, y, width, height
 
 
@@ -47,6 +49,7 @@ def check_footage(path: Path, *, crop: Crop, fps: Fraction) -> FootageFacts:
             remedy = "see that it was copied whole, and that the cache counts the same frames"
             warnings.append(Fault(message, remedy, str(path)))
         _check_times(path, fps)
+        warnings += _aspect_warnings(path, info)
     except FacecapError as error:
         faults.append(error.fault)
     try:
@@ -57,6 +60,21 @@ def check_footage(path: Path, *, crop: Crop, fps: Fraction) -> FootageFacts:
     except FacecapError as error:
         faults.append(error.fault)
     return FootageFacts(path, frames, info.picture_size, info.codec, tuple(faults), tuple(warnings))
+
+
+def _aspect_warnings(path: Path, info: FootageInfo) -> Iterator[Fault]:
+    """Of pixels that players show wider or narrower than high, which nothing here does."""
+    aspect = pixel_aspect(path)
+    if aspect is None or abs(aspect - 1) < ASPECT_TOLERANCE:
+        return
+    if info.rotation_degrees in (90, 270):
+        aspect = 1 / aspect
+    message = (
+        f"its pixels are {float(aspect):.3g} times as wide as high (anamorphic), which is not applied:"
+        " crops count stored pixels, and the network and reviews see the face out of shape"
+    )
+    remedy = "leave it where all footage of the camera is alike, else export it with square pixels"
+    yield Fault(message, remedy, str(path))
 
 
 def _check_times(path: Path, fps: Fraction) -> None:

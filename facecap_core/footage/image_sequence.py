@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -55,7 +56,25 @@ class ImageSequence:
     def pictures(self, threads: int = 1, first: int = 0) -> Generator[TimedPicture, None, None]:
         """Decode file by file, from the `first` on; an error names the file. Raises FootageError of several kinds."""
         for file in self.files[first:]:
-            yield TimedPicture(_decode(file, self.codec, threads), None)
+            yield TimedPicture(_decode(file, self._decoder(threads)), None)
+
+    @property
+    def pixel_aspect(self) -> Fraction | None:
+        """Width to height of the first picture's pixels, as its file says it. Raises FootageError."""
+        decoder = self._decoder(1)
+        _decode(self.files[0], decoder)
+        return decoder.sample_aspect_ratio
+
+    def _decoder(self, threads: int) -> av.VideoCodecContext:
+        context = av.CodecContext.create(self.codec, "r")
+        assert isinstance(context, av.VideoCodecContext)
+        context.thread_count = threads
+        context.thread_type = "SLICE"  # one picture in, one picture out
+        context.options = {
+            "max_pixels": str(MAX_PIXELS),
+            "err_detect": _STRICTNESS.get(self.codec, "crccheck"),
+        }
+        return context
 
 
 def find_image_sequence(pattern: str | Path) -> ImageSequence:
@@ -117,7 +136,8 @@ def _list_numbers(pattern: Path, before: str, after: str, digits: int) -> dict[i
     return found
 
 
-def _decode(file: Path, codec: str, threads: int) -> av.VideoFrame:
+def _decode(file: Path, decoder: av.VideoCodecContext) -> av.VideoFrame:
+    """Its picture; a decoder takes one file only: PNG's would take the second for a difference to the first."""
     size = file.stat().st_size
     if size == 0:
         raise FootageEmpty("the file is empty", remedy=_RENDER_AGAIN, file=file)
@@ -125,17 +145,8 @@ def _decode(file: Path, codec: str, threads: int) -> av.VideoFrame:
         raise FootageUnreadable(
             f"the picture has {size} bytes", remedy="store pictures of at most 2 GiB", file=file
         )
-    # A decoder for each file: PNG's would take the second file for a difference to the first.
-    context = av.CodecContext.create(codec, "r")
-    assert isinstance(context, av.VideoCodecContext)
-    context.thread_count = threads
-    context.thread_type = "SLICE"  # one picture in, one picture out
-    context.options = {
-        "max_pixels": str(MAX_PIXELS),
-        "err_detect": _STRICTNESS.get(codec, "crccheck"),
-    }
     try:
-        frames = context.decode(av.Packet(file.read_bytes()))
+        frames = decoder.decode(av.Packet(file.read_bytes()))
     except (av.error.FFmpegError, OSError) as error:
         raise FootageUnreadable(
             f"the picture does not decode ({reason_of(error)})", remedy=_RENDER_AGAIN, file=file

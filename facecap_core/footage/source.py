@@ -114,3 +114,14 @@ def count_packets(path: str | Path) -> int:
         return len(find_image_sequence(path).files)
     with open_video(path) as video:
         return sum(1 for _ in video.packets())
+
+
+def pixel_aspect(path: str | Path) -> Fraction | None:
+    """Width to height of a pixel as players show it, before the picture is turned; None: its file does not say.
+
+    Pictures are read as they are stored, whatever it is. Raises the errors of `probe`.
+    """
+    if is_pattern(path):
+        return find_image_sequence(path).pixel_aspect or None
+    with open_video(path) as video:
+        return video.pixel_aspect

@@ -64,6 +64,7 @@ class VideoFile:
         self.codec = stream.codec_context.name
         self.frames_from_header = stream.frames or None
         self.declared_fps: Fraction | None = stream.average_rate or None
+        self.pixel_aspect: Fraction | None = stream.sample_aspect_ratio or None
         formats = set(container.format.name.split(","))
         self.timed = not formats & _WITHOUT_TIME
         # AVI numbers its packets and knows no other time: the n-th picture has the n-th number.
