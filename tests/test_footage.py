@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,8 +13,10 @@ import pytest
 from footage_files import FPS, FRAMES, SIZE, decoded_levels, picture, read, reference, write_video
 
 from facecap_core.errors import CropOutsidePicture
+from facecap_core.footage import video_file
 from facecap_core.footage.footage import Footage
 from facecap_core.footage.source import count_packets, probe
+from facecap_core.footage.video_container import open_video
 
 CODECS = [
     ("shot.mp4", "libx264", "yuv420p", False, {"bf": "3"}),
@@ -148,3 +151,20 @@ def test_the_timecode_of_the_first_picture_is_told(
     info = probe(write_video(tmp_path / name, fps=fps, timecode=written))
     assert info.start_timecode == told
     assert info.start == {"start_frame": 0} | ({"start_timecode": told} if told else {})
+
+
+@pytest.mark.parametrize("name", ["shot.mp4", "shot.avi", "shot.mkv", "shot.h264"])
+def test_no_time_stamps_pile_up_in_a_long_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    kept: list[deque[int | None]] = []
+
+    def keep() -> deque[int | None]:
+        kept.append(deque())
+        return kept[-1]
+
+    monkeypatch.setattr(video_file, "deque", keep)
+    path = write_video(tmp_path / name, options={"bf": "2"}, stamps=range(100))
+    with open_video(path) as video:
+        for _ in video.pictures():
+            assert all(len(waiting) < 10 for waiting in kept)

@@ -104,7 +104,7 @@ class VideoFile:
         """
         count = 0
         last_pts: int | None = None
-        stamps = _Stamps()
+        stamps = _Stamps(self._stamped_in_order)
         try:
             for packet in self._packets_to_decode(segment):
                 if packet is not None and not packet.is_discard:
@@ -210,12 +210,13 @@ class VideoFile:
 class _Stamps:
     """The time stamps of packets whose pictures have not come out of the decoder yet."""
 
-    def __init__(self) -> None:
-        self._in_order: deque[int | None] = deque()
+    def __init__(self, taken_in_order: bool) -> None:
+        self._in_order: deque[int | None] | None = deque() if taken_in_order else None
         self._by_time: list[int] = []  # a heap
 
     def add(self, stamp: int | None) -> None:
-        self._in_order.append(stamp)
+        if self._in_order is not None:
+            self._in_order.append(stamp)
         if stamp is not None:
             heapq.heappush(self._by_time, stamp)
 
