@@ -113,6 +113,7 @@ class JobDriver:
 
         ray.init(address="auto", log_to_driver=False, logging_level=logging.WARNING)
         signal.signal(signal.SIGTERM, self._on_signal)  # after ray.init, which sets its own
+        self._note(ray_job_id=ray.get_runtime_context().get_job_id())
         if submission.options.after is not None:
             self._wait_for(submission.options.after)
         load_production(Path(submission.production))  # its faults are told before any task is begun

@@ -219,7 +219,7 @@ class Driver(_Record):
     state: Literal["running", "finished", "failed"] = "running"
     started: float
     submission_id: str = ""
-    ray_job_id: str = ""
+    ray_job_id: str = Field(default="", description="the driver's name in Ray's own logs")
     dashboard: str = ""
     waits_for: str = Field(default="", description="the job that must be done first")
     cause: Cause | None = None

@@ -118,6 +118,7 @@ def test_training_ingests_what_it_needs(farm, production, head):
     found = json.loads(farm.run(production, "submit", "train", *SMALL, "--wait", "--json"))
     assert (found["state"], found["exit_code"]) == ("done", 0)
     assert found["counts"]["solved"] == 3
+    assert int(found["driver"]["ray_job_id"], 16) > 0
     assert found["training"]["state"] == "solved"
     assert found["training"]["figures"]["validation_rmse_mm"] > 0
     models = list_models(production / "store", ["ada"])
