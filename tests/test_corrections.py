@@ -210,6 +210,28 @@ def test_the_same_command_again_keeps_one(production):
     assert (told["added"], told["unchanged"]) == (4, False)
 
 
+@pytest.mark.parametrize("blend", [0, 4])
+def test_the_same_file_of_the_whole_shot_again_keeps_one(production, blend):
+    taken(production, SHOT, deliver(production, "npy", righted(5, 9, seed=2)), "--frames", "5-9")
+    whole = now(production)
+    whole[[40, 41, 60]] = righted(40, 42)
+    path = deliver(production, "pc2", whole)
+    line = [SHOT, path, "--blend", blend]
+    assert taken(production, *line)["corrections"][1]["ranges"] == [[40, 41], [60, 60]]
+    before = now(production)
+    again = taken(production, *line)
+    assert (again["added"], again["unchanged"], len(again["corrections"])) == (2, True, 2)
+    assert np.array_equal(now(production), before)
+    # What is more than before is corrected, by itself.
+    whole[100] += 1
+    more = taken(production, SHOT, deliver(production, "pc2", whole))
+    assert more["corrections"][2]["ranges"] == [[100, 100]]
+    # An old file takes the frames back that a later one has.
+    old = taken(production, *line)
+    assert old["corrections"][3]["ranges"] == [[100, 100]]
+    assert np.array_equal(now(production)[100], solved_positions()[100])
+
+
 def test_it_fades_out_smoothly_and_touches_no_corrected_frame(production):
     right, near = solved_positions()[50:60] + 4, solved_positions()[62:64] + 2
     path = deliver(production, "npy", right)

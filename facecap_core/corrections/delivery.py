@@ -107,7 +107,7 @@ def read_delivery(
     """Read all of a file and hold it against the shot, in flat memory.
 
     Without `reading.frames` a file of the whole shot corrects the frames in which it differs from the shot
-    as it is exported now.
+    as it is exported now; one that was delivered before, those that it corrected then.
 
     Args:
         solved: with its corrections. force: take positions that are absurdly far from what was solved.
@@ -125,7 +125,7 @@ def read_delivery(
             start_frame = _start_frame(told, solved)
         placed = place_frames(cache, solved.frames, reading.frames, start_frame)
         measured = _measure(production, solved, cache, placed, axes, on_progress)
-        kept = measured.differs if placed.whole else np.ones(placed.count, bool)
+        kept = _to_keep(solved, measured) if placed.whole else np.ones(placed.count, bool)
         if not kept.any():
             raise PointCacheError(
                 f"no frame differs from {solved.name} as it is now by more than {UNCHANGED_MM} mm",
@@ -229,6 +229,22 @@ class _Measured:
     worst_mm: np.ndarray
     differs: np.ndarray  # from the shot as it is now, bool
     digests: list[bytes]
+
+
+def _to_keep(solved: SolvedShot, measured: _Measured) -> np.ndarray:
+    """The frames of a file of the whole shot that are corrected, bool [frame].
+
+    Of a file that was delivered before they are the same, though no frame differs from the shot any more.
+    """
+    differs, corrections = measured.differs, solved.corrections
+    if corrections is None:
+        return differs
+    # Where corrections fade out, the shot is not as it was solved; who left it so did not correct it.
+    differs = differs & (corrections.corrected | (measured.worst_mm > UNCHANGED_MM))
+    before = corrections.counting_in(measured.digests)
+    if before is not None and not differs.any():
+        differs[before.frames] = True
+    return differs
 
 
 def _measure(

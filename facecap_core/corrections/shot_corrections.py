@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from facecap_core.corrections.correction import Correction, runs
+from facecap_core.corrections.correction import Correction, content_of, runs
 from facecap_core.errors import StoreError
 
 Read = Callable[[int, int], np.ndarray]
@@ -50,6 +50,19 @@ class ShotCorrections:
         for place, correction in enumerate(self.corrections):
             same = (correction.content, correction.blend) == (content, blend)
             if same and (self._winner[correction.frames] == place).all():
+                return correction
+        return None
+
+    def counting_in(self, digests: Sequence[bytes]) -> Correction | None:
+        """The latest whose frames a file of the whole shot has, where it counts in all of them.
+
+        Args:
+            digests: of each frame of the file, see `digests_of`.
+        """
+        for correction in reversed(self.corrections):
+            frames = correction.frames.tolist()
+            content = content_of(frames, [digests[frame] for frame in frames])
+            if content == correction.content and self.counting_whole(content, correction.blend):
                 return correction
         return None
 
