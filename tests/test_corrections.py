@@ -151,6 +151,29 @@ def test_what_was_exported_in_other_units_and_axes_comes_back_by_the_json_beside
     )
 
 
+def test_each_format_comes_back_by_what_its_own_export_says(production, tmp_path):
+    """In one folder are files of one shot that begin at other frames, in other units."""
+    out = tmp_path / "out"
+    for name, start, units in (("pc2", 1001, "m"), ("npy", 1, "cm")):
+        line = ["export", SHOT, "--format", name, "--start-frame", str(start), "--units", units]
+        done = CliRunner().invoke(app, [*line, "--out", str(out), "--production", str(production)])
+        assert done.exit_code == 0, done.output
+    right = righted(60, 79)
+    mended = deliver(production, "pc2", right, units="m").rename(out / "fixed.pc2")
+    told = taken(production, SHOT, mended, "--frames", "1061-1080")
+    assert told["corrections"][0]["ranges"] == [[60, 79]]
+    mended = deliver(production, "npy", right, units="cm").rename(out / "fixed.npy")
+    told = taken(production, SHOT, mended, "--frames", "61-80")
+    assert told["corrections"][1]["ranges"] == [[60, 79]]
+    # Of which one it was made, nobody knows.
+    taken(production, SHOT, "--remove", 1)
+    taken(production, SHOT, "--remove", 2)
+    other = deliver(production, "mdd", right, units="cm").rename(out / "fixed.mdd")
+    line = [other, "--frames", "61-80"]
+    wrong(production, *line, fault="'m or cm' is not known", remedy="--units")
+    wrong(production, *line, "--units", "cm", fault="'1001.0 or 1.0'", remedy="--start-frame")
+
+
 @pytest.mark.parametrize("start", [None, float("nan"), float("-inf"), "soon", [1]])
 def test_a_start_frame_beside_the_file_that_is_none_is_named(production, tmp_path, start):
     record = tmp_path / f"{SHOT}.json"

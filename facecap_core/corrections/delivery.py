@@ -193,8 +193,29 @@ def _told_beside(path: Path, shot: str) -> Mapping[str, Any]:
         except (OSError, ValueError):
             continue
         if isinstance(told, dict) and told.get("shot") == shot:
-            return {**told, "record": record}
+            return {**told, **_told_of_file(told, shot, file), "record": record}
     return {}
+
+
+def _told_of_file(told: Mapping[str, Any], shot: str, file: Path) -> dict[str, Any]:
+    """What an export says of its file of this format, which one of another format may say otherwise.
+
+    Where it has none of this format, what all of them say; several values where they differ, which nobody takes
+    for one.
+    """
+    entries = told.get("files")
+    if not isinstance(entries, dict):
+        return {}
+    suffix = file.suffix.lower()
+    suffix = ".usdc" if suffix.startswith(".usd") else suffix.removesuffix(".obj")
+    own = entries.get(f"{shot}{suffix}")
+    chosen = [entry for entry in ([own] if own else entries.values()) if isinstance(entry, dict)]
+    said = {}
+    for name in ("units", "up_axis", "start_frame"):
+        values = list({str(entry[name]): entry[name] for entry in chosen if name in entry}.values())
+        if values:
+            said[name] = values[0] if len(values) == 1 else " or ".join(map(str, values))
+    return said
 
 
 def _start_frame(told: Mapping[str, Any], solved: SolvedShot) -> int:
