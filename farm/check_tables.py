@@ -166,6 +166,8 @@ def _shot_row(production: Production, found: ShotReport) -> dict[str, str | Text
 
     shot = found.shot
     main = production.actors[shot.actor].main_camera
+    if main not in found.footage:
+        main = next(iter(found.footage), main)
     extra = [camera for camera in found.footage if camera != main]
     picture = "?"
     if main in found.footage and (size := found.footage[main].picture_size):

@@ -15,10 +15,11 @@ from facecap_core.productions.production import Production
 from facecap_core.stores.manifests import replaced, verify
 from facecap_core.stores.object_folder import ArrayFolder, absent
 from jobs.ledger import Ledger
+from jobs.models import model_facts
 from jobs.outputs import folder_of, outputs_of
 from jobs.placement import Placement, placement
 from jobs.records import Options
-from jobs.request import OutputRequest, Request, TrainRequest, job_id
+from jobs.request import InferRequest, OutputRequest, Request, TrainRequest, job_id
 from jobs.shots import cameras_of, inputs_of, stores_of
 
 LEAST_FREE_BYTES = 2**30
@@ -89,12 +90,13 @@ def preflight(
     known = (ledger.folder / "request.json").exists()
     missing = set(missing_shots(production, request, ledger)) if known else set(request.shots)
     action = _ACTIONS.get(request.kind, "decode")
+    needed = _needed_cameras(production, request)
     shots = [
         PlannedShot(
             name,
             action if name in missing else "nothing",
             _reads(production, request, name),
-            *(_look(production, request, name) if name in missing else ()),
+            *(_look(production, request, name, needed) if name in missing else ()),
         )
         for name in request.shots
     ]
@@ -172,7 +174,27 @@ def _stages(
     return [(kind, placement(kind, options, nodes)) for kind in kinds]
 
 
-def _look(production: Production, request: Request, name: str) -> tuple[str, int]:
+def _needed_cameras(production: Production, request: Request) -> dict[str, tuple[str, ...]]:
+    """By actor, the cameras without any one of which the request can do nothing with a shot.
+
+    None where some may be missing, and none of a model that is still to be made.
+    """
+    if isinstance(request, TrainRequest):
+        return {request.actor: request.cameras}
+    needed: dict[str, tuple[str, ...]] = {}
+    for actor, model in request.models.items() if isinstance(request, InferRequest) else ():
+        try:
+            facts = model_facts(production.store, actor, model)
+        except (OSError, ValueError):
+            continue
+        if not ((facts.get("config") or {}).get("network") or {}).get("view_dropout"):
+            needed[actor] = request.cameras_of(actor)
+    return needed
+
+
+def _look(
+    production: Production, request: Request, name: str, needed: Mapping[str, tuple[str, ...]]
+) -> tuple[str, int]:
     """What is visibly wrong with a shot, and the bytes that it reads, 0 where that is not known."""
     shot = production.shots.get(name)
     if shot is None:
@@ -182,6 +204,9 @@ def _look(production: Production, request: Request, name: str) -> tuple[str, int
         return "" if solved or request.solved_by else "is not solved", 0
     if not cameras_of(production, request, shot):
         return "has no footage of the camera", 0
+    absent_cameras = [c for c in needed.get(shot.actor, ()) if c not in shot.footage]
+    if absent_cameras:
+        return f"has no footage of {' and '.join(absent_cameras)}", 0
     sizes: list[int] = []
     for path in inputs_of(production, request, name):
         if "%" in path.name:

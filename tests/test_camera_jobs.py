@@ -13,7 +13,8 @@ from facecap_core.productions.production import load_production
 from facecap_core.stores.groups import open_vertices
 from jobs.ledger import Ledger
 from jobs.planning import plan_infer, plan_train
-from jobs.records import Lot
+from jobs.preflight import preflight
+from jobs.records import Lot, Options
 from jobs.tasks import TaskCall, work
 
 SMALL = [
@@ -85,6 +86,9 @@ def test_two_cameras_all_the_way(tmp_path, dropout):
     made_jobs.work(ledger, None, "train")
     solving = plan_infer(production, actor="ada", shots=None, model=None)
     assert solving.cameras == {"ada": ("center", "left")}
+    planned = preflight(production, solving, Options(), None)
+    warned = {shot.shot: shot.warning for shot in planned.warnings}
+    assert warned == ({} if dropout else {"bulk_1": "has no footage of left"})
     ledger = job(production, solving)
     assert done(ledger, "bulk_0", "infer")["state"] == "solved"
     attributes = open_vertices(production.paths.vertices("ada", "bulk_0")).attributes
@@ -103,6 +107,9 @@ def test_training_names_the_shots_that_lack_a_camera_or_differ_in_length(tmp_pat
     request = plan_train(
         production, actor="ada", config=resolve("demo", SMALL), cameras=["center", "left"]
     )
+    planned = preflight(production, request, Options(), None)
+    warned = {shot.shot: shot.warning for shot in planned.warnings}
+    assert warned == {"validation_0": "has no footage of left"}, "before the night"
     ledger = job(production, request)
     assert done(ledger, "train_0", "ingest")["state"] == "solved"
     shorter = done(ledger, "train_1", "ingest")

@@ -93,7 +93,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str, str]] = {
     ),
     "still missing": (lambda p: (p / "stills/stills.0002.png").unlink(), "stills", "0002.png"),
     "no main camera": (
-        lambda p: edit(p, "shots.csv", "line.mp4,", ",rom_left.mp4"), "line", "no footage of camera",
+        lambda p: edit(p, "shots.csv", "rom.mp4,rom_left", ",rom_left"), "rom", "no footage of camera",
     ),
     "cache missing": (lambda p: (p / "rom.pc2").unlink(), "rom", "does not exist"),
     "cache cut short": (lambda p: truncate(p / "rom.pc2"), "rom", "cut short"),

@@ -72,6 +72,7 @@ def test_a_validation_shot_that_is_trained_on_is_warned_of(folder: Path, sound: 
         ("shots.csv", "ada,rom,train", "ada,,train", 2, "no category"),
         ("shots.csv", "pangrams", "rom", None, "no footage of pangrams"),
         ("shots.csv", "in-character,validation,scene.mdd", ",,", None, "no validation shot"),
+        ("shots.csv", "line.mp4,", ",line.mp4", 5, "no footage of camera center"),
         ("shots.csv", "\nline,", "\nROM,", 5, "differ in case only"),
         ("shots.csv", "stills,bob", "stills,ada", None, "actor bob has no shots"),
         ("production.toml", "320]", "300]", 8, "squeezed to 3:4"),

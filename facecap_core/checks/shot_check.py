@@ -80,9 +80,14 @@ class _Look:
             for warning in facts.warnings:
                 self.warn(warning)
         if main not in shot.footage:
-            remedy = f"name its video under {main}: it is the camera that the network sees"
-            self.fault(Fault(f"has no footage of camera {main}", remedy))
-            return
+            missing = f"has no footage of camera {main}"
+            if shot.split:
+                remedy = f"name its video under {main}: it is the camera that the network sees"
+                self.fault(Fault(missing, remedy))
+            else:
+                remedy = "only a model of several cameras solves it, with network.view_dropout"
+                self.warn(Fault(missing, f"name its video under {main}; else {remedy}"))
+            main = next(iter(shot.footage))
         self.report.frames = frames = self.report.footage[main].frames
         for camera, facts in self.report.footage.items():
             if frames is not None and facts.frames not in (None, frames):
