@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -198,6 +199,28 @@ def test_a_fault_of_the_settings_has_its_line_and_remedy(
     assert [(fault.line, message in fault.message, remedy in fault.remedy) for fault in found] == [
         (line, True, True)
     ], found
+
+
+@pytest.mark.parametrize(
+    ("more", "told", "line"),
+    [
+        (".".join("a" * 20_000) + " = 1", "more than 200 dots in a line", 18),
+        ("x = {" + ".".join("a" * 20_000) + " = 1}", "more than 200 dots in a line", 18),
+        ("#" * 2**20, "is larger than 1 MiB", None),
+        ("\n".join(f"key{n} = 1" for n in range(5_000)), "4900 more faults", None),
+    ],
+    ids=["dotted key", "dotted key in a table", "long", "many faults"],
+)
+def test_settings_that_would_take_minutes_are_refused_at_once(
+    tmp_path: Path, more: str, told: str, line: int | None
+) -> None:
+    started = time.process_time()
+    fault = faults_of(write(tmp_path, f"{SETTINGS}{more}\n"))[-1]
+    assert time.process_time() - started < 5
+    assert told in fault.message
+    assert fault.line == line
+    dotted = SETTINGS.replace("template.obj", "../" * 60 + "template.obj") + f"# {'.' * 500}\n"
+    assert load_production(write(tmp_path, dotted)).name == "quantum"
 
 
 def test_settings_in_latin_1(tmp_path: Path) -> None:

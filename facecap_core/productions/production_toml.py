@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -43,6 +44,10 @@ _EXAMPLES = {
 DLIB = "dlib"
 LANDMARK_FILES = (".npy", ".csv")
 PREDICTOR_FILE = ".dat"
+
+LARGEST_BYTES = 2**20  # room for ten thousand cameras
+MOST_DOTS = 200
+MOST_FAULTS = 100
 
 _RATIO = re.compile(r"(\d{1,7})\s*/\s*(\d{1,7})", re.ASCII)
 _DECIMAL = re.compile(r"\d{1,7}(\.\d{1,9})?", re.ASCII)
@@ -182,7 +187,7 @@ def read_settings(path: Path) -> tuple[Settings | None, dict[str, Any] | None, l
 
     The settings are None when there is a fault. Nothing is raised for what the file says.
     """
-    text, faults = read_written(path, remedy="save it as UTF-8", utf16=False)
+    text, faults = read_written(path, remedy="save it as UTF-8", utf16=False, largest=LARGEST_BYTES)
     if text is None:
         return None, None, faults
     return parse_settings(text, path)
@@ -192,6 +197,11 @@ def parse_settings(
     text: str, path: Path
 ) -> tuple[Settings | None, dict[str, Any] | None, list[Fault]]:
     """As `read_settings`, of text that `path` holds or is going to hold."""
+    for number, line in enumerate(text.splitlines(), 1):
+        # The time that TOML takes grows with the square of the dots of a key.
+        if line.count(".") > MOST_DOTS and not line.lstrip().startswith("#"):
+            message = f"more than {MOST_DOTS} dots in a line"
+            return None, None, [Fault(message, "write [actors.NAME]", str(path), number)]
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -209,20 +219,27 @@ def line_of(text: str, keys: Sequence[str]) -> int | None:
     """The line of TOML `text` where `keys` is set, else that of the nearest table around it."""
     wanted = tuple(keys)
     best: tuple[int, int] | None = None  # (number of keys in common, line)
-    table: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := _HEADER.match(line):
-            table = found = _split(header[1])
-        elif key := _KEY.match(line):
-            found = table + _split(key[1])
-        else:
-            continue
+    for found, number in _places(text):
         # Of keys that are missing, the nearest place is the first that shares most of their path.
         pairs = zip(found, wanted, strict=False)
         common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
         if common and (best is None or common > best[0]):
             best = (common, number)
     return best[1] if best else None
+
+
+@lru_cache(maxsize=1)
+def _places(text: str) -> list[tuple[tuple[str, ...], int]]:
+    """All tables and keys of TOML text, each with its line."""
+    places = []
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(line):
+            table = _split(header[1])
+            places.append((table, number))
+        elif key := _KEY.match(line):
+            places.append((table + _split(key[1]), number))
+    return places
 
 
 _PART = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
@@ -249,10 +266,10 @@ def _faults(
     faults = []
     misspelt = {
         (*error["loc"][:-1], nearest(str(error["loc"][-1]), _valid_keys(error["loc"])))
-        for error in details
+        for error in details[:MOST_FAULTS]
         if error["type"] == "extra_forbidden"
     }
-    for error in details:
+    for error in details[:MOST_FAULTS]:
         loc = tuple(part for part in error["loc"] if part != "[key]")
         if error["type"] == "missing" and loc in misspelt:
             continue  # The misspelt key is reported already, and is the cause of this.
@@ -264,7 +281,10 @@ def _faults(
         else:
             message, remedy = _explain(error, keys)
         faults.append(Fault(message, remedy, str(path), line_of(text, keys)))
-    return sorted(set(faults), key=lambda fault: (fault.line or 0, fault.message))
+    told = sorted(set(faults), key=lambda fault: (fault.line or 0, fault.message))
+    if (more := len(details) - MOST_FAULTS) > 0:
+        told.append(Fault(f"{more} more faults", "mend those above first", str(path)))
+    return told
 
 
 def _value(tables: dict[str, Any], keys: list[str]) -> object:
