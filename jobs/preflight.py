@@ -182,7 +182,9 @@ def _needed_cameras(production: Production, request: Request) -> dict[str, tuple
     if isinstance(request, TrainRequest):
         return {request.actor: request.cameras}
     needed: dict[str, tuple[str, ...]] = {}
-    for actor, model in request.models.items() if isinstance(request, InferRequest) else ():
+    if not isinstance(request, InferRequest):
+        return needed
+    for actor, model in request.models.items():
         try:
             facts = model_facts(production.store, actor, model)
         except (OSError, ValueError):
