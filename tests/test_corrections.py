@@ -14,6 +14,7 @@ from tracked_production import make_tracked, rest_positions
 from typer.testing import CliRunner
 
 from facecap_core.corrections.correction import add_correction, standing
+from facecap_core.corrections.delivery import Reading, read_delivery
 from facecap_core.errors import ConfigError, PointCacheError, StoreError
 from facecap_core.exports.animation import Animation
 from facecap_core.exports.formats import FORMATS
@@ -354,6 +355,24 @@ def test_two_who_correct_at_once_get_a_number_each(production):
     for one in every:
         assert np.array_equal(one.read(0, 10), righted(10, 19, int(one.facts["note"])))
         assert not verify(one.store.path)
+
+
+def test_a_file_that_is_still_being_written_is_not_taken_in(production):
+    """Other frames than were held against the shot are not kept under what was found of those."""
+    found = load_production(production)
+    path = deliver(production, "npy", righted(60, 79))
+    delivery = read_delivery(found, open_solved(found, SHOT), path, Reading(frames=(60, 79)))
+    np.save(path, righted(60, 79, seed=1))
+    with pytest.raises(PointCacheError, match="while it was read"):
+        add_correction(
+            found.paths,
+            "ada",
+            SHOT,
+            frames=delivery.frames,
+            blocks=delivery.blocks(),
+            facts=delivery.facts(),
+        )
+    assert standing(found.paths, "ada", SHOT) == []
 
 
 def test_a_damaged_one_is_named(production):

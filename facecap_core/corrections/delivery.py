@@ -60,12 +60,25 @@ class Delivery:
     _solved: SolvedShot
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """Positions of the frames in order, float32 [frame, vertex, xyz] in the production's units."""
+        """Positions of the frames in order, float32 [frame, vertex, xyz] in the production's units.
+
+        Raises:
+            PointCacheError: they are not those that were held against the shot.
+        """
+        digests: list[bytes] = []
         with closing(_open(self.path, self._solved)) as cache:
             for first, block in _blocks(cache, self._placed):
                 kept = block[np.isin(first + np.arange(len(block)), self.frames)]
                 if len(kept):
-                    yield self.axes.converted(kept, _units_of(self._solved))
+                    right = self.axes.converted(kept, _units_of(self._solved))
+                    digests += digests_of(right)
+                    yield right
+        if content_of(self.frames.tolist(), digests) != self.content:
+            raise PointCacheError(
+                "was written to while it was read",
+                remedy="wait until it is exported whole, then hand it in again",
+                file=self.path,
+            )
 
     def facts(self) -> dict[str, Any]:
         """What is kept with it."""
