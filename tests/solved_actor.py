@@ -52,9 +52,10 @@ def make_actor(folder, tracked, bulk):
     return load_production(folder)
 
 
-def write_target(production, shot, positions):
+def write_target(production, shot, positions, **facts):
     with new_group(production.paths.targets(shot)) as group:
         _positions(group, positions)
+        group.set_attributes(facts)
 
 
 def write_solved(production, shot, positions, **figures):

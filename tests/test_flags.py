@@ -165,6 +165,15 @@ def test_the_budget_takes_the_severest_first():
     assert ranked(everything, frames=1) == [b], "an hour is never empty"
 
 
+def test_targets_of_another_template_say_nothing_of_what_is_usual(tmp_path):
+    """With its vertices in another order a face flies apart; held against that, everything would be usual."""
+    production = make_actor(tmp_path / "show", ["rom"], ["planted"])
+    write_target(production, "rom", performed("rom", 60, 1), topology_sha256="of another template")
+    write_solved(production, "planted", performed("pangrams", 60, 2))
+    stick = solved_yardstick(open_solved(production, "planted"))
+    assert measure_usual(production, "nell", stick) is None
+
+
 def run(made, *arguments):
     folder = str(made[0].folder)
     return CliRunner().invoke(app, ["flag", *arguments, "--production", folder])

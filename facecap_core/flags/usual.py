@@ -12,6 +12,7 @@ from facecap_core.flags.frame_signals import FrameSignals, measure_frames
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.stores.groups import open_targets
+from facecap_core.template import read_template
 
 PERCENTILE = 99.9  # not the highest: tracked caches have jumps of their own
 
@@ -45,14 +46,17 @@ class Usual:
 def measure_usual(
     production: Production, actor: str, stick: Yardstick, on_progress: OnProgress | None = None
 ) -> Usual | None:
-    """From the training targets that are in the store; None where there is none.
+    """From the training targets of the present template that are in the store; None where there is none.
 
     Raises:
-        StoreError: one of them is damaged. Cancelled: `on_progress` answered False.
+        StoreError: one of them is damaged. TemplateError: the template cannot be read. Cancelled: `on_progress` answered False.
     """
-    paths = production.paths
+    paths, template = production.paths, read_template(production.actors[actor].template)
     found = [paths.targets(shot.name) for shot in production.shots_of(actor, split="train")]
     stores = [open_targets(path) for path in found if path.exists()]
+    # Those of another template may have as many vertices, in another order.
+    alike = (None, template.topology_sha256)
+    stores = [store for store in stores if store.attributes.get("topology_sha256") in alike]
     stores = [store for store in stores if store.shape("positions")[1] == len(stick.rest)]
     signals = []
     for number, store in enumerate(stores):
