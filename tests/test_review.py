@@ -149,8 +149,34 @@ def test_frames_are_ranked_by_the_best_that_is_known(tmp_path, known, ranked):
     if known:
         assert told["frames_shown"]["worst"][0] == 19
         assert {flag["reason"] for flag in told["flags"]} >= {"low confidence"}
-    again = json.loads(run(folder, "bulk_0", "--sheet", "--out", str(tmp_path)).stdout)
-    assert again["shots"][0]["reused"]
+    line = ["bulk_0", "--sheet", "--out", str(tmp_path)]
+    assert json.loads(run(folder, *line).stdout)["shots"][0]["reused"]
+
+
+@pytest.mark.parametrize(
+    ("key", "texts"),
+    [
+        ("animated", ["0\n1\n2\n", "0\n1\n"]),
+        (
+            "regions",
+            [
+                f'{{"groups": {{"lips": {n}}}, "lip_pairs": [], "lid_pairs": []}}'
+                for n in ([0], [1])
+            ],
+        ),
+    ],
+)
+def test_a_review_is_made_anew_where_other_vertices_count(tmp_path, key, texts):
+    folder = make_production(tmp_path / "show", bulk=1, frames=20)
+    solve(folder, "bulk_0", 20)
+    settings = (folder / "production.toml").read_text()
+    settings = settings.replace("[actors.ada]\n", f'[actors.ada]\n{key} = "{key}"\n')
+    (folder / "production.toml").write_text(settings)
+    for text in texts:
+        (folder / key).write_text(text)
+        done = [run(folder, "bulk_0", "--sheet", "--out", str(tmp_path)) for _ in range(2)]
+        reused = [json.loads(one.stdout)["shots"][0]["reused"] for one in done]
+        assert reused == [False, True]
 
 
 def test_corrected_frames_are_marked_and_nobody_is_sent_to_them(tmp_path):

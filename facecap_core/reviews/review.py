@@ -67,6 +67,12 @@ def review_outputs(
         "vertices": vertices_identity(production, shot, corrected=options.corrected),
         "template": fingerprint_file(actor.template, whole=True),
         "target": _target_identity(production, shot, options.against),
+        # What counts in errors, and what flags are of.
+        **{
+            name: fingerprint_file(path, whole=True)
+            for name, path in (("animated", actor.animated), ("regions", actor.regions))
+            if path is not None and path.exists()
+        },
         "version": VERSION,
     }
     names = []
