@@ -35,6 +35,7 @@ def flag(
         float | None,
         typer.Option(
             min=0.01,
+            max=100_000,
             help="Only the worst that are together so many minutes of footage.",
             show_default=False,
         ),

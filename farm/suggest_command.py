@@ -30,12 +30,14 @@ def suggest(
         ),
     ] = None,
     minutes: Annotated[
-        float, typer.Option(min=0.01, help="How much footage will be tracked, at most.")
+        float,
+        typer.Option(min=0.01, max=100_000, help="How much footage will be tracked, at most."),
     ] = 2.0,
     clip_seconds: Annotated[
         float,
         typer.Option(
             min=0.1,
+            max=100_000,
             help="Length of a clip. A shorter shot is taken whole; clips that touch are told as one.",
         ),
     ] = 4.0,

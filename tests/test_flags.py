@@ -197,6 +197,16 @@ def test_the_command_lists_the_worst_first(made, tmp_path):
     assert run(made, "clean").stdout.startswith("0 ranges in 1 shots of 200 frames\n")
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["flag --minutes inf", "suggest --minutes inf", "suggest --clip-seconds inf"],
+)
+def test_an_endless_budget_is_refused_by_name(made, line):
+    done = CliRunner().invoke(app, [*line.split(), "--production", str(made[0].folder)])
+    assert done.exit_code == 2
+    assert line.split()[1] in done.output
+
+
 def test_a_shot_that_cannot_be_read_does_not_hide_the_others(made):
     some = run(made, "planted", "unsolved")
     assert some.exit_code == 100
