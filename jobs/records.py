@@ -178,7 +178,10 @@ class Options(BaseModel):
     )
     max_parallel: int | None = Field(default=None, ge=1, description="tasks at once; None: all")
     hung_minutes: float = Field(
-        default=10.0, gt=0, description="without progress, a task is ended and tried elsewhere"
+        default=10.0,
+        gt=0,
+        le=1e6,
+        description="without progress, a task is ended and tried elsewhere",
     )
     after: str | None = Field(default=None, description="a job that must be done first")
     decoder: Decoder = Decoder.SOFTWARE

@@ -136,6 +136,7 @@ def test_json_is_one_object_on_one_line(main, folder):
         (["submit", "ingest", "--memory", "0", "--dry-run"], 2, "--memory"),
         (["submit", "ingest", "--max-parallel", "0", "--dry-run"], 2, "--max-parallel"),
         (["submit", "ingest", "--hung-after", "0", "--dry-run"], 2, "--hung-after"),
+        (["submit", "ingest", "--hung-after", "inf", "--dry-run"], 2, "--hung-after"),
         (["submit", "ingest", "--gpus", "1", "--dry-run"], 2, "No such option"),
         (["submit", "ingest", "--after", "train-ada"], 102, "no job 'train-ada'"),
         (["submit", "ingest", "--on-done", "notify-sendd x"], 2, "no command 'notify-sendd'"),
