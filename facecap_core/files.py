@@ -94,7 +94,7 @@ def store_error(error: OSError, path: Path) -> StoreError:
     """The same error with what a user can do about it."""
     if isinstance(error, StoreError):
         return error
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         remedy = f"free some space on the disk of {path.parent} and run the same command again"
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         remedy = f"make {path.parent} writable for this user and run the same command again"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import os
 import shutil
@@ -12,10 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from facecap_core.files import sync_directory, sync_tree
+from facecap_core.files import store_error, sync_directory, sync_tree
 from facecap_core.stores.owners import abandoned, owner
 
 PART = ".part"
+OUT_OF_ROOM = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+)  # none of which comes from what is read meanwhile
 
 
 @contextmanager
@@ -24,6 +30,9 @@ def whole_path(path: Path) -> Iterator[Path]:
 
     Folders are made as needed; a file or folder that is there is replaced. What writers of the same path left
     behind who were killed is removed.
+
+    Raises:
+        StoreError: there is no room for it. OSError: it cannot be written for another reason.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
@@ -35,6 +44,10 @@ def whole_path(path: Path) -> Iterator[Path]:
         sync_tree(folder)
         _replace(path, made, before=folder / ".before")
         sync_directory(path.parent)
+    except OSError as error:
+        if error.errno in OUT_OF_ROOM:
+            raise store_error(error, path) from error
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

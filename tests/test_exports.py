@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import shutil
 import sys
 from fractions import Fraction
@@ -206,6 +207,29 @@ def test_what_cannot_be_exported_is_said_and_leaves_nothing(production, tmp_path
     told = json.loads(some.stdout)
     assert [shot["shot"] for shot in told["shots"]] == ["learn_a"]
     assert "not solved" in told["failed"]["learn_b"]
+
+
+@pytest.mark.parametrize("name", ["usd", "pc2", "mdd", "npy", "obj"])  # abc ends the process
+def test_a_file_that_may_not_grow_is_named_with_a_remedy(production, tmp_path, name):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        done = run(production, "learn_a", "-f", name, "-o", str(tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert isinstance(done.exception, StoreError), done.exception
+    assert str(tmp_path / "learn_a") in str(done.exception)
+    assert done.exception.fault.remedy
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_without_room_is_named_before_anything_is_written(production, tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=5000))
+    done = run(production, "learn_a", "-f", "abc", "-o", str(tmp_path / "out"))
+    assert isinstance(done.exception, StoreError)
+    assert "free some space" in str(done.exception)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_frame_that_is_not_finite_leaves_the_old_file(production, tmp_path):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import math
+import os
+import shutil
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +18,7 @@ from numpy.typing import NDArray
 from facecap_core.errors import StoreError
 from facecap_core.exports.animation import Animation
 from facecap_core.exports.formats import FORMATS, check_formats, check_start
-from facecap_core.files import write_text_atomically
+from facecap_core.files import store_error, write_text_atomically
 from facecap_core.fingerprints import fingerprint_file
 from facecap_core.outputs import Outputs, digest_of
 from facecap_core.productions.production import Production
@@ -111,7 +115,7 @@ def export_shot(
     and was made of the same vertices in the same way.
 
     Raises:
-        StoreError: the shot is not solved, or its store is damaged or of another template.
+        StoreError: the shot is not solved, or its store is damaged or of another template; or there is no room.
         PointCacheError: a format's library is missing, or a position is not finite.
         ConfigError: a format cannot begin at that frame.
         Cancelled: `on_progress` answered False.
@@ -151,6 +155,7 @@ def export_shot(
     for name in options.formats:
         file = f"{shot}{FORMATS[name].suffix}"
         if file in due:
+            _check_room(folder / file, animation)
             FORMATS[name].write(folder / file, animation)
             entries[file] = {
                 **outputs.entry(file),
@@ -182,3 +187,10 @@ def export_shot(
     report(on_progress, Progress("export", total, total))
     files = [folder / name for name in outputs.wanted]
     return ExportResult(shot, animation.frames, files, start_frame, animation.fps, reused=not due)
+
+
+def _check_room(path: Path, animation: Animation) -> None:
+    """See that its positions have room, which no format packs: the library of one ends the process on a full disk."""
+    folder = next(parent for parent in path.parents if parent.exists())
+    if shutil.disk_usage(folder).free < 4 * math.prod(animation.shape):
+        raise store_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), path)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from facecap_core.exports.animation import Animation
+from facecap_core.files import store_error
 from facecap_core.whole_path import whole_path
+
+LEAST_FREE_BYTES = 2**20  # with less the disk is taken for full
 
 
 def write_usd(path: Path, animation: Animation) -> None:
@@ -20,12 +27,12 @@ def write_usd(path: Path, animation: Animation) -> None:
     of the former Blender takes the first frame's alone, the latter are attributes that move.
 
     Raises:
-        OSError: it cannot be written.
+        StoreError: there is no room for it. OSError: it cannot be written.
     """
     from pxr import Gf, Kind, Sdf, Usd, UsdGeom, Vt
 
     template = animation.template
-    with whole_path(path) as temporary:
+    with whole_path(path) as temporary, _told(path):
         stage = Usd.Stage.CreateNew(os.fspath(temporary))
         UsdGeom.SetStageUpAxis(stage, animation.up_axis.upper())
         UsdGeom.SetStageMetersPerUnit(stage, animation.meters_per_unit)
@@ -71,3 +78,16 @@ def write_usd(path: Path, animation: Animation) -> None:
                     shown[name].Set(Vt.FloatArray([float(figure[number])]), time)
             layer.Save()  # what is in the file need not stay in memory
         layer.Save()
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What USD cannot save, in a sentence: its own error is hundreds of lines, none of which says what is wrong."""
+    from pxr import Tf
+
+    try:
+        yield
+    except Tf.ErrorException as error:
+        full = shutil.disk_usage(path.parent).free < LEAST_FREE_BYTES
+        number = errno.ENOSPC if full else errno.EIO
+        raise store_error(OSError(number, os.strerror(number)), path) from error
