@@ -59,6 +59,11 @@ class FrameNames:
             return None
 
     @property
+    def counted_from(self) -> int:
+        """The first frame's place in a count of timecode."""
+        return self.start_frame if self.start is None else self.start
+
+    @property
     def dropping(self) -> bool:
         """Whether the footage's timecode leaves numbers out, to go with the clock."""
         return self.start is not None and ";" in str(self.start_timecode)
@@ -69,8 +74,7 @@ class FrameNames:
 
     def timecode(self, frame: int) -> str:
         """HH:MM:SS:FF, or HH:MM:SS;FF where numbers are left out."""
-        start = self.start_frame if self.start is None else self.start
-        return timecode(start + frame, self.fps, dropping=self.dropping)
+        return timecode(self.counted_from + frame, self.fps, dropping=self.dropping)
 
 
 def frame_names(production: Production, shot: str) -> FrameNames:

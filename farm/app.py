@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from errno import EACCES, EDQUOT, EEXIST, EISDIR, ENOSPC, ENOTDIR, EPERM, EROFS
+from typing import Annotated
 
 import typer
 
 from facecap_core.errors import FacecapError, ProductionError
+from facecap_core.provenance import versions
 from farm import (
     change_commands,
     head_commands,
@@ -89,6 +91,27 @@ app.command()(regions)
 app.command()(head_commands.up)
 app.command()(head_commands.down)
 app.command()(head_commands.dashboard)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(", ".join(f"{name} {number}" for name, number in versions().items()))
+        raise typer.Exit
+
+
+@app.callback()
+def farm(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the versions of facecap and of what decides its results.",
+            callback=_version,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:

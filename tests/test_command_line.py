@@ -12,6 +12,8 @@ from command_tree import commands
 from made_jobs import make_job
 from tiny_production import make_production
 
+from facecap_core.provenance import versions
+
 
 def test_the_start_imports_nothing_heavy():
     code = "import sys, farm.app; print(*sys.modules)"
@@ -43,6 +45,12 @@ def test_every_help_has_an_example_that_parses(path, command):
     for example in examples:
         words = shlex.split(example.partition(" > ")[0])[1 + len(path) :]
         command.make_context(path[-1], words, resilient_parsing=False).close()
+
+
+def test_the_version_is_that_which_outputs_record(main, folder):
+    code, out, _ = main(folder, "--version")
+    assert code == 0
+    assert dict(part.split(" ") for part in out.strip().split(", ")) == versions()
 
 
 CONTRACT = """

@@ -16,7 +16,8 @@ from facecap_core.productions.production import (
     load_production,
     read_production,
 )
-from facecap_core.productions.production_toml import UNITS, line_of, parse_fps, rates_agree
+from facecap_core.productions.production_toml import UNITS, parse_fps, rates_agree
+from facecap_core.productions.toml_lines import line_of
 
 SETTINGS = """\
 name  = "quantum"

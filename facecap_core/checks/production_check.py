@@ -21,7 +21,8 @@ from facecap_core.footage.landmarks import landmarks_of
 from facecap_core.names import did_you_mean
 from facecap_core.productions.composition import Composition, composition_warnings
 from facecap_core.productions.production import Actor, Production, Shot
-from facecap_core.productions.production_toml import LANDMARK_FILES, line_of
+from facecap_core.productions.production_toml import LANDMARK_FILES
+from facecap_core.productions.toml_lines import line_of
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.template import Template, read_animated, read_template
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from facecap_core.corrections.correction import content_of, digests_of, runs
+from facecap_core.corrections.export_record import first_number, told_beside
 from facecap_core.corrections.file_axes import Axes, axes_of, disagreements
 from facecap_core.corrections.placement import Placed, place_frames
 from facecap_core.errors import PointCacheError
-from facecap_core.frame_names import LARGEST
 from facecap_core.learning.rmse import per_frame_rmse_mm
 from facecap_core.pointcaches.cache import PointCache
-from facecap_core.pointcaches.reader import open_point_cache, split_mesh
+from facecap_core.pointcaches.reader import open_point_cache
 from facecap_core.productions.production import MM_PER_UNIT, Production
 from facecap_core.productions.production_toml import rates_agree
 from facecap_core.progress import OnProgress, Progress, report
@@ -130,12 +129,12 @@ def read_delivery(
             from what was solved, or not different from it at all. StoreError: the solve cannot be read.
     """
     with closing(_open(path, solved)) as cache:
-        told = _told_beside(path, solved.name)
+        told = told_beside(path, solved.name)
         axes = axes_of(cache, reading.units, reading.up_axis, told, _units_of(solved))
         _check_rate(cache, solved)
         start_frame = reading.start_frame
         if start_frame is None:
-            start_frame = _start_frame(told, solved)
+            start_frame = first_number(told, solved.start_frame)
         placed = place_frames(cache, solved.frames, reading.frames, start_frame)
         measured = _measure(production, solved, cache, placed, axes, on_progress)
         kept = _to_keep(solved, measured) if placed.whole else np.ones(placed.count, bool)
@@ -194,53 +193,6 @@ def _blocks(cache: PointCache, placed: Placed) -> Iterator[tuple[int, np.ndarray
 
 def _units_of(solved: SolvedShot) -> str:
     return str(solved.facts["units"])
-
-
-def _told_beside(path: Path, shot: str) -> Mapping[str, Any]:
-    """What `farm export` wrote of this shot beside the file, and where (`record`); nothing where it did not."""
-    file, _ = split_mesh(path)
-    for folder in (file.parent, file.parent.parent):
-        record = folder / f"{shot}.json"
-        try:
-            told = json.loads(record.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if isinstance(told, dict) and told.get("shot") == shot:
-            return {**told, **_told_of_file(told, shot, file), "record": record}
-    return {}
-
-
-def _told_of_file(told: Mapping[str, Any], shot: str, file: Path) -> dict[str, Any]:
-    """What an export says of its file of this format, which one of another format may say otherwise.
-
-    Where it has none of this format, what all of them say; several values where they differ, which nobody takes
-    for one.
-    """
-    entries = told.get("files")
-    if not isinstance(entries, dict):
-        return {}
-    suffix = file.suffix.lower()
-    suffix = ".usdc" if suffix.startswith(".usd") else suffix.removesuffix(".obj")
-    own = entries.get(f"{shot}{suffix}")
-    chosen = [entry for entry in ([own] if own else entries.values()) if isinstance(entry, dict)]
-    said = {}
-    for name in ("units", "up_axis", "start_frame"):
-        values = list({str(entry[name]): entry[name] for entry in chosen if name in entry}.values())
-        if values:
-            said[name] = values[0] if len(values) == 1 else " or ".join(map(str, values))
-    return said
-
-
-def _start_frame(told: Mapping[str, Any], solved: SolvedShot) -> int:
-    """What the shot's first frame is called in the file, where nobody said so."""
-    start = told.get("start_frame", solved.start_frame)
-    if not isinstance(start, int | float) or not abs(start) <= LARGEST:
-        raise PointCacheError(
-            f"start_frame {start!r} is no number of a frame",
-            remedy="write there what the shot's first frame is called, or say it: --start-frame",
-            file=told["record"],
-        )
-    return round(start)
 
 
 def _check_rate(cache: PointCache, solved: SolvedShot) -> None:

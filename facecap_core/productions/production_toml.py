@@ -5,10 +5,7 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from collections.abc import Sequence
 from fractions import Fraction
-from functools import lru_cache
-from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -17,6 +14,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from facecap_core.errors import Fault
 from facecap_core.names import NAME_RULE, did_you_mean, is_name, is_path, nearest, shown
+from facecap_core.productions.toml_lines import line_of
 from facecap_core.productions.written_text import read_written
 from facecap_core.stores.object_folder import ObjectFolder
 
@@ -213,43 +211,6 @@ def parse_settings(
     except ValidationError as error:
         details = error.errors(include_url=False)
         return None, tables, _faults(details, tables, text, path)
-
-
-def line_of(text: str, keys: Sequence[str]) -> int | None:
-    """The line of TOML `text` where `keys` is set, else that of the nearest table around it."""
-    wanted = tuple(keys)
-    best: tuple[int, int] | None = None  # (number of keys in common, line)
-    for found, number in _places(text):
-        # Of keys that are missing, the nearest place is the first that shares most of their path.
-        pairs = zip(found, wanted, strict=False)
-        common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-        if common and (best is None or common > best[0]):
-            best = (common, number)
-    return best[1] if best else None
-
-
-@lru_cache(maxsize=1)
-def _places(text: str) -> list[tuple[tuple[str, ...], int]]:
-    """All tables and keys of TOML text, each with its line."""
-    places = []
-    table: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := _HEADER.match(line):
-            table = _split(header[1])
-            places.append((table, number))
-        elif key := _KEY.match(line):
-            places.append((table + _split(key[1]), number))
-    return places
-
-
-_PART = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
-_DOTTED = rf"({_PART}(?:\s*\.\s*{_PART})*)"
-_HEADER = re.compile(rf"\s*\[\[?\s*{_DOTTED}\s*\]")
-_KEY = re.compile(rf"\s*{_DOTTED}\s*=")
-
-
-def _split(dotted: str) -> tuple[str, ...]:
-    return tuple(part.strip("\"'") for part in re.findall(_PART, dotted))
 
 
 def _syntax_fault(error: tomllib.TOMLDecodeError, text: str, path: Path) -> Fault:

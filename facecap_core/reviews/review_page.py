@@ -104,8 +104,8 @@ def save_review_page(
 def _timecode(names: FrameNames) -> dict[str, Any]:
     """How the page counts timecode: from where, how many a second, how many it leaves out in a minute."""
     rate = max(1, round(names.fps))
-    start = names.start_frame if names.start is None else names.start
-    return {"start": start, "rate": rate, "dropped": rate // 15 if names.dropping else 0}
+    dropped = rate // 15 if names.dropping else 0
+    return {"start": names.counted_from, "rate": rate, "dropped": dropped}
 
 
 def check_viewer() -> None:
