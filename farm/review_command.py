@@ -101,6 +101,8 @@ def review(
     def source(name: str, on_progress: OnProgress | None) -> tuple[ReviewedShot, Measures]:
         truth = truth_of(options.against, name) if options.against else None
         shot = open_reviewed(found, name, truth, corrected=options.corrected)
+        if shot.footage_changed:
+            _warn(name)
         return shot, measure(shot, flags_of(found, shot, on_progress), on_progress)
 
     if save is not None and len(names) > 1:
@@ -132,6 +134,8 @@ def review(
             failed[name] = str(error)
             typer.echo(f"{name}: {error}", err=True)
             continue
+        if made[name].footage_changed:
+            _warn(name)
         if not as_json:
             typer.echo(_sentence(made[name], time.monotonic() - began))
     if as_json:
@@ -155,6 +159,11 @@ def review(
     if failed:
         raise typer.Exit(JOB_FAILED)
     return None
+
+
+def _warn(shot: str) -> None:
+    told = "its footage is another file than the one that was solved"
+    typer.echo(f"warning: {shot}: {told} -> solve it again, if the pictures differ", err=True)
 
 
 def _sentence(result: ReviewResult, seconds: float) -> str:

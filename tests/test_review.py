@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from facecap_core.corrections.correction import add_correction
 from facecap_core.errors import StoreError
+from facecap_core.fingerprints import fingerprint_footage
 from facecap_core.flags.shot_flags import Limits, flag_shot
 from facecap_core.footage.footage import Footage
 from facecap_core.pointcaches.pc2 import write_pc2
@@ -121,6 +122,21 @@ def test_footage_of_another_length_is_refused(production, tmp_path, solved):
     assert isinstance(done.exception, StoreError)
     assert f"{solved} frames are solved" in str(done.exception)
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_footage_that_was_replaced_after_the_solve_is_warned_of(tmp_path):
+    folder = make_production(tmp_path / "show", bulk=1, frames=4)
+    footage = folder / "footage" / "bulk_0.mp4"
+    solve(folder, "bulk_0", 4, footage_fingerprint=fingerprint_footage(footage))
+    warning = "bulk_0: its footage is another file than the one that was solved -> solve it again"
+    ways = (["--sheet", "--out", str(tmp_path)], ["--save", str(tmp_path / "page.html")])
+    for way in ways:
+        done = run(folder, "bulk_0", *way)
+        assert (done.exit_code, warning in done.stderr) == (0, False), done.output
+    write_video(footage, 4, seed=7)
+    for way in ways:
+        done = run(folder, "bulk_0", *way)
+        assert (done.exit_code, warning in done.stderr) == (0, True), done.output
 
 
 def test_the_contact_sheet_has_the_best_median_and_worst_frames():
