@@ -190,8 +190,11 @@ def test_its_settings_are_the_bases_with_an_eighth_of_the_epochs(production):
     assert settings.schedule.learning_rate < facts["config"]["schedule"]["learning_rate"]
     assert settings.augmentation.ramp_epochs == 0
     assert fine_tuned(facts, ["schedule.epochs=3", "seed=9"]).seed == 9
-    with pytest.raises(ConfigError, match=r"did you mean schedule\.epochs"):
-        fine_tuned(facts, ["schedule.epoch=3"])
+    for written in ("schedule.epoch=3", "epochs=3"):
+        with pytest.raises(ConfigError, match=r"did you mean schedule\.epochs\?"):
+            fine_tuned(facts, [written])
+    with pytest.raises(ConfigError, match=r"did you mean network\.kind or .* or loss\.kind\?"):
+        fine_tuned(facts, ["kind=mse"])
     again = {**facts, "config": settings.model_dump(mode="json")}
     again["training"] = {"base": {"model": "base", "fingerprint": ""}}
     assert fine_tuned(again) == settings, "an eighth of an eighth would be nothing"

@@ -217,10 +217,15 @@ def overridden(values: dict[str, Any], overrides: Iterable[str]) -> dict[str, An
         names = key.strip().split(".")
         known = _setting_names()
         if ".".join(names) not in known:
-            near = difflib.get_close_matches(key, known, n=1)
+            near = [setting for setting in known if setting.rpartition(".")[2] == key.strip()]
+            near = near or difflib.get_close_matches(key, known, n=1)
             faults.append(
                 f"--set {override}: unknown setting"
-                + (f"; did you mean {near[0]}?" if near else f"; settings are {', '.join(known)}")
+                + (
+                    f"; did you mean {' or '.join(near)}?"
+                    if near
+                    else f"; settings are {', '.join(known)}"
+                )
             )
             continue
         place = values
