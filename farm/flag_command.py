@@ -159,9 +159,16 @@ def _print(flagged: FlaggedShots, rows: list[dict[str, Any]]) -> None:
         )
     listed = "" if len(rows) == len(flagged.ranges) else f"{len(rows)} of "
     typer.echo(
-        f"{listed}{len(flagged.ranges)} ranges in {len(flagged.frames)} shots of"
-        f" {sum(flagged.frames.values())} frames"
+        f"{listed}{_count(len(flagged.ranges), 'range')} in {_count(len(flagged.frames), 'shot')} of"
+        f" {_count(sum(flagged.frames.values()), 'frame')}"
     )
     for reason, names in flagged.not_judged.items():
         some = names[0] if len(names) == 1 else f"{len(names)} shots"
-        typer.echo(f"{reason}: not judged in {some}, whose vertices come without the figure")
+        typer.echo(
+            f"{reason}: not judged in {some}, whose vertices come without the figure;"
+            " farm calibrate gives it to the model: then solve again"
+        )
+
+
+def _count(number: int, kind: str) -> str:
+    return f"{number} {kind}{'' if number == 1 else 's'}"

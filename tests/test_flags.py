@@ -184,6 +184,7 @@ def test_the_command_lists_the_worst_first(made, tmp_path):
     assert done.exit_code == 0, done.output
     assert "5 ranges in 2 shots of 400 frames" in done.stdout
     assert "low confidence: not judged in planted" in done.stdout
+    assert "farm calibrate" in done.stdout
     rows = list(csv.DictReader((tmp_path / "flags.csv").open()))
     severities = [float(row["severity"]) for row in rows]
     assert severities == sorted(severities, reverse=True)
@@ -194,7 +195,7 @@ def test_the_command_lists_the_worst_first(made, tmp_path):
     assert (told["found"], len(told["ranges"])) == (5, 2)
     assert told["ranges"][0]["detail"] == rows[0]["detail"]
     assert told["not_judged"] == {"low confidence": ["planted"], "unlike training": ["planted"]}
-    assert run(made, "clean").stdout.startswith("0 ranges in 1 shots of 200 frames\n")
+    assert run(made, "clean").stdout.startswith("0 ranges in 1 shot of 200 frames\n")
 
 
 @pytest.mark.parametrize(
@@ -210,7 +211,7 @@ def test_an_endless_budget_is_refused_by_name(made, line):
 def test_a_shot_that_cannot_be_read_does_not_hide_the_others(made):
     some = run(made, "planted", "unsolved")
     assert some.exit_code == 100
-    assert "3 ranges in 1 shots" in some.stdout
+    assert "3 ranges in 1 shot of" in some.stdout
     assert "unsolved: " in some.stderr
     alone = run(made, "unsolved")
     assert "the shot is not solved" in str(alone.exception)
