@@ -22,6 +22,7 @@ from facecap_core.flags.shot_flags import Limits, flag_shot
 from facecap_core.footage.footage import Footage
 from facecap_core.pointcaches.pc2 import write_pc2
 from facecap_core.productions.production import load_production
+from facecap_core.reports.lettering import PITCH, Lettering
 from facecap_core.reports.shot_trust import read_trust
 from facecap_core.reports.worst_moments import thumbnails
 from facecap_core.reviews.ahead import ahead
@@ -30,6 +31,7 @@ from facecap_core.reviews.contact_sheet import choose
 from facecap_core.reviews.measures import measure
 from facecap_core.reviews.review_page import review_page
 from facecap_core.reviews.reviewed_shot import open_reviewed
+from facecap_core.timecode import timecode
 from farm.app import app
 
 FRAMES = 66  # more than a scene
@@ -277,6 +279,16 @@ def test_the_rate_is_exact_and_flagged_frames_are_marked(tmp_path):
     strip = pictures[0][690, 80:1200].astype(int)
     assert (strip[40:600, 2] > strip[40:600, 0] + 40).all(), "beyond the cursor"
     assert (strip[-300:, 0] > strip[-300:, 2] + 40).all()
+
+
+@pytest.mark.parametrize("dropping", [False, True])
+def test_every_character_of_a_timecode_is_drawn(dropping):
+    text = timecode(107882, Fraction(30000, 1001), dropping=dropping)
+    assert text == ("00:59:59;20" if dropping else "00:59:56:02")
+    picture = np.full((16, PITCH * len(text)), 235, np.uint8)
+    Lettering(video=True).write(picture, text, 0, 0)
+    columns = picture.reshape(16, len(text), PITCH)
+    assert (columns.min((0, 2)) < 128).all()
 
 
 def test_colours_are_those_that_a_player_shows():

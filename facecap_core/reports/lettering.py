@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-LETTERS = "0123456789.:-"
+LETTERS = "0123456789.:;-"
 PITCH = 8  # columns a letter takes
 _ROWS = 16
 
