@@ -17,11 +17,8 @@ from facecap_core.files import store_error, sync_directory, sync_tree
 from facecap_core.stores.owners import abandoned, owner
 
 PART = ".part"
-OUT_OF_ROOM = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-)  # none of which comes from what is read meanwhile
+# None of these comes from what is read meanwhile.
+OUT_OF_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -32,12 +29,16 @@ def whole_path(path: Path) -> Iterator[Path]:
     behind who were killed is removed.
 
     Raises:
-        StoreError: there is no room for it. OSError: it cannot be written for another reason.
+        StoreError: nothing can be written there, or there is no room for it. OSError: it cannot be written for
+            another reason.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path)
     folder = path.with_name(f"{_beginning(path)}{owner()}@{uuid.uuid4().hex[:8]}{PART}")
-    folder.mkdir()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
+        folder.mkdir()
+    except OSError as error:
+        raise store_error(error, path) from error
     try:
         made = folder / path.name
         yield made

@@ -209,3 +209,12 @@ def test_a_folder_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no"), whole_path(path) as made:
         made.mkdir()
     assert os.listdir(tmp_path) == ["shot"]
+
+
+def test_a_place_where_nothing_can_be_made_is_told_by_the_name_that_was_given(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    path = tmp_path / "file" / "shot.usdc"
+    told = pytest.raises(StoreError, match="a file stands where the folder")
+    with told as caught, whole_path(path):
+        raise AssertionError("nothing is begun")
+    assert caught.value.fault.file == str(path)
