@@ -15,6 +15,7 @@ from facecap_core.pointcaches.native import (
     Candidate,
     Matrix,
     MeshPolygons,
+    check_points,
     check_still_topology,
     choose_mesh,
     still_transform,
@@ -76,15 +77,7 @@ class AlembicMesh:
         """float32 [vertex, xyz]."""
         # By index: a number given to ISampleSelector is taken as seconds, whatever its type.
         points = _array(self._samples[frame])
-        if points.ndim != 2 or points.shape[1] != 3:
-            raise PointCacheError(
-                f"frame {frame} of {self._name} holds no points", remedy="export it again"
-            )
-        if len(points) != self.vertex_count:
-            raise PointCacheError(
-                f"frame {frame} of {self._name} has {len(points)} points, the template has {self.vertex_count}",
-                remedy="export a mesh of fixed topology",
-            )
+        check_points(points, self.vertex_count, frame, self._name)
         return transformed(points.astype(np.float32), self._matrix)
 
 

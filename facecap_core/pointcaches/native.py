@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,6 +135,17 @@ def still_transform(matrices: list[Matrix], name: str) -> Matrix | None:
                 "or freeze the transforms above the mesh",
             )
     return None if np.array_equal(first, np.eye(4)) else first
+
+
+def check_points(points: NDArray[Any], vertex_count: int, frame: int, name: str) -> None:
+    """Raises `PointCacheError` when what a mesh has at a frame is not `vertex_count` points [vertex, xyz]."""
+    if points.ndim != 2 or points.shape[1] != 3 or points.dtype.kind != "f":
+        raise PointCacheError(f"frame {frame} of {name} holds no points", remedy="export it again")
+    if len(points) != vertex_count:
+        raise PointCacheError(
+            f"frame {frame} of {name} has {len(points)} points, the template has {vertex_count}",
+            remedy="export a mesh of fixed topology",
+        )
 
 
 def transformed(points: NDArray[np.float32], matrix: Matrix | None) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from facecap_core.pointcaches.cache import as_float32
 from facecap_core.pointcaches.native import (
     Candidate,
     MeshPolygons,
+    check_points,
     check_still_topology,
     choose_mesh,
     still_transform,
@@ -136,15 +137,7 @@ class UsdMesh:
     def _sample(self, time: Any, frame: int) -> NDArray[np.float32]:
         value = self._points.Get(time)
         points = np.empty((0, 3)) if value is None else np.array(value)
-        if points.ndim != 2 or points.shape[1] != 3 or points.dtype.kind != "f":
-            raise PointCacheError(
-                f"frame {frame} of {self._name} holds no points", remedy="export it again"
-            )
-        if len(points) != self.vertex_count:
-            raise PointCacheError(
-                f"frame {frame} of {self._name} has {len(points)} points, the template has {self.vertex_count}",
-                remedy="export a mesh of fixed topology",
-            )
+        check_points(points, self.vertex_count, frame, self._name)
         return transformed(as_float32(points), self._matrix)
 
 
