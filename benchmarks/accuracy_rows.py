@@ -15,7 +15,6 @@ class Row:
     network: str = "convolutional"
     preset: str | None = None  # else that of all rows
     views: int = 1  # cameras, in the production's order, the main one first
-    needs: str = ""  # "landmarks": pictures stabilised at ingest; "stabilised targets"
     minutes: float | None = None  # of training footage; None: all
     steps: float = 1.0  # times those of the other rows
 
@@ -57,7 +56,6 @@ ROWS = (
         "targets-stabilised",
         "targets stabilised by Appendix A.2",
         ('targets="stabilised"',),
-        needs="stabilised targets",
     ),
     # Appendix B
     Row("fully-connected", "Appendix B on pictures as they are", network="fully-connected"),
@@ -66,13 +64,11 @@ ROWS = (
         "Appendix B on stabilised pictures",
         ("stabilised_input=true",),
         network="fully-connected",
-        needs="landmarks",
     ),
     Row(
         "stabilised",
         "the convolutional network on stabilised pictures",
         ("stabilised_input=true",),
-        needs="landmarks",
     ),
     Row(
         "stabilised-still",
@@ -83,7 +79,6 @@ ROWS = (
             "augmentation.rotation_degrees=0",
             "augmentation.zoom=0",
         ),
-        needs="landmarks",
     ),
     Row(
         "stabilised-still-long",
@@ -94,7 +89,6 @@ ROWS = (
             "augmentation.rotation_degrees=0",
             "augmentation.zoom=0",
         ),
-        needs="landmarks",
         steps=5,
     ),
     Row(
@@ -102,7 +96,6 @@ ROWS = (
         "Appendix B on stabilised pictures, five times the steps",
         ("stabilised_input=true",),
         network="fully-connected",
-        needs="landmarks",
         steps=5,
     ),
     # Section 5.1
