@@ -20,21 +20,20 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from facecap_core.errors import StoreError
-from facecap_core.files import store_error, write_text_atomically
+from facecap_core.files import write_text_atomically
 from facecap_core.names import is_name
 from jobs.errors import JobNotFound
+from jobs.ledger_file import load_record, read_text, save_record
 from jobs.records import SHOT_STATES, Driver, JobStatus, ShotRecord, Submission, shot_stage
 from jobs.request import Request, TrainRequest, job_id, parse_request
 from jobs.staleness import stale_models
 from jobs.state import job_state
 from jobs.time_left import seconds_left
 
-_Model = TypeVar("_Model", bound=BaseModel)
 _SIZES = TypeAdapter(dict[str, int])
 
 
@@ -70,21 +69,21 @@ class Ledger:
         """
         if self._asked is None:  # it never changes
             path = self.folder / "request.json"
-            text = _read(path)
+            text = read_text(path)
             if text is None:
                 raise JobNotFound(f"there is no job {self.job}", remedy="see farm list")
             self._asked = parse_request(text, str(path))
         return self._asked
 
     def submission(self) -> Submission | None:
-        return _load(self.folder / "submission.json", Submission)
+        return load_record(self.folder / "submission.json", Submission)
 
     def write_submission(self, submission: Submission) -> None:
-        _save(self.folder / "submission.json", submission)
+        save_record(self.folder / "submission.json", submission)
 
     def sizes(self) -> dict[str, int]:
         """Bytes that a shot reads, of those of which they are known; a guess needs no more."""
-        text = _read(self.folder / "sizes.json")
+        text = read_text(self.folder / "sizes.json")
         try:
             return _SIZES.validate_json(text) if text else {}
         except ValidationError:
@@ -96,10 +95,10 @@ class Ledger:
         write_text_atomically(self.folder / "sizes.json", text, durable=False)
 
     def driver(self) -> Driver | None:
-        return _load(self.folder / "driver.json", Driver)
+        return load_record(self.folder / "driver.json", Driver)
 
     def write_driver(self, driver: Driver) -> None:
-        _save(self.folder / "driver.json", driver)
+        save_record(self.folder / "driver.json", driver)
 
     def request_cancel(self, by: str) -> None:
         """Ask driver and workers to end; they look about once a second."""
@@ -134,7 +133,7 @@ class Ledger:
         return self._shot(request, name)
 
     def _shot(self, request: Request, name: str) -> ShotRecord:
-        record = _load(self._shot_path(name), ShotRecord, tolerant=True) or ShotRecord(
+        record = load_record(self._shot_path(name), ShotRecord, tolerant=True) or ShotRecord(
             name=name, stage=shot_stage(request.kind)
         )
         if record.state not in ("solved", "running") and self.skip_requested(name):
@@ -148,7 +147,7 @@ class Ledger:
         request = self.request()
         if not isinstance(request, TrainRequest):
             return None
-        found = _load(self.folder / "training.json", ShotRecord, tolerant=True)
+        found = load_record(self.folder / "training.json", ShotRecord, tolerant=True)
         return found or ShotRecord(name=request.model, stage="train")
 
     def write(self, record: ShotRecord) -> None:
@@ -157,11 +156,11 @@ class Ledger:
         It does not wait for the disk: a state that a power cut takes away counts as queued, and the shot
         is found in the store, verified.
         """
-        _save(self._record_path(record), record, durable=False)
+        save_record(self._record_path(record), record, durable=False)
 
     def attempt(self, record: ShotRecord) -> int:
         """How often this shot's (or training's) work was begun, by its file."""
-        found = _load(self._record_path(record), ShotRecord, tolerant=True)
+        found = load_record(self._record_path(record), ShotRecord, tolerant=True)
         return found.attempt if found else 0
 
     def log_path(self, record: ShotRecord) -> Path:
@@ -281,42 +280,3 @@ def _checked(name: str) -> str:
     if not is_name(name):
         raise JobNotFound(f"there is no shot {name!r} in this job", remedy="see farm status")
     return name
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise StoreError(
-            f"cannot be read: {error.strerror}", remedy="check that the store is mounted", file=path
-        ) from error
-
-
-def _load(path: Path, model: type[_Model], *, tolerant: bool = False) -> _Model | None:
-    """The record; None where there is none, or (`tolerant`) it is damaged, as after a power cut."""
-    text = _read(path)
-    if text is None:
-        return None
-    try:
-        return model.model_validate_json(text)
-    except ValidationError as error:
-        if tolerant:
-            return None
-        raise StoreError(
-            "is damaged, or was written by another version",
-            remedy="remove the file and run farm retry",
-            file=path,
-        ) from error
-
-
-def _save(path: Path, record: BaseModel, *, durable: bool = True) -> None:
-    try:
-        # Where the store was unmounted, its folders must not come into being again below it.
-        text = record.model_dump_json(indent=1) + "\n"
-        write_text_atomically(path, text, durable=durable, new_folders=False)
-    except OSError as error:
-        if isinstance(error, StoreError):
-            raise
-        raise store_error(error, path) from error
