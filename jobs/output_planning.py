@@ -8,8 +8,8 @@ from typing import Any
 from facecap_core.errors import StoreError
 from facecap_core.productions.production import Production
 from jobs.inputs import MISSING
+from jobs.job_settings import actors_of, settings_of
 from jobs.ledger import Ledger
-from jobs.planning import actors_of, settings_of
 from jobs.request import ExportRequest, InferRequest, OutputRequest, ReviewRequest
 
 

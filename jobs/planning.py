@@ -15,6 +15,7 @@ from facecap_core.productions.production import Production
 from facecap_core.template import read_template
 from jobs.corrections import corrections_to_learn
 from jobs.inputs import content, file_content, stamp
+from jobs.job_settings import actors_of, settings_of
 from jobs.ledger import Ledger
 from jobs.models import choose_model, model_facts
 from jobs.request import Base, InferRequest, IngestRequest, Request, TrainRequest, one_or_several
@@ -219,11 +220,6 @@ def _actor(production: Production, name: str | None) -> str:
     return name
 
 
-def actors_of(production: Production, shots: Sequence[str]) -> list[str]:
-    """The actors of these shots."""
-    return sorted({production.shots[shot].actor for shot in shots})
-
-
 def can_be_stabilised(
     production: Production, actor: str | None, cameras: Sequence[str] = ()
 ) -> bool:
@@ -286,26 +282,6 @@ def _pictured(production: Production, actor: str, cameras: Sequence[str]) -> dic
     }
 
 
-def settings_of(production: Production, actors: Sequence[str]) -> dict[str, Any]:
-    """What makes another job of the same shots when it is changed in production.toml."""
-    return {
-        "fps": str(production.fps),
-        "units": production.units,
-        "actors": {
-            name: {
-                "template": _relative(production, production.actors[name].template),
-                "template_content": file_content(production.actors[name].template),
-                "animated_content": file_content(production.actors[name].animated),
-                "crops": {
-                    camera: list(settings.crop)
-                    for camera, settings in production.actors[name].cameras.items()
-                },
-            }
-            for name in actors
-        },
-    }
-
-
 def _inputs(
     production: Production,
     request: Request,
@@ -315,11 +291,6 @@ def _inputs(
         shot: digest(footage_of(production, request, shot), numbers_of(production, request, shot))
         for shot in request.shots
     }
-
-
-def _relative(production: Production, path: Any) -> str:
-    # A production may be mounted elsewhere on another machine and is the same one.
-    return str(path).removeprefix(f"{production.folder}/")
 
 
 def _error(production: Production, message: str, remedy: str) -> ProductionError:
