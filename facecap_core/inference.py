@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import functools
 import os
-import queue
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from facecap_core.errors import FootageMissing, ModelError
 from facecap_core.fingerprints import fingerprint_footage, fingerprint_weights
 from facecap_core.footage.input_stabilisation import Stabiliser
-from facecap_core.learning.confidence import FrameFigures, not_estimated
-from facecap_core.learning.engine import Result
 from facecap_core.learning.model import Model, load_model
 from facecap_core.pictures_ahead import (
-    QUEUED_BATCHES,
     Clock,
     Decoding,
     Pictures,
@@ -34,6 +28,7 @@ from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
 from facecap_core.stores.groups import new_group, stored
 from facecap_core.stores.object_folder import ArrayFolder
+from facecap_core.vertex_writer import VertexWriter
 
 
 @dataclass(frozen=True)
@@ -82,20 +77,10 @@ def infer_shot(
     started = time.monotonic()
     if threads is not None:
         torch.set_num_threads(threads)
-    model = _cached_model(os.path.realpath(model_directory), device)
+    version = os.path.realpath(model_directory)  # another training may replace it meanwhile
+    model = _cached_model(version, device)
     views = views_of(model, footage)
-    fingerprints = {camera: fingerprint_footage(footage[camera]) for camera in views}
-    identity = {
-        "footage_fingerprint": fingerprints[views[0]],
-        "model": model.facts["model"],
-        "model_fingerprint": _model_fingerprint(os.path.realpath(model_directory)),
-        "fps": str(fps),
-        "units": model.facts["units"],
-    }
-    if len(model.cameras) > 1:
-        identity["footage_fingerprints"] = fingerprints
-    if model.confidence is not None:
-        identity["calibration"] = model.facts["confidence"]["fingerprint"]
+    identity = _identity(model, version, {view: footage[view] for view in views}, fps)
     still = stabilisers_of(model, views, stabiliser_of)
     if still:
         identity["landmarks"] = {camera: one.identity for camera, one in still.items()}
@@ -109,32 +94,13 @@ def infer_shot(
         for camera in views
     }
     present = [model.cameras.index(camera) for camera in views]
-    clock = Clock()
+    clock, done, engine = Clock(), 0, None
     # Decoding begins first: a group takes its time to be opened.
     with (
         PicturesAhead(decoder, decodings) as pictures,
         new_group(destination, identity) as group,
     ):
-        positions = group.positions(model.vertex_count)
-        figures = {field.name: group.figure(field.name) for field in fields(FrameFigures)}
-
-        def write(result: Result) -> None:
-            began = time.monotonic()
-            solved = result()
-            clock.fetching_seconds += time.monotonic() - began
-            if not np.isfinite(solved[:, 0]).all():  # one that is not spreads to all vertices
-                raise ModelError(
-                    "puts out positions that are not numbers",
-                    remedy="train again",
-                    file=model_directory,
-                )
-            positions.append(solved)
-            told = _figures(model, present, result)
-            for name, figure in figures.items():
-                figure.append(getattr(told, name))
-
-        done, total, engine = 0, None, None
-        with _Stage(write) as writer:
+        with VertexWriter(group, model, present, clock, model_directory) as writer:
             while (luma := pictures.next(clock, on_progress, done)) is not None:
                 began = time.monotonic()
                 for view, one in enumerate(still.values()):
@@ -144,20 +110,18 @@ def infer_shot(
                 result = engine.start(luma)
                 clock.solving_seconds += time.monotonic() - began
                 writer.put(result)
-                done, total = done + len(luma), pictures.total
-                report(on_progress, Progress("infer", done, total, figures=clock.figures()))
+                done += len(luma)
+                report(
+                    on_progress, Progress("infer", done, pictures.total, figures=clock.figures())
+                )
         for one in still.values():
             one.check_frames(done)
         group.set_attributes(
             {
                 **(provenance or {}),
-                "actor": model.facts["actor"],
-                "camera": views[0],
-                "cameras": views,
-                "topology_sha256": model.facts["topology_sha256"],
+                **_attributes(model, views),
                 **(pictures.info.start if pictures.info else {}),
                 "footage": Path(footage[views[0]]).name,
-                "confidence": _about_confidence(model),
                 "made": {
                     **made(),
                     "device": str(model.device),
@@ -175,19 +139,38 @@ def infer_shot(
     )
 
 
-def _figures(model: Model, views: Sequence[int], result: Result) -> FrameFigures:
-    """What is expected of the frames of a result, which these cameras saw."""
-    signals = result.signals()
-    if model.confidence is None or signals is None:
-        return not_estimated(len(result()))
-    return model.confidence.figures(signals, views)
+def _identity(
+    model: Model, directory: str, footage: Mapping[str, Path], fps: Fraction
+) -> dict[str, Any]:
+    """What decides the vertices, besides landmarks: the pictures of these cameras, and the model."""
+    fingerprints = {camera: fingerprint_footage(path) for camera, path in footage.items()}
+    identity: dict[str, Any] = {
+        "footage_fingerprint": next(iter(fingerprints.values())),
+        "model": model.facts["model"],
+        "model_fingerprint": _model_fingerprint(directory),
+        "fps": str(fps),
+        "units": model.facts["units"],
+    }
+    if len(model.cameras) > 1:
+        identity["footage_fingerprints"] = fingerprints
+    if model.confidence is not None:
+        identity["calibration"] = model.facts["confidence"]["fingerprint"]
+    return identity
 
 
-def _about_confidence(model: Model) -> str:
-    if model.confidence is None:
-        return "not estimated: the model has no calibration of this version (farm calibrate)"
-    usual = model.confidence.usual_mm
-    return f"1 where at most {usual:.3f} mm are expected, as of a usual validation frame"
+def _attributes(model: Model, views: Sequence[str]) -> dict[str, Any]:
+    """What the vertex store says of the model's part in it."""
+    confidence = "not estimated: the model has no calibration of this version (farm calibrate)"
+    if model.confidence is not None:
+        usual = model.confidence.usual_mm
+        confidence = f"1 where at most {usual:.3f} mm are expected, as of a usual validation frame"
+    return {
+        "actor": model.facts["actor"],
+        "camera": views[0],
+        "cameras": views,
+        "topology_sha256": model.facts["topology_sha256"],
+        "confidence": confidence,
+    }
 
 
 def views_of(model: Model, footage: Mapping[str, Path]) -> list[str]:
@@ -229,36 +212,3 @@ def _cached_model(directory: str, device: str | None) -> Model:
 @functools.lru_cache(maxsize=8)
 def _model_fingerprint(directory: str) -> str:
     return fingerprint_weights(Path(directory))
-
-
-class _Stage:
-    """Calls a function on its own thread, in order, with a bounded queue; errors come back to the caller."""
-
-    def __init__(self, function: Callable[[Result], None]) -> None:
-        self._function = function
-        self._waiting: queue.Queue[Result | None] = queue.Queue(QUEUED_BATCHES)
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, name="write", daemon=True)
-
-    def __enter__(self) -> _Stage:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self._waiting.put(None)
-        self._thread.join()
-        if kind is None and self._error is not None:
-            raise self._error
-
-    def put(self, item: Result) -> None:
-        if self._error is not None:
-            raise self._error
-        self._waiting.put(item)
-
-    def _work(self) -> None:
-        while (item := self._waiting.get()) is not None:
-            if self._error is None:  # after an error the queue is only emptied
-                try:
-                    self._function(item)
-                except BaseException as error:
-                    self._error = error
