@@ -22,7 +22,7 @@ from torch import nn
 from facecap_core.learning.area_mean import area_mean
 from facecap_core.learning.engine import Engine, Pictures
 from facecap_core.learning.lanes import Lanes
-from facecap_core.learning.networks import AnyNetwork, build_network
+from facecap_core.learning.networks import AnyNetwork, build_network, to_device
 from facecap_core.learning.prepared_layers import half_type
 from facecap_core.learning.presets import resolve
 from facecap_core.learning.whitening import Whitening
@@ -74,7 +74,7 @@ def untrained(preset: str, device: torch.device) -> Solved:
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     network.eval().requires_grad_(False)
-    network.place(device)
+    to_device(network, device)
     return Solved(network, config.input_size, Whitening(100.0, 40.0), device)
 
 
@@ -161,22 +161,15 @@ def _small(solved: Solved, luma: np.ndarray) -> torch.Tensor:
 
 
 def _eager(solved: Solved, half: torch.dtype | None) -> Way:
-    whole = _Whole(solved)
-
-    @torch.inference_mode()
-    def run(luma: np.ndarray) -> np.ndarray:
-        levels = _small(solved, luma).to(solved.device)
-        with torch.autocast(solved.device.type, dtype=half, enabled=half is not None):
-            coordinates = whole(levels)
-        return coordinates.cpu().numpy().reshape(len(luma), -1, 3)
-
-    return run
+    return _by_torch(solved, _Whole(solved), half)
 
 
 def _compiled(solved: Solved, half: torch.dtype | None) -> Way:
     mode = "max-autotune" if solved.device.type == "cuda" else None
-    whole = torch.compile(_Whole(solved), mode=mode)
+    return _by_torch(solved, torch.compile(_Whole(solved), mode=mode), half)
 
+
+def _by_torch(solved: Solved, whole: Callable[..., torch.Tensor], half: torch.dtype | None) -> Way:
     @torch.inference_mode()
     def run(luma: np.ndarray) -> np.ndarray:
         levels = _small(solved, luma).to(solved.device)

@@ -16,7 +16,7 @@ from facecap_core.learning.engine import Engine, Pictures
 from facecap_core.learning.lanes import Lanes
 from facecap_core.learning.model import Model
 from facecap_core.learning.network import shrink
-from facecap_core.learning.networks import build_network
+from facecap_core.learning.networks import build_network, to_device
 from facecap_core.learning.presets import resolve
 from facecap_core.learning.whitening import Whitening
 
@@ -32,7 +32,7 @@ def made_model(*settings, cameras=("center",), preset="cpu", units="cm", whiteni
     with torch.no_grad():
         network.output.bias.normal_(0, 5)
     network.eval().requires_grad_(False)
-    network.place(CPU)
+    to_device(network, CPU)
     whitened = [whitening or Whitening(100.0 + 9 * view, 40.0) for view in range(len(cameras))]
     return Model(network, config, tuple(whitened), CPU, {"cameras": cameras, "units": units})
 

@@ -72,12 +72,3 @@ class FullyConnected(nn.Module):
     def inner_weights(self) -> list[torch.Tensor]:
         """Weights of the layers between the first one and the output layer."""
         return [self.fc2.weight, self.fc3.weight]
-
-    def place(self, device: torch.device) -> None:
-        """Move to a device."""
-        self.to(device)
-
-    @property
-    def parameter_count(self) -> int:
-        """Numbers that are learned; the image basis is not."""
-        return sum(parameter.numel() for parameter in self.parameters())

@@ -21,7 +21,7 @@ from facecap_core.learning.config import TrainConfig, parse
 from facecap_core.learning.engine import Engine, Pictures
 from facecap_core.learning.fully_connected import FullyConnected
 from facecap_core.learning.lanes import Lanes
-from facecap_core.learning.networks import AnyNetwork, build_network
+from facecap_core.learning.networks import AnyNetwork, build_network, to_device
 from facecap_core.learning.prepared_layers import half_type
 from facecap_core.learning.rmse import MM_PER_UNIT
 from facecap_core.learning.whitening import Whitening
@@ -263,7 +263,7 @@ def load_model(directory: Path, device: str | None = None, *, calibrated: bool =
         raise ModelError(f"is damaged: {error}", remedy="train again", file=directory) from error
     confidence = _read_confidence(directory, facts) if calibrated else None
     network.eval().requires_grad_(False)
-    network.place(where)
+    to_device(network, where)
     return Model(network, config, whitening, where, facts, confidence and confidence.to(where))
 
 

@@ -43,15 +43,6 @@ class Network(nn.Module):
         matrices = [p for p in (*self.features.parameters(), self.fc.weight) if p.ndim > 1]
         return matrices[1:]
 
-    def place(self, device: torch.device) -> None:
-        """Move to a device, channels last: the layout in which its convolutions are fastest."""
-        self.to(device)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    @property
-    def parameter_count(self) -> int:
-        return sum(parameter.numel() for parameter in self.parameters())
-
 
 def convolutions(config: NetworkConfig) -> tuple[nn.Sequential, int]:
     """The convolutional layers for one picture, and how many features come out of them."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from facecap_core.errors import ConfigError
 from facecap_core.learning.config import NetworkConfig
 from facecap_core.learning.fully_connected import FullyConnected
@@ -33,6 +35,17 @@ def build_network(config: NetworkConfig, outputs: int, views: int) -> AnyNetwork
             remedy="name fewer cameras, or set network.view_dropout to 0",
         )
     return SeveralViews(config, outputs, views)
+
+
+def to_device(network: AnyNetwork, device: torch.device) -> None:
+    """Move it to a device, convolutions channels last: the layout in which they are fastest."""
+    network.to(device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def parameter_count(network: AnyNetwork) -> int:
+    """How many numbers are learned; an image basis is not."""
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def parts_of(network: AnyNetwork) -> dict[str, str]:

@@ -20,7 +20,7 @@ from facecap_core.learning.image_basis import compute_image_basis
 from facecap_core.learning.losses import Objective, vertex_deviation
 from facecap_core.learning.model import Model, autocast, whitened
 from facecap_core.learning.muon import Muon
-from facecap_core.learning.networks import AnyNetwork, build_network
+from facecap_core.learning.networks import AnyNetwork, build_network, to_device
 from facecap_core.learning.order import Order, mixed_seed, neighbours
 from facecap_core.learning.recording import Recorded, Work
 from facecap_core.learning.schedule import augmentation_strength, beta1, learning_rate
@@ -75,7 +75,7 @@ class Run:
             self.network.output.requires_grad_(config.network.train_output)
         else:
             self._initialise()
-        self.network.place(device)
+        to_device(self.network, device)
         self.optimizers = _optimizers(self.network, config)
         self.average: list[torch.Tensor] | None = None
         if config.optimizer.average:

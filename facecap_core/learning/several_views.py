@@ -61,15 +61,6 @@ class SeveralViews(nn.Module):
             found += [p for p in trunk.parameters() if p.ndim > 1][1:]
         return found + [p for p in self.fc.parameters() if p.ndim > 1]
 
-    def place(self, device: torch.device) -> None:
-        """As Network's."""
-        self.to(device)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    @property
-    def parameter_count(self) -> int:
-        return sum(parameter.numel() for parameter in self.parameters())
-
 
 def view_sets(views: int) -> Iterator[tuple[int, ...]]:
     """Every set of cameras that is not empty, small ones first."""

@@ -29,7 +29,7 @@ from facecap_core.learning.model import (
     precision,
     save_model,
 )
-from facecap_core.learning.networks import parts_of
+from facecap_core.learning.networks import parameter_count, parts_of
 from facecap_core.learning.rmse import rmse_mm_of_loss
 from facecap_core.learning.run import Run
 from facecap_core.learning.schedule import augmentation_strength, beta1, learning_rate
@@ -128,7 +128,7 @@ def train(
             "config": json.loads(config.model_dump_json()),
             "architecture": {
                 **parts_of(run.network),
-                "parameters": run.network.parameter_count,
+                "parameters": parameter_count(run.network),
             },
             "whitening": {
                 camera: vars(whitening)
