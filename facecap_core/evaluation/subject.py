@@ -60,10 +60,7 @@ class Subject:
         return [
             EvaluatedShot(
                 name,
-                tuple(
-                    store.frames(name, camera, stabilised=config.stabilised_input)
-                    for camera in self.cameras
-                ),
+                store.views(name, self.cameras, stabilised=config.stabilised_input),
                 store.targets(name, stabilised=config.targets == "stabilised"),
             )
             for name in names

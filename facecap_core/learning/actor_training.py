@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from facecap_core.corrections.corrected_examples import (
@@ -13,6 +14,7 @@ from facecap_core.corrections.corrected_examples import (
 from facecap_core.errors import TrainingError
 from facecap_core.fingerprints import fingerprint_weights
 from facecap_core.learning.config import TrainConfig
+from facecap_core.learning.examples import Examples
 from facecap_core.learning.fine_tuning import check_base
 from facecap_core.learning.model import load_model
 from facecap_core.learning.target_stabilisation import check_stabilised
@@ -23,7 +25,7 @@ from facecap_core.progress import OnProgress
 from facecap_core.regions import actor_regions
 from facecap_core.stores.groups import GroupReader, open_frames, open_targets
 from facecap_core.stores.object_folder import ArrayFolder
-from facecap_core.template import read_animated, read_template
+from facecap_core.template import Template, read_animated, read_template
 
 
 def train_actor(
@@ -49,93 +51,45 @@ def train_actor(
 
     Raises:
         ModelError: the base is missing or damaged, or of another network, other pictures or another mesh.
-        TrainingError: no training shots, shots framed differently, or not stabilised as the configuration
-        wants it. StoreError: a shot is not
-        ingested, or the model cannot be written. Cancelled: see `train`.
+        TrainingError: no training shots, shots framed differently or ingested by other settings, or not
+            stabilised as the configuration wants it.
+        StoreError: a shot is not ingested, or the model cannot be written.
+        Cancelled: see `train`.
     """
-    settings = production.actors[actor]
-    cameras = tuple(cameras) or (settings.main_camera,)
-    paths = production.paths
+    settings, paths = production.actors[actor], production.paths
     template = read_template(settings.template)
     animated = read_animated(settings.animated, template.vertex_count)
-
-    def views(shot: str) -> tuple[ArrayFolder, ...]:
-        stabilised = config.stabilised_input
-        return tuple(paths.frames(shot, camera, stabilised=stabilised) for camera in cameras)
-
-    def shots(split: str) -> list[ShotPaths]:
-        return [
-            ShotPaths(
-                shot.name,
-                views(shot.name),
-                paths.targets(shot.name, stabilised=config.targets == "stabilised"),
-            )
-            for shot in production.shots_of(actor, split=split)
-        ]
-
-    training, validation = shots("train"), shots("validation")
+    cameras = tuple(cameras) or (settings.main_camera,)
+    stores = _Stores(production, actor, cameras, config, template)
+    training, validation = stores.shots("train"), stores.shots("validation")
     if not training:
         raise TrainingError(
             f"{actor} has no shots of split train",
             remedy="set split to train for the tracked shots",
             file=production.shots_path,
         )
+    learned = [*training, *validation]
     if config.targets == "stabilised":
-        for shot in (*training, *validation):
+        for shot in learned:
             check_stabilised(shot.shot, paths.targets(shot.shot), shot.targets, template)
-    facts = {
-        "actor": actor,
-        "model": model,
-        "cameras": list(cameras),
-        "crop": {camera: list(settings.cameras[camera].crop) for camera in cameras},
-        "picture_size": {
-            camera: list(_picture_size([*training, *validation], view))
-            for view, camera in enumerate(cameras)
-        },
-        "fps": str(production.fps),
-        "units": production.units,
-        "topology_sha256": template.topology_sha256,
-    }
-    pictured: dict[str, Any] = {"fps": str(production.fps)}
-    tracked = {**pictured, "units": production.units, "topology_sha256": template.topology_sha256}
-    for shot in (*training, *validation):
-        _check_made_with(shot.shot, shot.targets, tracked)
-    learned = {shot.shot: shot.views for shot in (*training, *validation)}
-    for name, folders in (learned | {shot: views(shot) for shot in corrections or ()}).items():
-        for camera, folder in zip(cameras, folders, strict=True):
-            crop = list(settings.cameras[camera].crop)
-            _check_made_with(name, folder, {**pictured, "crop": crop})
+    facts = {"actor": actor, "model": model, **stores.facts(learned)}
+    stores.check_unchanged(learned, corrections or ())
     begun: dict[str, Any] = {
-        "fingerprints": {
-            shot.shot: _fingerprints(shot, cameras) for shot in (*training, *validation)
-        }
+        "fingerprints": {shot.shot: _fingerprints(shot, cameras) for shot in learned}
     }
-    size = config.network.input_size
     start = None
     if base is not None:
         start = load_model(paths.model(actor, base), device, calibrated=False)
         check_base(start.facts, config, facts)
-        begun["base"] = {
-            "model": base,
-            "fingerprint": fingerprint_weights(paths.model(actor, base)),
-        }
-    examples = load_examples(training, units=production.units, input_size=size)
+        fingerprint = fingerprint_weights(paths.model(actor, base))
+        begun["base"] = {"model": base, "fingerprint": fingerprint}
+    examples = stores.load(training)
     if corrections:
-        corrected = [
-            CorrectedShot(shot, views(shot), chosen_corrections(paths, actor, shot, contents))
-            for shot, contents in corrections.items()
-        ]
-        examples = with_corrections(
-            examples,
-            corrected,
-            units=production.units,
-            topology_sha256=template.topology_sha256,
-            input_size=size,
-        )
+        examples = stores.corrected(examples, corrections)
         begun["corrections"] = {shot: list(contents) for shot, contents in corrections.items()}
     return train(
         examples,
-        load_examples(validation, units=production.units, input_size=size) if validation else None,
+        stores.load(validation) if validation else None,
         config,
         animated=animated,
         regions=actor_regions(settings, template),
@@ -149,6 +103,95 @@ def train_actor(
     )
 
 
+@dataclass(frozen=True)
+class _Stores:
+    """What an actor's training reads of the store, with these cameras and this configuration."""
+
+    production: Production
+    actor: str
+    cameras: tuple[str, ...]
+    config: TrainConfig
+    template: Template
+
+    def views(self, shot: str) -> tuple[ArrayFolder, ...]:
+        stabilised = self.config.stabilised_input
+        return self.production.paths.views(shot, self.cameras, stabilised=stabilised)
+
+    def shots(self, split: str) -> list[ShotPaths]:
+        paths, stabilised = self.production.paths, self.config.targets == "stabilised"
+        return [
+            ShotPaths(
+                shot.name, self.views(shot.name), paths.targets(shot.name, stabilised=stabilised)
+            )
+            for shot in self.production.shots_of(self.actor, split=split)
+        ]
+
+    def facts(self, shots: Sequence[ShotPaths]) -> dict[str, Any]:
+        """What model.json says of pictures and meshes.
+
+        Raises:
+            TrainingError: the shots' pictures differ in size.
+        """
+        return {
+            "cameras": list(self.cameras),
+            "crop": {camera: self._crop(camera) for camera in self.cameras},
+            "picture_size": {
+                camera: list(_picture_size(shots, view)) for view, camera in enumerate(self.cameras)
+            },
+            **self._meshes(),
+        }
+
+    def check_unchanged(self, shots: Sequence[ShotPaths], corrected: Iterable[str]) -> None:
+        """Refuse what was ingested by another production.toml than the one by which the model will be used.
+
+        Args:
+            corrected: shots of which only corrected frames are learned, so that they need no targets.
+
+        Raises:
+            TrainingError: it was changed since.
+        """
+        for shot in shots:
+            _check_made_with(shot.shot, shot.targets, self._meshes())
+        views = {shot.shot: shot.views for shot in shots}
+        views |= {shot: self.views(shot) for shot in corrected}
+        for name, folders in views.items():
+            for camera, folder in zip(self.cameras, folders, strict=True):
+                made = {"fps": str(self.production.fps), "crop": self._crop(camera)}
+                _check_made_with(name, folder, made)
+
+    def load(self, shots: Sequence[ShotPaths]) -> Examples:
+        """The shots in memory, see `load_examples`."""
+        size = self.config.network.input_size
+        return load_examples(shots, units=self.production.units, input_size=size)
+
+    def corrected(self, examples: Examples, corrections: Mapping[str, Sequence[str]]) -> Examples:
+        """The examples with the corrections of these contents, see `with_corrections`."""
+        paths = self.production.paths
+        corrected = [
+            CorrectedShot(
+                shot, self.views(shot), chosen_corrections(paths, self.actor, shot, contents)
+            )
+            for shot, contents in corrections.items()
+        ]
+        return with_corrections(
+            examples,
+            corrected,
+            units=self.production.units,
+            topology_sha256=self.template.topology_sha256,
+            input_size=self.config.network.input_size,
+        )
+
+    def _crop(self, camera: str) -> list[int]:
+        return list(self.production.actors[self.actor].cameras[camera].crop)
+
+    def _meshes(self) -> dict[str, str]:
+        return {
+            "fps": str(self.production.fps),
+            "units": self.production.units,
+            "topology_sha256": self.template.topology_sha256,
+        }
+
+
 def _fingerprints(shot: ShotPaths, cameras: Sequence[str]) -> dict[str, str]:
     """What the shot was ingested from: the first camera is `footage`, as long as there was one only."""
     told = {}
@@ -159,11 +202,6 @@ def _fingerprints(shot: ShotPaths, cameras: Sequence[str]) -> dict[str, str]:
 
 
 def _check_made_with(shot: str, folder: ArrayFolder, settings: Mapping[str, Any]) -> None:
-    """What was ingested is what production.toml says now, by which the model will be used.
-
-    Raises:
-        TrainingError: it was changed since.
-    """
     told = GroupReader(folder).attributes
     differs = [
         f"{name} {told[name]} (now {value})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,8 @@ CALIBRATION = "confidence.safetensors"  # in a model's folder
 class StorePaths:
     """Where everything of a production is written, and nothing else knows.
 
-    What was stabilised (pictures: Appendix B, targets: Appendix A.2) lies apart from the original. `arrays` holds the frames, targets and vertices in a bucket; None: they are under `root` too.
+    What was stabilised (pictures: Appendix B, targets: Appendix A.2) lies apart from the original.
+    `arrays` holds the frames, targets and vertices in a bucket; None: they are under `root` too.
     """
 
     root: Path
@@ -23,6 +25,12 @@ class StorePaths:
 
     def frames(self, shot: str, camera: str, *, stabilised: bool = False) -> ArrayFolder:
         return self._original(not stabilised) / "frames" / shot / f"{camera}.zarr"
+
+    def views(
+        self, shot: str, cameras: Iterable[str], *, stabilised: bool = False
+    ) -> tuple[ArrayFolder, ...]:
+        """The frame store of each of these cameras, in their order."""
+        return tuple(self.frames(shot, camera, stabilised=stabilised) for camera in cameras)
 
     def targets(self, shot: str, *, stabilised: bool = False) -> ArrayFolder:
         return self._original(not stabilised) / "targets" / f"{shot}.zarr"
