@@ -117,35 +117,11 @@ def train(
         results = final_figures(run, animated)
         facts = {**facts, "vertex_count": training.positions.shape[1] // 3}
         confidence = _calibrated(run, facts, animated, on_progress)
-    position = run.position
     save_model(
         model_directory,
         run.network.state_dict(),
-        {
-            **facts,
-            "animated_count": len(animated),
-            "preset": config.preset,
-            "config": json.loads(config.model_dump_json()),
-            "architecture": {
-                **parts_of(run.network),
-                "parameters": parameter_count(run.network),
-            },
-            "whitening": {
-                camera: vars(whitening)
-                for camera, whitening in zip(facts["cameras"], run.whitening, strict=True)
-            },
-            "training": {**facts.get("training", {}), **results["training"]},
-            "validation": results["validation"],
-            "made": {
-                **made(),
-                "seed": config.seed,
-                "device": _device_name(where),
-                "precision": precision(where),
-                "threads": torch.get_num_threads(),
-                "seconds": round(position.seconds, 1),
-            },
-        },
-        position.history,
+        _model_facts(run, facts, results),
+        run.position.history,
         confidence,
     )
     state_path.unlink(missing_ok=True)
@@ -153,9 +129,34 @@ def train(
         Path(model_directory),
         results["training"]["rmse_mm"],
         results["validation"]["rmse_mm"] if validation else math.nan,
-        position.seconds,
+        run.position.seconds,
         confidence is not None,
     )
+
+
+def _model_facts(run: Run, facts: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
+    """All of model.json but its confidence: what the caller knows of the data, what the run found out."""
+    return {
+        **facts,
+        "animated_count": len(run.animated),
+        "preset": run.config.preset,
+        "config": json.loads(run.config.model_dump_json()),
+        "architecture": {**parts_of(run.network), "parameters": parameter_count(run.network)},
+        "whitening": {
+            camera: vars(whitening)
+            for camera, whitening in zip(facts["cameras"], run.whitening, strict=True)
+        },
+        "training": {**facts.get("training", {}), **results["training"]},
+        "validation": results["validation"],
+        "made": {
+            **made(),
+            "seed": run.config.seed,
+            "device": _device_name(run.device),
+            "precision": precision(run.device),
+            "threads": torch.get_num_threads(),
+            "seconds": round(run.position.seconds, 1),
+        },
+    }
 
 
 def _calibrated(
