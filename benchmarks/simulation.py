@@ -112,11 +112,7 @@ def watch_calls(base: Path) -> float:
         for record in records.values():
             ledger.write(record.model_copy(update={"state": "running", "attempt": look}))
         with counted() as found:
-            if hasattr(notes, "look"):
-                notes.look(records)
-            else:
-                for record in records.values():
-                    notes.current(record)
+            notes.look(records)
     return found.total() / len(records)
 
 
@@ -154,16 +150,12 @@ def driver_costs(base: Path, shots: int) -> tuple[float, float, float]:
                     submitted=time.time(),
                     host="",
                 ),
-                say=lambda *texts, log=log: (
-                    [log.line(text) for text in texts]
-                    if not hasattr(log, "lines")
-                    else log.lines(texts)
-                ),
+                say=lambda *texts, log=log: log.lines(texts),
                 stopped=ledger.cancel_requested,
                 patient=lambda: True,
                 metrics=DriverMetrics(ledger.job, "ingest"),
+                work=idle,
             )
-            stage._task = ray.remote(idle)
             records = [ledger.shot(name) for name in ledger.request().shots]
             began, processor = time.perf_counter(), time.thread_time()
             with counted("/jobs/", str(ledger.folder)) as found:

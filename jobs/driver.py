@@ -17,6 +17,7 @@ from jobs.cancel import cancel_unfinished
 from jobs.ledger import Ledger
 from jobs.log import Log
 from jobs.metrics import DriverMetrics
+from jobs.nodes import alive_nodes
 from jobs.placement import placement
 from jobs.processes import HEARTBEAT_SECONDS, known_dead, this_process
 from jobs.records import Cause, Driver, ShotRecord, Submission, shot_stage
@@ -128,13 +129,10 @@ class JobDriver:
         return solved
 
     def _stage(self, name: str, records: Sequence[ShotRecord], submission: Submission) -> bool:
-        import ray
-
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         stage = Stage(
             ledger=self._ledger,
             name=name,
-            place=placement(name, submission.options, nodes),
+            place=placement(name, submission.options, alive_nodes()),
             submission=submission,
             say=self.say,
             stopped=self._stopped,

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.errors import NoSuchResources
+from jobs.nodes import GB
 from jobs.records import Options
 
 LEAST_STREAMS, MOST_STREAMS = 4, 16
 """Shots that share a GPU, for one shot's decoding would keep it waiting; Ray only counts, it does not
 divide."""
 TRAINING_CPUS_BESIDE_GPU = 2.0
-GB = 1e9
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,6 @@ def placement(stage: str, options: Options, nodes: Sequence[Mapping[str, float]]
             remedy="ask for less with --cpus, --gpus or --memory, or add such a machine",
         )
     return wanted
-
-
-def gpu_nodes(nodes: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Ids (`NodeID`) of the machines with a GPU."""
-    return {str(node["NodeID"]) for node in nodes if node.get("GPU")}
 
 
 def fits(place: Placement, nodes: Sequence[Mapping[str, Any]], without: set[str]) -> bool:

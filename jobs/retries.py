@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from facecap_core.errors import FacecapError
-from jobs.placement import GB
 from jobs.records import Cause, CauseKind
 
 LIMITS: Mapping[str, int] = {"lost": 6, "machine": 30, "transient": 4, "memory": 3, "hung": 2}
@@ -108,8 +106,3 @@ def cause_of(error: BaseException, job: str) -> Cause:
     elif told is not None or name == "TaskUnschedulableError":
         kind = "bug"
     return Cause(type=name, message=text, remedy=f"farm retry {job}", kind=kind)
-
-
-def largest_memory_gb(nodes: Sequence[Mapping[str, Any]]) -> float:
-    """Memory of the largest machine, as Ray counts it."""
-    return max((node.get("memory", 0.0) for node in nodes), default=0.0) / GB

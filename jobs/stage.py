@@ -12,15 +12,16 @@ from typing import Any
 
 from facecap_core.errors import StoreError
 from jobs.cancel import note_cancelled
+from jobs.dispatch import Dispatch, Work
 from jobs.ledger import Ledger
 from jobs.metrics import DriverMetrics
+from jobs.nodes import alive_nodes, largest_memory_gb
 from jobs.notes import Notes
-from jobs.placement import GB, Placement, fits, gpu_nodes
-from jobs.records import DONE, SHOT_STATES, Cause, Lot, ShotRecord, Submission
-from jobs.retries import Tries, cause_of, given_up, largest_memory_gb, next_try
-from jobs.sentences import moment_sentence, result_sentence
-from jobs.stream import alive_nodes, not_on
-from jobs.tasks import TaskCall, work
+from jobs.placement import Placement, fits
+from jobs.records import DONE, SHOT_STATES, Cause, ShotRecord, Submission
+from jobs.retries import Tries, cause_of, given_up, next_try
+from jobs.sentences import end_sentence, moment_sentence
+from jobs.tasks import work
 from jobs.watchdog import Running, Watchdog
 
 LOOP_SECONDS = 0.5
@@ -37,7 +38,11 @@ class _Waiting:
 
 @dataclass
 class Stage:
-    """One stage of a job; `run` takes its tasks through the cluster."""
+    """One stage of a job; `run` takes its tasks through the cluster.
+
+    `say` writes lines into the driver's log; `stopped` tells whether the job was asked to end, and `patient`
+    whether its workers may then take a moment to write their last state.
+    """
 
     ledger: Ledger
     name: str
@@ -47,6 +52,7 @@ class Stage:
     stopped: Callable[[], bool]
     patient: Callable[[], bool]
     metrics: DriverMetrics
+    work: Work = work
     _waiting: deque[_Waiting] = field(default_factory=deque)
     _running: dict[Any, Running] = field(default_factory=dict)
     _done: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
@@ -58,7 +64,7 @@ class Stage:
     _total: int = 0
 
     def __post_init__(self) -> None:
-        self._task: Any = None
+        self._dispatch = Dispatch(self.ledger, self.name, self.place, self.submission, self.work)
         self._notes = Notes(self.ledger)
 
     def run(self, records: Sequence[ShotRecord]) -> bool:
@@ -93,11 +99,10 @@ class Stage:
             self._watch()
         self._notes.write_rest()
         if self._notes.unwritten:
-            path = self.ledger.folder
             raise StoreError(
                 f"the ends of {self._notes.unwritten} shots could not be written down",
                 remedy="free some space, then run the same command again",
-                file=path,
+                file=self.ledger.folder,
             )
         return solved
 
@@ -114,53 +119,10 @@ class Stage:
             if waiting.since > now:
                 self._waiting.append(waiting)
                 continue
-            reference = self._submit(waiting, nodes)
+            reference = self._dispatch.submit(waiting.record, waiting.tries, nodes)
             self._running[reference] = Running(waiting.record, waiting.tries, seen=now)
             # Told of each end, the loop need not ask for all: that takes the longer the more there are.
             reference.future().add_done_callback(lambda _, ended=reference: self._done.put(ended))
-
-    def _submit(self, waiting: _Waiting, nodes: Sequence[Mapping[str, Any]]) -> Any:
-        import ray
-
-        tries, place = waiting.tries, self.place
-        avoid = set(tries.avoid)
-        with_gpu = gpu_nodes(nodes)
-        if (
-            self.name not in ("train", "infer")
-            and len(with_gpu) < len(nodes)
-            and fits(place, nodes, with_gpu)
-        ):
-            avoid |= with_gpu
-        if not fits(place, nodes, avoid):
-            avoid = set()  # better the same machine again than none
-        options: dict[str, Any] = {
-            "name": self.name,  # the dashboard counts tasks of one name in one bar
-            "num_cpus": place.cpus,
-            "num_gpus": place.gpus,
-            "max_retries": 0,  # all retries are this class's, which tells one end from another
-        }
-        if avoid:
-            options["label_selector"] = not_on(frozenset(avoid))
-        if tries.memory_gb is not None:
-            options["memory"] = int(tries.memory_gb * GB)
-        lot = Lot(
-            threads=place.threads,
-            decode_apart=place.decode_apart,
-            avoid=tuple(sorted(with_gpu | tries.avoid)) if place.decode_apart else (),
-            lost=tries.lost,
-            memory_gb=tries.memory_gb,
-            decoder=self.submission.options.decoder,
-        )
-        call = TaskCall(
-            folder=str(self.ledger.folder),
-            production=self.submission.production,
-            name=waiting.record.name,
-            stage=self.name,
-            lot=lot,
-        )
-        if self._task is None:  # once: Ray ships every remote function it is given
-            self._task = ray.remote(work)
-        return self._task.options(**options).remote(call)
 
     # -- and back ------------------------------------------------------------------------------
 
@@ -172,7 +134,7 @@ class Stage:
             if final is not None:
                 self._ended += 1
                 self._ends[final.state] += 1
-                lines.append(_line(final, self._ended, self._total))
+                lines.append(end_sentence(final, self._ended, self._total))
                 ended.append(final)
         if ended:
             self.say(*lines)
@@ -326,13 +288,3 @@ class Stage:
         note_cancelled([self._notes.current(record) for record in records], self._notes.write)
         self._running.clear()
         self._waiting.clear()
-
-
-def _line(record: ShotRecord, count: int, total: int) -> str:
-    head = f"{record.stage} {count}/{total} {record.name}: {record.state_word}"
-    if record.state == "solved":
-        if record.stage == "train":
-            return f"{head}, {result_sentence(record.figures)}"
-        how = "there already" if record.reused else f"{record.seconds or 0:.1f} s"
-        return f"{head}, {record.frames} frames, {how}"
-    return f"{head}: {record.cause}" if record.cause else head

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from facecap_core.errors import FacecapError
 from jobs.errors import MachineLost, WorkerLost
+from jobs.nodes import alive_nodes, not_on
 from jobs.placement import Placement, fits
 from jobs.records import Lot
 
@@ -64,18 +65,6 @@ def far_decoder(lot: Lot) -> Callable[[Decoding], Pictures]:
 def _others(lot: Lot) -> bool:
     """Whether a machine that may decode is there."""
     return fits(Placement(cpus=1, gpus=0), alive_nodes(), set(lot.avoid))
-
-
-def alive_nodes() -> list[dict[str, Any]]:
-    """Resources of the living machines, with Ray's id of each as `NodeID`."""
-    import ray
-
-    return [{**n["Resources"], "NodeID": n["NodeID"]} for n in ray.nodes() if n["Alive"]]
-
-
-def not_on(nodes: tuple[str, ...] | frozenset[str]) -> dict[str, str]:
-    """A label selector for all machines but these."""
-    return {"ray.io/node-id": f"!in({','.join(sorted(nodes))})"}
 
 
 def _items(stream: Any) -> Iterator[Any]:
