@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import io
 import json
 import re
@@ -13,7 +14,7 @@ import av
 import numpy as np
 import pytest
 from report_pages import SAME, Elements, table_of
-from tracked_production import ANIMATED, NAME, make_tracked, train_model, write_shot
+from tracked_production import ANIMATED, NAME, PHASES, make_tracked, train_model, write_shot
 from typer.testing import CliRunner
 
 from facecap_core.errors import Cancelled, ModelError, StoreError
@@ -167,6 +168,41 @@ def test_writing_again_gives_the_same_page(trained, page, tmp_path):
     again = (tmp_path / "a.html").read_text(encoding="utf-8")
     written = re.compile(r"Written [^<]* by facecap")
     assert written.sub("", again) == written.sub("", page[0])
+
+
+def test_frames_of_an_image_sequence_have_the_numbers_of_its_files(copied, page, tmp_path):
+    """On the page, in the tables of the command and in its files, as in videos and exports."""
+    plain, _, _ = page
+    production = load_production(copied)
+    for shot, frames in (("held_a", 70), ("held_b", 45), ("learn_a", 40)):
+        paths, phase = StorePaths(production.store), PHASES[shot]
+        write_shot(paths, shot, frames, phase, start_frame=1001)
+    path = tmp_path / "a.html"
+    write_report(production, "ada", "m1", path, clip_seconds=0.5, threads=1)
+    text = path.read_text(encoding="utf-8")
+    for pattern in (
+        r"<br>frame (\d+)<br>",
+        r"mesh of held_\w, frame (\d+)",
+        r"The outlined picture is frame (\d+)",
+        r"[Ff]rames (\d+) to \d+",
+        r'class="n">(\d+)</td></tr>\s*<tr><th scope="row">held_b</th><td></td>',
+    ):
+        before, after = (re.findall(pattern, one) for one in (plain, text))
+        assert before, pattern
+        assert [int(number) for number in after] == [int(number) + 1001 for number in before]
+    assert ">1001<" in text, "the axis of charts"
+    arguments = ["evaluate", "--no-page", "--json", "-o", str(tmp_path / "e")]
+    done = CliRunner().invoke(app, [*arguments, "--production", str(copied)])
+    told = json.loads(done.stdout)
+    with open(tmp_path / "e" / "frames.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["shot"] == "held_b"]
+    assert [int(row["frame"]) for row in rows] == [*range(1001, 1046)]
+    worst = max(rows, key=lambda row: float(row["rmse_mm"]))
+    assert told["by_shot"]["held_b"]["worst_frame"] == int(worst["frame"])
+    with open(tmp_path / "e" / "shots.csv", newline="") as file:
+        assert {row["shot"]: row["worst_frame"] for row in csv.DictReader(file)} == {
+            shot: str(figures["worst_frame"]) for shot, figures in told["by_shot"].items()
+        }
 
 
 def test_what_has_changed_in_the_store_is_pointed_out(copied, tmp_path):

@@ -53,8 +53,8 @@ def write_obj(path):
     path.write_text("\n".join(lines) + "\n")
 
 
-def write_shot(paths, shot, frames, phase, *, fingerprint="as filmed"):
-    """A bright spot, and a mesh whose lower half follows it."""
+def write_shot(paths, shot, frames, phase, *, fingerprint="as filmed", **attributes):
+    """A bright spot, and a mesh whose lower half follows it; `attributes` of the frame stores."""
     time = np.arange(frames) / 9.0
     across, down = np.sin(time + phase), np.sin(1.7 * time + 2 * phase)
     x = np.arange(240) - (120 + 60 * across[:, None])
@@ -68,7 +68,8 @@ def write_shot(paths, shot, frames, phase, *, fingerprint="as filmed"):
             group.array(
                 "luma", row_shape=(320, 240), dtype="uint8", dimension_names=("frame", "y", "x")
             ).append(pictures.astype(np.uint8))
-            group.set_attributes({"footage_fingerprint": fingerprint, "picture_size": [240, 320]})
+            told = {"footage_fingerprint": fingerprint, "picture_size": [240, 320]}
+            group.set_attributes(told | attributes)
     with new_group(paths.targets(shot)) as group:
         group.positions(len(rest)).append((rest + motion * pull).astype(np.float32))
         group.set_attributes({"cache_fingerprint": "as tracked"})

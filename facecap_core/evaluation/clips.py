@@ -11,6 +11,7 @@ import numpy as np
 
 from facecap_core.errors import ModelError, StoreError
 from facecap_core.evaluation.subject import EvaluatedShot, Subject
+from facecap_core.frame_names import frame_names
 from facecap_core.learning.rmse import per_frame_rmse_mm
 from facecap_core.learning.trainingset import ShotPaths, read_views
 from facecap_core.pointcaches.reader import open_point_cache
@@ -30,6 +31,7 @@ class Clip:
     result: np.ndarray  # float32 [frame, vertex, xyz]
     distance_mm: np.ndarray  # float32 [frame, vertex]
     rmse_mm: np.ndarray  # float64 [frame]
+    start_frame: int  # number of the shot's first frame, as videos, pages and files show it
 
     def __len__(self) -> int:
         return len(self.target)
@@ -48,6 +50,7 @@ def clips(
     stick = subject.stick
     with _open_target(subject, shot) as (frames, read_target):
         pictures = _pictures(shot, frames)
+        start_frame = frame_names(subject.production, shot.shot).start_frame
         solved = None if shot.solved is None else open_vertices(shot.solved)
         if solved is not None:
             _same_length(shot, solved.frames, "vertex store", frames)
@@ -66,7 +69,16 @@ def clips(
             errors = per_frame_rmse_mm(
                 result, target, animated=stick.animated, mm_per_unit=stick.mm_per_unit
             )
-            yield Clip(shot.shot, first, luma, target, result, distance.astype(np.float32), errors)
+            yield Clip(
+                shot.shot,
+                first,
+                luma,
+                target,
+                result,
+                distance.astype(np.float32),
+                errors,
+                start_frame,
+            )
 
 
 def read_clip(subject: Subject, shot: EvaluatedShot, start: int, stop: int) -> Clip:
@@ -76,7 +88,7 @@ def read_clip(subject: Subject, shot: EvaluatedShot, start: int, stop: int) -> C
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in ("luma", "target", "result", "distance_mm", "rmse_mm")
     }
-    return Clip(shot.shot, start, **joined)
+    return Clip(shot.shot, start, **joined, start_frame=parts[0].start_frame)
 
 
 def frames_of(subject: Subject, shot: EvaluatedShot) -> int:

@@ -12,6 +12,7 @@ from facecap_core.evaluation.clips import clips, frames_of
 from facecap_core.evaluation.shot_measures import ShotMeasures, ShotMeter, Sums, add_up
 from facecap_core.evaluation.subject import EvaluatedShot, Subject
 from facecap_core.evaluation.summary import Summary, summarise
+from facecap_core.frame_names import frame_names
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.stores.groups import open_targets
 
@@ -60,8 +61,9 @@ def evaluate(
         raise StoreError("the shots have no frames", remedy="ingest them again")
     found, mean_found = [], []
     for shot in shots:
-        meter = ShotMeter(shot.shot, subject.stick)
-        mean_meter = ShotMeter(shot.shot, subject.stick)
+        start_frame = frame_names(subject.production, shot.shot).start_frame
+        meter = ShotMeter(shot.shot, subject.stick, start_frame)
+        mean_meter = ShotMeter(shot.shot, subject.stick, start_frame)
         for clip in clips(subject, shot):
             meter.add(clip.result, clip.target)
             if mean_shape is not None:

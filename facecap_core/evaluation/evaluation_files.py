@@ -65,7 +65,7 @@ def _frame_rows(subject: Subject, evaluation: Evaluation) -> list[list[Any]]:
         if not rows:
             rows.append(["shot", "frame", "timecode", *columns])
         rows += [
-            [shot.shot, frame, names.timecode(frame), *map(_number, values)]
+            [shot.shot, shot.start_frame + frame, names.timecode(frame), *map(_number, values)]
             for frame, values in enumerate(zip(*columns.values(), strict=True))
         ]
     return rows

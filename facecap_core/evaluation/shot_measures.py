@@ -79,6 +79,7 @@ class ShotMeasures:
     jaw_forward_mm: np.ndarray  # the target's jaw from its rest along the face; empty: not known
     jaw_forward_error_mm: np.ndarray  # how much further forward the result's jaw is
     sums: Sums
+    start_frame: int = 0  # number of the first frame, as videos, pages and files show it
 
     def __len__(self) -> int:
         return len(self.rmse_mm)
@@ -87,8 +88,8 @@ class ShotMeasures:
 class ShotMeter:
     """Measures one shot, whose frames are given in blocks, in order."""
 
-    def __init__(self, shot: str, stick: Yardstick) -> None:
-        self._shot, self._stick = shot, stick
+    def __init__(self, shot: str, stick: Yardstick, start_frame: int = 0) -> None:
+        self._shot, self._stick, self._start_frame = shot, stick, start_frame
         vertices = len(stick.rest)
         self._last: tuple[np.ndarray, np.ndarray] | None = None
         self._blocks: dict[str, list[np.ndarray]] = {}
@@ -151,6 +152,7 @@ class ShotMeter:
                 self._low,
                 self._high,
             ),
+            start_frame=self._start_frame,
         )
 
     def _time(self, ours: np.ndarray, wanted: np.ndarray) -> None:

@@ -25,7 +25,7 @@ class Summary:
     p95_mm: float  # 95 of 100 frames are below
     worst_mm: float
     worst_shot: str
-    worst_frame: int
+    worst_frame: int  # its number, as videos, pages and files show it
     regions_mm: dict[str, float]  # pooled RMSE of each region
     velocity_error_mm_per_frame: float
     acceleration_error_mm_per_frame2: float
@@ -69,7 +69,7 @@ def summarise(shots: Sequence[ShotMeasures], stick: Yardstick) -> Summary:
         p95_mm=float(np.quantile(rmse, 0.95)),
         worst_mm=float(rmse[worst]),
         worst_shot=shots[where].shot,
-        worst_frame=worst - int(starts[where]),
+        worst_frame=shots[where].start_frame + worst - int(starts[where]),
         regions_mm={
             name: _rms(np.concatenate([shot.regions_mm[name] for shot in shots]))
             for name in stick.regions

@@ -94,7 +94,7 @@ def moving_face(clip: Clip, pictures: MeshPictures) -> Iterator[np.ndarray]:
             picture[_HEAD : _HEAD + height, column * width : (column + 1) * width] = panel
         at = curve_left + round((curve_width - 1) * index / max(frames - 1, 1))
         picture[6 : _CURVE - 2, at - 1 : at + 1] = (213, 94, 0)
-        letters.write(picture, f"{clip.first_frame + index:6d}", 10, 56)
+        letters.write(picture, f"{clip.start_frame + clip.first_frame + index:6d}", 10, 56)
         letters.write(picture, f"{clip.rmse_mm[index]:6.2f}", 34, 56)
         yield picture
 

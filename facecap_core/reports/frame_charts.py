@@ -40,7 +40,7 @@ def error_over_time(shots: Sequence[ShotMeasures], marks: Sequence[Mark], *, all
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(11.0, 3.1), layout="constrained")
         axes = figure.subplots()
-        starts = _lay_out(axes, {shot.shot: len(shot) for shot in shots})
+        starts = _lay_out(axes, shots)
         highest = 0.0
         for shot in shots:
             at = starts[shot.shot] + np.arange(len(shot))
@@ -82,7 +82,7 @@ def errors_of_two(
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(11.0, 3.1), layout="constrained")
         axes = figure.subplots()
-        starts = _lay_out(axes, {shot.shot: len(shot) for shot in first})
+        starts = _lay_out(axes, first)
         highest = 0.0
         for shots, label, colour, width in (
             (first, names[0], BLUE, 1.1),
@@ -116,9 +116,7 @@ def openings_over_time(shots: Sequence[ShotMeasures]) -> str | None:
         every = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
         for place, (axes, (label, found)) in enumerate(zip(every, rows, strict=True)):
             last = place == len(rows) - 1
-            starts = _lay_out(
-                axes, {shot.shot: len(shot) for shot in shots}, names=not place, frames=last
-            )
+            starts = _lay_out(axes, shots, names=not place, frames=last)
             _draw_openings(axes, starts, found)
             axes.set_ylabel(label)
         every[0].legend(loc="upper left", ncols=2)
@@ -140,22 +138,23 @@ def _draw_openings(axes: Axes, starts: Mapping[str, float], found: Mapping[str, 
 
 
 def _lay_out(
-    axes: Axes, frames_of: Mapping[str, int], *, names: bool = True, frames: bool = True
+    axes: Axes, shots: Sequence[ShotMeasures], *, names: bool = True, frames: bool = True
 ) -> dict[str, float]:
     """Where each shot begins; bands and names tell them apart, and ticks count each one's frames."""
-    total = sum(frames_of.values())
+    total = sum(map(len, shots))
     gap = max(1.0, total * 0.004)
-    narrow = any(len(shot) > 150 * count / max(total, 1) for shot, count in frames_of.items())
+    narrow = any(len(one.shot) > 150 * len(one) / max(total, 1) for one in shots)
     step = max(1.0, round_up(total / 14, steps=(1.0, 2.0, 5.0, 10.0))) if total else 1.0
     ticks: list[tuple[float, str]] = []
     starts, start = {}, 0.0
-    for index, (shot, count) in enumerate(frames_of.items()):
-        starts[shot] = start
+    for index, one in enumerate(shots):
+        count = len(one)
+        starts[one.shot] = start
         if index % 2 == 0:
             axes.axvspan(start, start + max(count - 1, 1), color=BAND, linewidth=0)
         if names:
             axes.annotate(
-                shot,
+                one.shot,
                 (start if narrow else start + count / 2, 1.0),
                 xycoords=("data", "axes fraction"),
                 xytext=(0, 3),
@@ -164,7 +163,7 @@ def _lay_out(
                 va="bottom",
                 rotation=35 if narrow else 0,
             )
-        ticks += [(start + at, f"{at:.0f}") for at in np.arange(0, count, step)]
+        ticks += [(start + at, f"{one.start_frame + at:.0f}") for at in np.arange(0, count, step)]
         start += count + gap
     axes.set_xlim(0, max(start - gap - 1, 1))
     axes.set_xticks([at for at, _ in ticks], [text if frames else "" for _, text in ticks])

@@ -17,6 +17,7 @@ from facecap_core.evaluation.evaluation import Evaluation, evaluate, mean_of_tra
 from facecap_core.evaluation.solved import shots_solved_by
 from facecap_core.evaluation.subject import EvaluatedShot, Subject, open_subject
 from facecap_core.flags.actor_flags import flag_shots
+from facecap_core.frame_names import frame_names
 from facecap_core.learning.model import read_model_facts
 from facecap_core.productions.composition import composition_warnings
 from facecap_core.productions.production import Production
@@ -130,7 +131,8 @@ def write_findings(
     for shot in subject.shots(subject.names("train")):
         # The frames of training shots may be gone from the store: the model does not need them any more.
         if shot.views[0].exists():
-            page["inputs"] = pictures.augmented_inputs(subject.model, shot)
+            names = frame_names(subject.production, shot.shot)
+            page["inputs"] = pictures.augmented_inputs(subject.model, shot, names)
             break
     return write_page(destination, "report.html", page)
 

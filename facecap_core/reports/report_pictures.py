@@ -58,14 +58,15 @@ def frame_rows(
     pictures = view.pictures(STILL, top_mm, supersample=2)
     rows = []
     for mark, still in zip(marks, stills, strict=True):
-        where = f"of {mark.shot}, frame {mark.frame}"
+        names = frame_names(production, mark.shot)
+        where = f"of {mark.shot}, frame {names.number(mark.frame)}"
         drawn = [
             *((picture, f"input {where}") for picture in still.luma[0]),
             (pictures.clay(still.target[0]), f"target mesh {where}"),
             (pictures.clay(still.result[0]), f"result mesh {where}"),
             difference(pictures, still, where),
         ]
-        rows.append(frame_row(mark, drawn, frame_names(production, mark.shot)))
+        rows.append(frame_row(mark, drawn, names))
     return rows
 
 
@@ -79,7 +80,7 @@ def frame_row(
         "note": mark.note,
         "rmse_mm": mark.rmse_mm,
         "shot": mark.shot,
-        "frame": mark.frame,
+        "frame": names.number(mark.frame),
         "timecode": names.timecode(mark.frame),
         "pictures": [shown(picture, alt) for picture, alt in drawn],
     }
@@ -111,7 +112,7 @@ def film(
 ) -> dict[str, Any]:
     """The moving face as a video. Drawn without supersampling: this is most of the work of a report."""
     pictures = view.pictures(MOVING, top_mm, supersample=1)
-    frames = len(clip)
+    frames, first = len(clip), clip.start_frame + clip.first_frame
 
     def told() -> Iterator[np.ndarray]:
         for done, picture in enumerate(moving_face(clip, pictures), start=1):
@@ -121,8 +122,8 @@ def film(
     width, height = film_size(clip, pictures)
     return {
         "shot": clip.shot,
-        "first": clip.first_frame,
-        "last": clip.first_frame + frames - 1,
+        "first": first,
+        "last": first + frames - 1,
         "seconds": f"{float(frames / fps):.1f}",
         "uri": data_uri(encode_h264(told(), fps=fps), "video/mp4"),
         "width": width,
@@ -130,12 +131,13 @@ def film(
     }
 
 
-def augmented_inputs(model: Model, shot: EvaluatedShot) -> dict[str, Any]:
+def augmented_inputs(model: Model, shot: EvaluatedShot, names: FrameNames) -> dict[str, Any]:
     """The middle picture of a shot, and augmented variants of it at full strength (Figure 3)."""
     config = model.config
     store = open_frames(shot.views[0])
-    number = store.frames // 2
-    plain = store.read("luma", number, number + 1)
+    middle = store.frames // 2
+    plain = store.read("luma", middle, middle + 1)
+    number = names.number(middle)
     draws = draw(VARIANTS, config.augmentation, 1.0, torch.Generator().manual_seed(config.seed))
     batch = torch.from_numpy(np.repeat(plain, VARIANTS, axis=0))
     varied = augment(batch, draws, model.whitening[0].mean).round().clamp(0, 255).to(torch.uint8)

@@ -184,7 +184,8 @@ def _frame_rows(
     pictures = view.pictures(STILL, top_mm, supersample=2)
     rows = []
     for mark in marks:
-        where = f"of {mark.shot}, frame {mark.frame}"
+        names = frame_names(seeing.subject.production, mark.shot)
+        where = f"of {mark.shot}, frame {names.number(mark.frame)}"
         stills = {id(side): _still(side, mark) for side in sides}
         ours, theirs = (stills[id(side)] for side in sides)
         drawn = [
@@ -195,7 +196,7 @@ def _frame_rows(
             difference(pictures, ours, f"of A, {where}"),
             difference(pictures, theirs, f"of B, {where}"),
         ]
-        rows.append(frame_row(mark, drawn, frame_names(seeing.subject.production, mark.shot)))
+        rows.append(frame_row(mark, drawn, names))
     return rows
 
 
