@@ -8,29 +8,24 @@ import hashlib
 import os
 import secrets
 import shutil
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from facecap_core.errors import FacecapError
 from facecap_core.files import write_text_atomically
-from farm import start_hook
 from farm.cluster import Cluster
+from farm.head_process import end_head, start_head
 from jobs.processes import known_dead, process_of, this_host
 from jobs.records import Process
 
 HOME_VARIABLE = "FARM_HOME"
-LOOPBACK = "127.0.0.1"
 START_SECONDS = 120.0
 ANSWER_SECONDS = 30.0
-STOP_SECONDS = 10.0
 LOOK_SECONDS = 0.1
 LONGEST_TEMPORARY = 44
 """Ray puts sockets 63 characters deeper, and a Unix socket's path may have 107."""
@@ -76,24 +71,6 @@ class LocalHead:
     def _folder(self) -> Path:
         return self.home / "heads" / this_host()  # home folders are often shared by machines
 
-    def environment(self) -> dict[str, str]:
-        """What the head, its drivers and workers run with, on top of the user's own variables."""
-        return {
-            "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN_PATH": str(self.token_path),
-            # Without this Ray replaces 127.0.0.1 by the outward address and listens there.
-            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-            "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_task_oom_retries": "0",  # Ray's default is for ever; the driver tries again, with more memory
-            "RAY_enable_infeasible_task_early_exit": "true",  # else such a task waits for ever
-            "RAY_JOB_STOP_WAIT_TIME_S": "20",  # time for a driver to write its ledger
-            "RAY_DEDUP_LOGS": "0",
-            # A process that connects before the other listens tries again after this time, of which Ray's
-            # default is a whole second: often a second of a cold start.
-            "RAY_raylet_client_connect_timeout_milliseconds": "50",
-            "RAY_raylet_client_num_connect_attempts": "200",
-        }
-
     def state(self) -> HeadState | None:
         """The running head, or None."""
         try:
@@ -136,7 +113,7 @@ class LocalHead:
         with self._lock():
             state = self.state()
             if state is not None:
-                self._end(state)
+                end_head(state.process.pid, state.folder)
                 shutil.rmtree(Path(state.folder).parent, ignore_errors=True)
             self.state_path.unlink(missing_ok=True)
             return state is not None
@@ -145,43 +122,21 @@ class LocalHead:
 
     def _start(self, cpus: int | None, gpus: int | None) -> HeadState:
         token, folder = self._token(), self._temporary()
-        ports = _free_ports(6)
-        dashboard = f"http://{LOOPBACK}:{ports[1]}"
         log = self.log_path
-        own = {
-            # Two metrics pages have fixed ports, of which a second head would find neither free.
-            "AUTOSCALER_METRIC_PORT": str(ports[4]),
-            "DASHBOARD_METRIC_PORT": str(ports[5]),
-            start_hook.VARIABLE: start_hook.NAME,
-        }
-        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
-        command += ["--node-ip-address", LOOPBACK, "--port", str(ports[0])]
-        command += ["--dashboard-host", LOOPBACK, "--dashboard-port", str(ports[1])]
-        command += ["--dashboard-agent-listen-port", str(ports[2])]
-        command += ["--metrics-export-port", str(ports[3])]
-        command += ["--no-monitor"]  # which would add machines, and here there are none to add
-        command += ["--min-worker-port", "0", "--max-worker-port", "0"]
-        command += ["--temp-dir", str(folder), "--disable-usage-stats", "--log-color", "false"]
-        command += [] if cpus is None else ["--num-cpus", str(cpus)]
-        command += [] if gpus is None else ["--num-gpus", str(gpus)]
-        command += ["--include-log-monitor", "false"]  # which nobody listens to
-        environment = {k: v for k, v in os.environ.items() if k not in _UNWANTED}
-        with open(log, "wb") as output:
-            process = subprocess.Popen(
-                command,
-                cwd=self.home,
-                env={**environment, **self.environment(), **own},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        keeper = process_of(process.pid)
+        started = start_head(
+            home=self.home,
+            token_path=self.token_path,
+            folder=folder,
+            log=log,
+            cpus=cpus,
+            gpus=gpus,
+        )
+        keeper = process_of(started.process.pid)
         if keeper is None:
             raise HeadError("the local Ray head ended at once", remedy=f"see {log}", file=log)
         state = HeadState(
-            address=f"{LOOPBACK}:{ports[0]}",
-            dashboard=dashboard,
+            address=started.address,
+            dashboard=started.dashboard,
             process=keeper,
             folder=str(folder),
             log=str(log),
@@ -189,9 +144,9 @@ class LocalHead:
         # Written before it is ready, so that `farm down` finds it whatever happens from here on.
         write_text_atomically(self.state_path, state.model_dump_json(indent=1) + "\n")
         try:
-            self._wait(process, Cluster(dashboard, token), log)
+            self._wait(started.process, Cluster(started.dashboard, token), log)
         except BaseException:
-            self._end(state)
+            end_head(state.process.pid, state.folder)
             self.state_path.unlink(missing_ok=True)
             raise
         return state
@@ -211,25 +166,6 @@ class LocalHead:
             remedy=f"see {log}",
             file=log,
         )
-
-    def _end(self, state: HeadState) -> None:
-        import psutil
-
-        try:
-            head = psutil.Process(state.process.pid)
-            family = [head, *head.children(recursive=True)]
-        except psutil.Error:
-            family = []
-        # Workers may outlive a raylet that was killed; their command lines name the session's folder.
-        family += [p for p in _named(state.folder) if p not in family]
-        with contextlib.suppress(psutil.Error):
-            if family:
-                family[0].terminate()  # `ray start --block` then ends its processes in order
-        _, left = psutil.wait_procs(family, timeout=STOP_SECONDS)
-        for process in left:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        psutil.wait_procs(left, timeout=STOP_SECONDS)
 
     # -- files ---------------------------------------------------------------------------------
 
@@ -276,31 +212,3 @@ class LocalHead:
         outer.chmod(0o700)
         shutil.rmtree(outer / "r", ignore_errors=True)
         return outer / "r"
-
-
-_UNWANTED = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_AUTH_TOKEN", "RAY_TMPDIR")
-
-
-def _named(folder: str) -> list[Any]:
-    import psutil
-
-    found = []
-    for process in psutil.process_iter(["cmdline", "uids"]):
-        uids = process.info["uids"]
-        if uids is None or uids.real != os.getuid():
-            continue
-        if any(folder + "/" in part for part in process.info["cmdline"] or []):
-            found.append(process)
-    return found
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = []
-    try:
-        for _ in range(count):
-            sockets.append(socket.socket())
-            sockets[-1].bind((LOOPBACK, 0))
-        return [entry.getsockname()[1] for entry in sockets]
-    finally:
-        for entry in sockets:
-            entry.close()
