@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facecap_core.checks.finding import errors_of
 from farm.bar import bar
-from farm.check_tables import as_json, print_report
+from farm.check_json import as_json
+from farm.check_tables import print_report
 from farm.completion import complete_actor
 from farm.context import ProductionOption, find
 from farm.exit_codes import JOB_FAILED, OK
@@ -79,8 +81,7 @@ def check(
         typer.echo(json.dumps(as_json(found, report, faults, warnings, findings), indent=2))
     else:
         print_report(found, report, faults, warnings, findings)
-    errors = [finding for finding in findings or [] if finding.severity == "error"]
-    raise typer.Exit(JOB_FAILED if faults or errors else OK)
+    raise typer.Exit(JOB_FAILED if faults or errors_of(findings) else OK)
 
 
 def _place(fault: Fault) -> tuple[bool, int]:

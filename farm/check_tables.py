@@ -1,11 +1,13 @@
-"""Check tables: what `farm check` found, as text for people and as one object for programs."""
+"""Check tables: what `farm check` found, as text for people."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
+
+from facecap_core.checks.finding import errors_of
+from farm.tables import fitting, left_out_sentence, terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from facecap_core.productions.composition import Composition
     from facecap_core.productions.production import Production
 
-SCHEMA_VERSION = 1
 PIPED_WIDTH = 160  # of a table that goes to a file, where no terminal says how wide it is
 SHOT_COLUMNS = (
     *("shot", "actor", "category", "split", "frames", "minutes"),
@@ -26,43 +27,6 @@ SHOT_COLUMNS = (
 )
 SPARE_COLUMNS = ("minutes", "cache", "pictures", "category")
 """What a narrow terminal does without, the first one first."""
-
-
-def as_json(
-    production: Production | None,
-    report: CheckReport | None,
-    faults: Sequence[Fault],
-    warnings: Sequence[Fault],
-    findings: Sequence[Finding] | None = None,
-) -> dict[str, Any]:
-    """The object that --json prints; `findings` are those of --deep, null without it."""
-    from facecap_core.productions.composition import PAPER_PARTS
-
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "ok": not faults and not _errors(findings),
-        "production": production
-        and {
-            "name": production.name,
-            "folder": str(production.folder),
-            "store": str(production.store),
-            "fps": str(production.fps),
-            "units": production.units,
-        },
-        "shots": [_shot_json(found, production) for found in report.shots] if report else [],
-        "composition": [
-            {
-                "actor": composition.actor,
-                "minutes": composition.minutes,
-                "shots": composition.shots,
-                "paper_minutes": {part.name: part.paper_minutes for part in PAPER_PARTS},
-            }
-            for composition in (report.compositions if report else [])
-        ],
-        "faults": [_fault_json(fault) for fault in faults],
-        "warnings": [_fault_json(warning) for warning in warnings],
-        "findings": None if findings is None else [asdict(finding) for finding in findings],
-    }
 
 
 def print_report(
@@ -73,11 +37,7 @@ def print_report(
     findings: Sequence[Finding] | None = None,
 ) -> None:
     """Tables of shots, compositions and findings, then all warnings and faults, to stdout."""
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, markup=False, emoji=False, width=PIPED_WIDTH)
+    console = terminal(PIPED_WIDTH)
     if production is not None and report is not None:
         if report.shots:
             rate, units = _fps(production), production.units
@@ -95,7 +55,7 @@ def print_report(
         _print_findings(console, findings, whole=not faults)
     _print_faults(console, "warning", "yellow", warnings)
     _print_faults(console, "fault", "red", faults)
-    if not faults and not _errors(findings):
+    if not faults and not errors_of(findings):
         console.print("No faults: ready to ingest and train.", style="green")
 
 
@@ -125,21 +85,15 @@ def _print_findings(console: Console, findings: Sequence[Finding], *, whole: boo
             Text.assemble(finding.message, "\n", (finding.remedy, "dim")),
         )
     console.print(table)
-    errors = len(_errors(findings))
+    errors = len(errors_of(findings))
     told = f"{_count(findings, 'finding')}: {errors} to mend, {len(findings) - errors} to look at"
     console.print(told, style="bold red" if errors else "bold yellow")
-
-
-def _errors(findings: Sequence[Finding] | None) -> list[Finding]:
-    return [finding for finding in findings or () if finding.severity == "error"]
 
 
 def _shots_table(production: Production, shots: Sequence[ShotReport], width: int) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
-
-    from farm.tables import fitting, left_out_sentence
 
     several = len({found.shot.actor for found in shots}) > 1
     columns = [name for name in SHOT_COLUMNS if several or name != "actor"]
@@ -238,47 +192,6 @@ def _print_faults(console: Console, kind: str, colour: str, faults: Sequence[Fau
         console.print(f"  {text}", soft_wrap=True)
         if fault.remedy:
             console.print(f"      {fault.remedy}", style="dim", soft_wrap=True)
-
-
-def _shot_json(found: ShotReport, production: Production | None) -> dict[str, Any]:
-    shot = found.shot
-    return {
-        "shot": shot.name,
-        "actor": shot.actor,
-        "category": shot.category,
-        "split": shot.split,
-        "line": shot.line,
-        "frames": found.frames,
-        "seconds": float(found.frames / production.fps) if production and found.frames else None,
-        "footage": {
-            camera: {
-                "path": str(facts.path),
-                "frames": facts.frames,
-                "picture_size": facts.picture_size,
-                "codec": facts.codec,
-            }
-            for camera, facts in found.footage.items()
-        },
-        "cache": found.cache
-        and {
-            "path": str(shot.cache),
-            "format": found.cache.format,
-            "frames": found.cache.frames,
-            "vertices": found.cache.vertices,
-            "start_frame": found.cache.start_frame,
-        },
-        "faults": [_fault_json(fault) for fault in found.faults],
-        "warnings": [_fault_json(warning) for warning in found.warnings],
-    }
-
-
-def _fault_json(fault: Fault) -> dict[str, Any]:
-    return {
-        "message": fault.message,
-        "remedy": fault.remedy,
-        "file": fault.file or None,
-        "line": fault.line,
-    }
 
 
 def _nearer(file: str) -> str:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PIPED_WIDTH = 400  # where no terminal says how wide it is
 COLOURS = {
@@ -20,6 +24,16 @@ COLOURS = {
 }
 
 
+def terminal(piped_width: int) -> Console:
+    """What prints to stdout, colours where that is a terminal; else as wide as told."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    if console.is_terminal:
+        return console
+    return Console(highlight=False, markup=False, emoji=False, width=piped_width)
+
+
 def print_table(
     columns: Sequence[str],
     rows: Sequence[Sequence[str]],
@@ -33,13 +47,10 @@ def print_table(
         right: columns of numbers.
         spare: what a narrow terminal may do without, the first one first; a line says what was left out.
     """
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, markup=False, emoji=False, width=PIPED_WIDTH)
+    console = terminal(PIPED_WIDTH)
     kept = fitting(columns, rows, spare, console.width)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in kept:

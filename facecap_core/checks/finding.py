@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,3 +32,8 @@ class Finding:
 def severity_of(figure: float, error_from: float) -> Severity:
     """An error where the figure reaches a limit."""
     return "error" if figure >= error_from else "warning"
+
+
+def errors_of(findings: Iterable[Finding] | None) -> list[Finding]:
+    """Those that have to be mended; none where nothing was looked for (None)."""
+    return [finding for finding in findings or () if finding.severity == "error"]
