@@ -5,23 +5,26 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from itertools import islice
 from pathlib import Path
 
-from facecap_core.errors import FootageMissing, ModelError
+from facecap_core.errors import FootageError, FootageMissing, ModelError
 
 _PRINTF = re.compile(r"%0?\d*d")
 _BLOCK = 64 * 1024
 _BLOCKS = 64
+_UNPACKED = frozenset({".bmp", ".dpx", ".exr", ".tga", ".tif", ".tiff"})  # may be, as a header says
+_LOOKED_AT = 4  # packets, the first of which is larger where later pictures are differences to it
 
 
 def fingerprint_file(path: Path, *, whole: bool = False) -> str:
     """Content identity of a file of any size: its length and 64 blocks spread over it, as hexadecimal.
 
-    Files up to 4 MiB are hashed whole. Compressed footage cannot change between the blocks without
+    Files up to 4 MiB are hashed whole. What is compressed cannot change between the blocks without
     moving what follows, so this finds a new encode at the cost of a few reads.
 
     Args:
-        whole: every byte counts: numbers that are not compressed change in their places.
+        whole: every byte counts: what is not compressed changes in its place.
 
     Raises:
         FootageMissing: there is no such file, or it cannot be read.
@@ -50,8 +53,11 @@ def fingerprint_file(path: Path, *, whole: bool = False) -> str:
 def fingerprint_footage(path: Path, *, whole: bool = False) -> str:
     """Content identity of a video file, or of an image or OBJ sequence given as `name.%04d.png`.
 
+    Of footage whose pictures take the same room each (not compressed, DNxHD, AVC-Intra), every byte counts:
+    some of them can be replaced, and the rest stays where it is.
+
     Args:
-        whole: as of `fingerprint_file`.
+        whole: as of `fingerprint_file`, whatever the pictures are.
 
     Raises:
         FootageMissing: nothing is there, or it cannot be read.
@@ -59,12 +65,27 @@ def fingerprint_footage(path: Path, *, whole: bool = False) -> str:
     path = Path(path)
     members = members_of(path)
     if members == [path]:
-        return fingerprint_file(path, whole=whole)
+        return fingerprint_file(path, whole=whole or _of_one_size(path))
     digest = hashlib.blake2b(digest_size=16)
     for member in members:
-        told = fingerprint_file(member, whole=whole)
+        told = fingerprint_file(member, whole=whole or member.suffix.lower() in _UNPACKED)
         digest.update(member.name.encode() + b"\0" + told.encode())
     return digest.hexdigest()
+
+
+def _of_one_size(path: Path) -> bool:
+    """Whether the pictures of a video take as many bytes each; of a file that is hashed whole anyway it is not asked."""
+    try:
+        if path.stat().st_size <= _BLOCK * _BLOCKS:
+            return False
+        # Here: who only compares small files need not wait for the decoder's library.
+        from facecap_core.footage.video_container import open_video
+
+        with open_video(path) as video:
+            sizes = [packet.size for packet in islice(video.packets(), _LOOKED_AT)]
+    except (FootageError, OSError):  # whoever reads it says so
+        return False
+    return len(sizes) > 1 and len(set(sizes)) == 1
 
 
 def fingerprint_weights(directory: Path) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from crashing import in_process
+from footage_files import FRAMES, write_video
 
 from facecap_core.errors import FootageMissing, StoreError
 from facecap_core.files import write_bytes_atomically
@@ -121,6 +122,37 @@ def test_a_sequence_is_fingerprinted_by_its_members_alone(tmp_path):
     assert fingerprint_footage(tmp_path / "shot.%04d.png") != first
     with pytest.raises(FootageMissing):
         fingerprint_footage(tmp_path / "other.%04d.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixel_format"),
+    [("a.avi", "rawvideo", "yuv420p"), ("a.mov", "v210", "yuv422p10le")],
+)
+def test_a_mended_picture_of_uncompressed_footage_is_another_footage(
+    tmp_path, name, codec, pixel_format
+):
+    """Wherever it is: its bytes lie in their place, and those of all others stay where they were."""
+    path = write_video(
+        tmp_path / name, codec, pixel_format, size=(320, 240), stamps=range(FRAMES * 4)
+    )
+    first, content = fingerprint_footage(path), bytearray(path.read_bytes())
+    assert len(content) > 4 * 2**20
+    for place in range(200_000, len(content) - 200_000, 333_333):
+        content[place] ^= 1
+        path.write_bytes(content)
+        assert fingerprint_footage(path) != first, place
+        content[place] ^= 1
+    path.write_bytes(content)
+    assert fingerprint_footage(path) == first
+
+
+def test_pictures_of_a_sequence_that_may_be_uncompressed_count_whole(tmp_path):
+    content = bytearray(os.urandom(5 * 2**20))
+    (tmp_path / "a.0001.dpx").write_bytes(content)
+    first = fingerprint_footage(tmp_path / "a.%04d.dpx")
+    content[82_000] ^= 1  # between two of the blocks of `fingerprint_file`
+    (tmp_path / "a.0001.dpx").write_bytes(content)
+    assert fingerprint_footage(tmp_path / "a.%04d.dpx") != first
 
 
 def write_whole(path, text="new"):
