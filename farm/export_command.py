@@ -51,7 +51,7 @@ def export(
     from facecap_core.exports.export import export_shot
     from facecap_core.exports.formats import check_formats
     from farm.bar import bar
-    from farm.output_choice import export_options, folder_of
+    from farm.output_choice import export_options, folder_of, warn_of_footage
     from farm.shot_choice import solved_shots
 
     found = find_and_load(production)
@@ -59,7 +59,7 @@ def export(
     names = solved_shots(found, shots or [], listed, actor)
     folder = folder_of(found, exporting.out, "exports")
     check_formats(options.formats)  # once for all shots
-    results, failed = [], {}
+    results, failed, warnings = [], {}, []
     for name in names:
         try:
             with bar() as on_progress:
@@ -72,6 +72,7 @@ def export(
             failed[name] = str(error)
             typer.echo(f"{name}: {error}", err=True)
             continue
+        warnings += warn_of_footage(found, name)
         if not as_json:
             files = ", ".join(file.name for file in results[-1].files)
             there = ", there already" if results[-1].reused else ""
@@ -92,6 +93,7 @@ def export(
                 for result in results
             ],
             "failed": failed,
+            "warnings": warnings,
         }
         typer.echo(json.dumps(told))
     else:

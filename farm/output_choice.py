@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import typer
+
 from farm.option_groups import Exporting, Reviewing
 
 if TYPE_CHECKING:
@@ -47,6 +49,16 @@ def _check_folder(folder: Path, remedy: str) -> None:
     for place in (folder, *folder.parents):
         if place.exists() and not place.is_dir():
             raise ConfigError("is a file, not a folder", remedy=remedy, file=place)
+
+
+def warn_of_footage(production: Production, shot: str) -> list[str]:
+    """What is to be said of a solved shot whose footage was replaced since, which is told on stderr too."""
+    from jobs.solved_footage import footage_warnings
+
+    told = [f"{name}: {what}" for name, what in footage_warnings(production, [shot]).items()]
+    for warning in told:
+        typer.echo(f"warning: {warning}", err=True)
+    return told
 
 
 def export_options(production: Production, chosen: Exporting) -> ExportOptions:

@@ -90,7 +90,7 @@ def review(
     from facecap_core.reviews.review import flags_of, review_shot
     from facecap_core.reviews.reviewed_shot import ReviewedShot, open_reviewed
     from farm.bar import bar
-    from farm.output_choice import file_of, folder_of, review_options
+    from farm.output_choice import file_of, folder_of, review_options, warn_of_footage
     from farm.review_viewer import save_page, show
     from farm.shot_choice import solved_shots
 
@@ -101,8 +101,7 @@ def review(
     def source(name: str, on_progress: OnProgress | None) -> tuple[ReviewedShot, Measures]:
         truth = truth_of(options.against, name) if options.against else None
         shot = open_reviewed(found, name, truth, corrected=options.corrected)
-        if shot.footage_changed:
-            _warn(name)
+        warn_of_footage(found, name)
         return shot, measure(shot, flags_of(found, shot, on_progress), on_progress)
 
     if save is not None and len(names) > 1:
@@ -114,6 +113,7 @@ def review(
     folder = folder_of(found, reviewing.out, "reviews")
     made: dict[str, ReviewResult] = {}
     failed: dict[str, str] = {}
+    warnings: list[str] = []
     for name in names:
         began = time.monotonic()
         try:
@@ -134,8 +134,7 @@ def review(
             failed[name] = str(error)
             typer.echo(f"{name}: {error}", err=True)
             continue
-        if made[name].footage_changed:
-            _warn(name)
+        warnings += warn_of_footage(found, name)
         if not as_json:
             typer.echo(_sentence(made[name], time.monotonic() - began))
     if as_json:
@@ -154,16 +153,12 @@ def review(
                 for name, result in made.items()
             ],
             "failed": failed,
+            "warnings": warnings,
         }
         typer.echo(json.dumps(told))
     if failed:
         raise typer.Exit(JOB_FAILED)
     return None
-
-
-def _warn(shot: str) -> None:
-    told = "its footage is another file than the one that was solved"
-    typer.echo(f"warning: {shot}: {told} -> solve it again, if the pictures differ", err=True)
 
 
 def _sentence(result: ReviewResult, seconds: float) -> str:

@@ -13,6 +13,7 @@ from jobs.log import Log
 from jobs.records import Lot, ShotRecord
 from jobs.request import ExportRequest, OutputRequest, Request, ReviewRequest
 from jobs.shots import shot_of
+from jobs.solved_footage import footage_warnings
 from jobs.worker import Outcome, carry_out
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ def make_outputs(
                 figures["rmse_mm"] = round(reviewed.rmse_mm, 6)
         for file in files:
             log.line(str(file))
+        for warning in footage_warnings(production, [name]).values():
+            log.line(f"warning: {warning}")
         how = "there already" if reused else "written"
         return Outcome(frames, reused, figures, f"{frames} frames, {len(files)} files {how}")
 

@@ -21,6 +21,7 @@ from jobs.placement import Placement, placement
 from jobs.records import Options
 from jobs.request import InferRequest, OutputRequest, Request, TrainRequest, job_id
 from jobs.shots import cameras_of, inputs_of, stores_of
+from jobs.solved_footage import footage_warnings
 
 LEAST_FREE_BYTES = 2**30
 FREE_BYTES_A_SHOT = 50 * 2**20
@@ -91,12 +92,17 @@ def preflight(
     missing = set(missing_shots(production, request, ledger)) if known else set(request.shots)
     action = _ACTIONS.get(request.kind, "decode")
     needed = _needed_cameras(production, request)
+    looks = {name: _look(production, request, name, needed) for name in missing}
+    if isinstance(request, OutputRequest) and not request.solved_by:
+        # Of files that are there already too: they may be of other pictures than the footage has now.
+        replaced = footage_warnings(production, request.shots)
+        looks |= {name: (warning, 0) for name, warning in replaced.items()}
     shots = [
         PlannedShot(
             name,
             action if name in missing else "nothing",
             _reads(production, request, name),
-            *(_look(production, request, name, needed) if name in missing else ()),
+            *looks.get(name, ()),
         )
         for name in request.shots
     ]

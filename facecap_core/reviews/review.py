@@ -52,7 +52,6 @@ class ReviewResult:
     rmse_mm: float | None  # None without a target
     files: list[Path]
     reused: bool = False
-    footage_changed: bool = False
 
 
 def review_outputs(
@@ -134,14 +133,7 @@ def review_shot(
         write_text_atomically(folder / outputs.record, json.dumps(told, indent=1) + "\n")
     report(on_progress, Progress("review", reviewed.frames, reviewed.frames))
     files = [folder / name for name in outputs.wanted]
-    return ReviewResult(
-        shot,
-        reviewed.frames,
-        told.get("rmse_mm"),
-        files,
-        reused=not due,
-        footage_changed=reviewed.footage_changed,
-    )
+    return ReviewResult(shot, reviewed.frames, told.get("rmse_mm"), files, reused=not due)
 
 
 def _told(shot: ReviewedShot, measures: Measures, sheet: ContactSheet) -> dict[str, Any]:

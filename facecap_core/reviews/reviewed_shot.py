@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facecap_core.errors import FootageMissing, StoreError
-from facecap_core.fingerprints import fingerprint_footage
+from facecap_core.errors import StoreError
 from facecap_core.footage.footage import Footage
 from facecap_core.learning.rmse import per_frame_rmse_mm
 from facecap_core.pointcaches.reader import open_point_cache
@@ -57,15 +56,6 @@ class ReviewedShot:
     @property
     def start_frame(self) -> int:
         return self.solved.start_frame
-
-    @property
-    def footage_changed(self) -> bool:
-        """Whether the footage is not what was solved: its pictures may not be those that the result is of."""
-        solved = self.solved.facts.get("footage_fingerprint")
-        try:
-            return solved is not None and fingerprint_footage(self.footage) != solved
-        except FootageMissing:  # whoever decodes it says so
-            return False
 
     @property
     def template(self) -> Template:
