@@ -10,7 +10,6 @@ knows them. Debian's Blender has neither Alembic nor USD.
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import tempfile
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.arguments import arguments
 from benchmarks.machine import machine, sentence
 from facecap_core.exports.export import FIGURES, ExportOptions, export_shot
 from facecap_core.exports.formats import FORMATS
@@ -50,7 +50,7 @@ def opened(
 
 def main() -> None:
     """Print a line a format."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)  # fmt: skip
+    parser = arguments(__doc__)
     parser.add_argument("production", type=Path)
     parser.add_argument("shot")
     parser.add_argument("--blender", default="blender")

@@ -10,7 +10,6 @@ number of kills; jobs follow each other until it is reached. Prints kills, tries
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -31,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from raylets import Raylets
 from tiny_production import make_production, write_shots, write_video
 
+from benchmarks.arguments import arguments
 from facecap_core.productions.production import load_production
 from jobs.ledger import find_job
 from jobs.verification import verify_job
@@ -141,7 +141,7 @@ def shots(folder: Path, count: int, frames: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("--shots", type=int, default=300)
     parser.add_argument("--frames", type=int, default=600)
     parser.add_argument("--kills", type=int, default=100)
@@ -149,25 +149,23 @@ def main() -> None:
         "--every", type=float, default=4.0, help="seconds between kills, on average"
     )
     parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
+    options = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="chaos-"))
     raylets = Raylets(work / "raylets")
     try:
         folder = make_production(work / "production", train=1, validation=1, frames=60)
-        shots(folder, arguments.shots, arguments.frames)
+        shots(folder, options.shots, options.frames)
         raylets.up()
         for name, size in NODES.items():
             raylets.add(name, **size)
         farm(folder, raylets, "submit", "train", *MODEL, "--wait")
         status, undisturbed = solve(folder, raylets)
-        print(
-            f"{arguments.shots} shots of {arguments.frames} frames, undisturbed: {undisturbed:.0f} s"
-        )
+        print(f"{options.shots} shots of {options.frames} frames, undisturbed: {undisturbed:.0f} s")
         faults = hold(folder, status)
         total: Counter[str] = Counter()
         seconds, jobs, lost, failed = 0.0, 0, 0, 0
-        with Killer(raylets, arguments.every, arguments.kills, arguments.seed) as killer:
-            while sum(killer.kills.values()) < arguments.kills and killer.error is None:
+        with Killer(raylets, options.every, options.kills, options.seed) as killer:
+            while sum(killer.kills.values()) < options.kills and killer.error is None:
                 status, took = solve(folder, raylets)
                 seconds, jobs = seconds + took, jobs + 1
                 lost += sum(shot["attempt"] - 1 for shot in status["shots"])
@@ -177,7 +175,7 @@ def main() -> None:
                 print(f"job {jobs}: {took:.0f} s, {dict(killer.kills)} so far", flush=True)
         kills = sum(killer.kills.values())
         print(f"kills: {kills} ({', '.join(f'{n} {k}' for k, n in killer.kills.items())})")
-        print(f"shots: {total['solved']} solved, {failed} failed of {jobs * arguments.shots}")
+        print(f"shots: {total['solved']} solved, {failed} failed of {jobs * options.shots}")
         print(f"tries begun again: {lost}")
         slower = seconds / (jobs * undisturbed)
         print(

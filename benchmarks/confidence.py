@@ -12,7 +12,6 @@ without, in interleaved rounds, in processor time.
 
 from __future__ import annotations
 
-import argparse
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.arguments import production_arguments
 from benchmarks.planted_faults import FAULTS
 from benchmarks.record import figure, ratio
 from facecap_core.errors import ModelError
@@ -105,12 +105,8 @@ def cost(subject: Subject, luma: np.ndarray) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("production", type=Path)
+    parser = production_arguments(__doc__)
     parser.add_argument("truth", type=Path)
-    parser.add_argument("--actor", help="else the only one")
     parser.add_argument("--model", help="else the newest")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -9,7 +9,6 @@ one thread. Then the same beside as many busy processes as there are processors.
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import subprocess
@@ -18,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from benchmarks.arguments import arguments
 from benchmarks.record import figure, ratio
 from jobs.patience import SPINS
 
@@ -79,9 +79,7 @@ def busy(processes: int) -> Iterator[None]:
 
 def main() -> None:
     """Measure, print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--quick", action="store_true", help="2 rounds of 3 s instead of 5 of 10 s")
     quick = parser.parse_args().quick
     rounds, seconds, cores = (

@@ -13,7 +13,6 @@ and what `farm compare` lists.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.arguments import production_arguments
 from benchmarks.record import figure
 from facecap_core.changes.model_results import open_compared
 from facecap_core.changes.shot_change import compare_models
@@ -142,12 +142,8 @@ def tell_changes(bench: Bench, base: str, name: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("production", type=Path)
+    parser = production_arguments(__doc__)
     parser.add_argument("truth", type=Path)
-    parser.add_argument("--actor", help="else the only one")
     parser.add_argument("--model", help="else the one that solved the first shot")
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")

@@ -9,30 +9,18 @@ time the changed shot is held against all the others as they are. "others" are f
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.arguments import arguments
+from benchmarks.deep_check_faults import Fault, cache_faults, video_faults
 from benchmarks.record import figure
-from benchmarks.spoilt_footage import (
-    Edit,
-    black,
-    darker,
-    dimming,
-    doubled,
-    flatter,
-    flickering,
-    later,
-    moved,
-    recode,
-    with_head_motion,
-)
+from benchmarks.spoilt_footage import recode
 from facecap_core.checks.cache_signals import read_cache
 from facecap_core.checks.deep_check import compare_shots
 from facecap_core.checks.finding import Finding
@@ -47,108 +35,6 @@ from facecap_core.productions.production import Production, load_production
 from facecap_core.template import Template, read_template
 
 TOLERANCE = 0.25  # of a figure; offsets are whole frames, so theirs is right or wrong
-OFFSETS = (-15, -8, -3, -2, -1, 1, 2, 3, 8, 15)
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A fault to plant in a shot: how its video or its cache is changed, and what must be found."""
-
-    name: str
-    check: str
-    order: Callable[[int], list[int]] | None = None  # of a camera's pictures
-    edit: Callable[[int, tuple[int, int]], Edit] | None = None  # of frames, and of the crop's size
-    cache: Callable[[np.ndarray, float], np.ndarray] | None = None  # of positions, mm a unit
-    figure: float | None = None
-    second_camera: bool = False
-
-
-def cache_faults() -> list[Fault]:
-    """Those of caches, which cost no decoding."""
-    found = [
-        Fault(
-            f"cache {offset:+d} frames",
-            "frame offset",
-            cache=lambda positions, _, offset=offset: positions[later(len(positions), offset)],
-            figure=-offset,
-        )
-        for offset in OFFSETS
-    ]
-    found += [
-        Fault(
-            f"head motion {degrees:g} degrees, {mm:g} mm",
-            "head motion",
-            cache=lambda positions, unit, degrees=degrees, mm=mm: with_head_motion(
-                positions, degrees, mm, mm_per_unit=unit
-            ),
-        )
-        for degrees, mm in ((0.25, 0.5), (0.5, 1), (1, 2), (2, 4))
-    ]
-    found.append(
-        Fault(
-            "head 3 mm aside",
-            "head motion",
-            cache=lambda positions, unit: positions + np.float32(3 / unit / 3**0.5),
-        )
-    )
-    found.append(
-        Fault(
-            "every 5th mesh doubled",
-            "held frames",
-            cache=lambda p, _: p[doubled(len(p), range(4, len(p), 5))],
-        )
-    )
-    found.append(
-        Fault(
-            "one mesh doubled",
-            "held frames",
-            cache=lambda p, _: p[doubled(len(p), [len(p) // 2])],
-        )
-    )
-    found.append(Fault("every 2nd mesh interpolated", "held frames", cache=_bent))
-    return found
-
-
-def video_faults() -> list[Fault]:
-    """Those of pictures, which are encoded anew."""
-    return [
-        Fault("nothing (only encoded anew)", ""),
-        Fault("every 5th picture doubled", "held frames", lambda n: doubled(n, range(4, n, 5))),
-        Fault(
-            "2 of 5 pictures doubled",
-            "held frames",
-            lambda n: doubled(n, [i for i in range(2, n) if i % 5 in (2, 4)]),
-        ),
-        Fault("one picture doubled", "held frames", lambda n: doubled(n, [n // 2])),
-        Fault("25 pictures frozen", "held frames", lambda n: doubled(n, range(60, 85))),
-        Fault("20 % darker", "exposure", edit=lambda *_: darker(0.20), figure=-20),
-        Fault("25 % less contrast", "exposure", edit=lambda *_: flatter(0.25), figure=-25),
-        Fault("dims by 30 %", "exposure", edit=lambda n, _: dimming(0.3, n)),
-        Fault("flickers by 6 %", "exposure", edit=lambda *_: flickering(0.06), figure=6),
-        Fault("12 black pictures", "black pictures", edit=lambda *_: black(40, 51), figure=12),
-        Fault(
-            "picture moved by 25 % of the crop",
-            "face in crop",
-            edit=lambda _, size: moved(size[0] // 4, 0),
-        ),
-        *(
-            Fault(
-                f"second camera {offset:+d} frames",
-                "camera sync",
-                lambda n, offset=offset: later(n, offset),
-                figure=-offset,
-                second_camera=True,
-            )
-            for offset in (-8, -2, -1, 1, 5)
-        ),
-    ]
-
-
-def _bent(positions: np.ndarray, _: float) -> np.ndarray:
-    bent = positions.copy()
-    last = len(bent) - 1 - len(bent) % 2
-    bent[1:last:2] = (bent[0 : last - 1 : 2] + bent[2 : last + 1 : 2]) / 2
-    return bent
 
 
 class Bench:
@@ -203,41 +89,47 @@ class Bench:
 
     def planted(self, found: ShotReport, fault: Fault) -> list[Finding]:
         """What is found when a shot has a fault."""
-        shot, signals = found.shot, self.kept[found.shot.name]
-        if fault.cache is not None:
-            assert shot.cache is not None
-            template, unit = self.templates[shot.actor], self.production.mm_per_unit
-            with open_point_cache(shot.cache, vertex_count=template.vertex_count) as cache:
-                positions = cache.read(0, cache.frame_count)
-            path = self.work / "planted.pc2"
-            write_pc2(path, np.ascontiguousarray(fault.cache(positions, unit), np.float32))
-            signals = replace(signals, cache=read_cache(path, template, mm_per_unit=unit))
-        else:
-            actor = self.production.actors[shot.actor]
-            camera = actor.main_camera
-            if fault.second_camera:
-                camera = next(name for name in found.footage if name != camera)
-            elif self.camera:
-                camera = self.camera
-            facts = found.footage[camera]
-            frames, crop = facts.frames or 0, actor.cameras[camera].crop
-            path = self.work / "planted.mp4"
-            order = fault.order(frames) if fault.order else list(range(frames))
-            edit = fault.edit(frames, crop[2:]) if fault.edit else None
-            recode(facts.path, path, order, edit)
-            pictures = read_pictures(
-                path,
-                crop=crop,
-                picture_size=facts.picture_size or (0, 0),
-                fps=self.production.fps,
-                frames=frames,
-            )
-            signals = replace(signals, pictures={**signals.pictures, camera: pictures})
-        return self.findings({**self.looks, shot.name: self.look(found, signals)})
+        spoilt = self._with_cache if fault.cache is not None else self._with_pictures
+        look = self.look(found, spoilt(found, fault))
+        return self.findings({**self.looks, found.shot.name: look})
+
+    def _with_cache(self, found: ShotReport, fault: Fault) -> ShotSignals:
+        shot = found.shot
+        assert shot.cache is not None
+        assert fault.cache is not None
+        template, unit = self.templates[shot.actor], self.production.mm_per_unit
+        with open_point_cache(shot.cache, vertex_count=template.vertex_count) as cache:
+            positions = cache.read(0, cache.frame_count)
+        path = self.work / "planted.pc2"
+        write_pc2(path, np.ascontiguousarray(fault.cache(positions, unit), np.float32))
+        signals = read_cache(path, template, mm_per_unit=unit)
+        return replace(self.kept[shot.name], cache=signals)
+
+    def _with_pictures(self, found: ShotReport, fault: Fault) -> ShotSignals:
+        actor = self.production.actors[found.shot.actor]
+        camera = actor.main_camera
+        if fault.second_camera:
+            camera = next(name for name in found.footage if name != camera)
+        elif self.camera:
+            camera = self.camera
+        facts = found.footage[camera]
+        frames, crop = facts.frames or 0, actor.cameras[camera].crop
+        path = self.work / "planted.mp4"
+        order = fault.order(frames) if fault.order else list(range(frames))
+        recode(facts.path, path, order, fault.edit(frames, crop[2:]) if fault.edit else None)
+        pictures = read_pictures(
+            path,
+            crop=crop,
+            picture_size=facts.picture_size or (0, 0),
+            fps=self.production.fps,
+            frames=frames,
+        )
+        kept = self.kept[found.shot.name]
+        return replace(kept, pictures={**kept.pictures, camera: pictures})
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("production", type=Path)
     parser.add_argument("--shots", default="", help="those to plant in (default: three tracked)")
     parser.add_argument(

@@ -13,7 +13,6 @@ alone to the busiest thread of the shot, which is how long a shot takes where ev
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import tempfile
@@ -26,6 +25,7 @@ from typing import NamedTuple
 
 import torch
 
+from benchmarks.arguments import arguments
 from benchmarks.network_ways import VERTICES, untrained
 from benchmarks.record import figure
 from benchmarks.synthetic_footage import SIZE, synthesise
@@ -191,9 +191,7 @@ def measure(bench: Bench, preset: str, rounds: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("video", nargs="?", type=Path, help=f"another clip of {SIZE[0]}x{SIZE[1]}")
     sizes = parser.add_mutually_exclusive_group()
     sizes.add_argument("--quick", action="store_true", help="shorter clips, fewer rounds")

@@ -10,7 +10,6 @@ figures as soon as it has them; one for which time or a package is missing says 
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
 import sys
@@ -22,6 +21,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
+from benchmarks.arguments import arguments
 from benchmarks.gpu_training import (
     Bench,
     agreement,
@@ -106,9 +106,7 @@ QUESTIONS: dict[str, tuple[Callable[[Bench], None], float]] = {
 
 def main() -> int:
     """Ask every question for which there is time; 1 where one failed."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--device", default=None, help="default: cuda")
     parser.add_argument("--quick", action="store_true", help="tiny, to see that all of it runs")
     parser.add_argument("--minutes", type=float, default=8.5)

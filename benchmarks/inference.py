@@ -11,7 +11,6 @@ round, of processor time with one thread. With a production: what each way costs
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.arguments import arguments
 from benchmarks.network_ways import (
     Clock,
     Solved,
@@ -169,9 +169,7 @@ def errors(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     sizes = parser.add_mutually_exclusive_group()
     sizes.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     sizes.add_argument("--full", action="store_true", help="the default")

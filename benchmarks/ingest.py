@@ -10,7 +10,6 @@ and with threads inside the codec. `ffmpeg` is the one of PATH, or of the packag
 
 from __future__ import annotations
 
-import argparse
 import functools
 import importlib
 import itertools
@@ -27,6 +26,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from benchmarks.arguments import arguments
 from benchmarks.record import figure, ratio
 from benchmarks.synthetic_footage import ENCODINGS, lengthen, synthesise
 from facecap_core.footage.footage import Footage
@@ -204,21 +204,21 @@ def measure_take(name: str, path: Path, rounds: int) -> None:
 
 def main() -> None:
     """Synthesise, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = arguments(__doc__)
     parser.add_argument("videos", nargs="*", type=Path, help="measure these instead")
     parser.add_argument("--quick", action="store_true", help="H.264 alone, 3 rounds, shorter takes")
     parser.add_argument("--codec", choices=ENCODINGS, help="this one alone")
     parser.add_argument("--long", action="store_true", help="take the videos for long takes")
-    arguments = parser.parse_args()
-    frames, rounds, repeats = (60, 3, 4) if arguments.quick else (120, 7, 6)
+    options = parser.parse_args()
+    frames, rounds, repeats = (60, 3, 4) if options.quick else (120, 7, 6)
     repeats_of_clip = 240 // frames  # eight seconds: a short shot
-    if arguments.videos:
-        for path in arguments.videos:
-            (measure_take if arguments.long else measure_clip)(path.stem, path, rounds)
+    if options.videos:
+        for path in options.videos:
+            (measure_take if options.long else measure_clip)(path.stem, path, rounds)
         return
-    quick_codecs = ["H.264"] if arguments.quick else list(ENCODINGS)
+    quick_codecs = ["H.264"] if options.quick else list(ENCODINGS)
     with tempfile.TemporaryDirectory() as folder:
-        for codec in [arguments.codec] if arguments.codec else quick_codecs:
+        for codec in [options.codec] if options.codec else quick_codecs:
             encoding = ENCODINGS[codec]
             made, clip, take = (
                 Path(folder) / f"{name}{encoding.suffix}" for name in ("made", "clip", "take")

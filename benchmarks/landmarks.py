@@ -9,7 +9,6 @@ as it is, of dlib as it comes (whole pixels, one box), and of the landmarks that
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.arguments import arguments
 from facecap_core.footage.input_stabilisation import NOSE, stabilise
 from facecap_core.footage.landmark_file import EYES
 from facecap_core.footage.landmarks import DlibLandmarks, packaged_predictor
@@ -87,7 +87,7 @@ def plain(luma: np.ndarray, _: int) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("production", type=Path)
     parser.add_argument("takes", type=Path)
     parser.add_argument("--shots", default="ada_rom_01,ada_speech_01,ada_character_04")

@@ -19,6 +19,7 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
+from benchmarks.arguments import arguments
 from benchmarks.memory import CROP, make_model, make_video
 from benchmarks.record import ratio
 from benchmarks.synthetic_footage import synthesise
@@ -95,9 +96,7 @@ def farmed(folder: Path) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--quick", action="store_true", help="40 light shots")
     parser.add_argument("--shots", type=int, default=500)
     parser.add_argument("--frames", type=int, default=30)

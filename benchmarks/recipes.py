@@ -10,18 +10,16 @@ done again. `benchmarks/gpu.py` asks the same of the whole network on a GPU.
 
 from __future__ import annotations
 
-import argparse
 import json
-import time
 from pathlib import Path
 
 import torch
 
-from benchmarks.accuracy import SMALL, begin, shortened
-from facecap_core.learning.actor_training import train_actor
+from benchmarks.accuracy import SMALL
+from benchmarks.arguments import production_arguments
+from benchmarks.own_store import shortened, training_frames, validation_of, with_own_store
 from facecap_core.learning.config import TrainConfig
 from facecap_core.learning.presets import resolve
-from facecap_core.stores.groups import open_targets
 
 
 def small(recipe: str, seed: int) -> TrainConfig:
@@ -33,46 +31,27 @@ def small(recipe: str, seed: int) -> TrainConfig:
 
 def main() -> None:
     """Train what is missing, print all."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("production", type=Path)
+    parser = production_arguments(__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--actor", help="else the first")
     parser.add_argument("--minutes", type=float, help="of training footage; else all")
     parser.add_argument("--recipes", default="paper,fast")
     parser.add_argument("--seeds", type=int, default=1)
     options = parser.parse_args()
-    options.preset, options.epochs, options.device = "cpu", 0.0, None
-    bench = begin(options)
-    production, actor = bench.production, bench.actor.name
-    frames = {
-        shot.name: open_targets(production.paths.targets(shot.name)).frames
-        for shot in production.shots_of(actor, split="train")
-    }
+    production = with_own_store(options.production, options.out)
+    actor = options.actor or next(iter(production.actors))
     if options.minutes is not None:
-        production = shortened(production, actor, options.minutes, frames)
-    kept = sum(frames[shot.name] for shot in production.shots_of(actor, split="train"))
+        production = shortened(production, actor, options.minutes)
+    kept = sum(training_frames(production, actor).values())
     print(f"{actor}, {kept} training frames; the mean of the frames' RMSE, and pooled, in mm")
     for recipe in options.recipes.split(","):
         for seed in range(1, options.seeds + 1):
-            notes = bench.out / "recipes" / f"{recipe}-{kept}-{seed}.json"
-            if not notes.exists():
-                config, began = small(recipe, seed), time.process_time()
-                name = f"{recipe}-{kept}-{seed}"
-                train_actor(production, actor, config, model=name, threads=1)
-                model = production.paths.model(actor, name) / "model.json"
-                facts = {
-                    **json.loads(model.read_text())["validation"],
-                    "frames_seen": round(kept * config.schedule.epochs),
-                    "processor_seconds": time.process_time() - began,
-                }
-                notes.parent.mkdir(parents=True, exist_ok=True)
-                notes.write_text(json.dumps(facts) + "\n")
-            found = json.loads(notes.read_text())
+            config, name = small(recipe, seed), f"{recipe}-{kept}-{seed}"
+            notes = options.out / "recipes" / f"{name}.json"
+            found = validation_of(production, actor, config, name, notes)
+            seen = round(kept * config.schedule.epochs)
             print(
                 f"  {recipe:6} seed {seed}: {found['frame_mean_mm']:.3f}, {found['rmse_mm']:.3f} mm,"
-                f" {found['frames_seen']} frames seen, {found['processor_seconds']:.0f} s of a processor",
+                f" {seen} frames seen, {found['processor_seconds']:.0f} s of a processor",
                 flush=True,
             )
 

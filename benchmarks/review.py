@@ -9,7 +9,6 @@ counts in both ways. The plain loop draws each panel by itself, in RGB, and leav
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import tempfile
 import time
@@ -22,6 +21,7 @@ import av
 import numpy as np
 import torch
 
+from benchmarks.arguments import arguments
 from benchmarks.machine import busy, machine, sentence
 from benchmarks.record import figure, ratio
 from facecap_core.productions.production import load_production
@@ -105,7 +105,7 @@ def parts(slate: Slate, panels: Panels, scene: Scene, path: Path, fps: Fraction)
 
 def main() -> None:
     """Print the parts, then the rates of rounds in turns."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)  # fmt: skip
+    parser = arguments(__doc__)
     parser.add_argument("production", type=Path)
     parser.add_argument("--shot", default="ada_rom_05")
     parser.add_argument("--rounds", type=int, default=5)

@@ -8,7 +8,6 @@ and in the driver; shots of 1200x1600 show what further workers bring. Memory is
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import subprocess
@@ -17,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.arguments import arguments
 from benchmarks.many_shots import Farm, Job, ingest, make
 from benchmarks.record import figure, ratio
 
@@ -150,9 +150,7 @@ def over_length(farm: Farm, base: Path, short: int, long: int) -> None:
 
 def main() -> None:
     """Measure, print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--quick", action="store_true", help="up to 100 shots, shorter ones")
     parser.add_argument("--only", choices=("shots", "workers", "length"), help="one part alone")
     options = parser.parse_args()

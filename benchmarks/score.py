@@ -9,11 +9,11 @@ the model that solved it.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.arguments import production_arguments
 from facecap_core.learning.rmse import pooled_rmse_mm
 from facecap_core.productions.production import load_production
 from facecap_core.scoring import score_shot
@@ -22,12 +22,8 @@ from facecap_core.template import read_animated, read_template
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("production", type=Path)
+    parser = production_arguments(__doc__)
     parser.add_argument("truth", type=Path)
-    parser.add_argument("--actor", help="else the only one")
     options = parser.parse_args()
     production = load_production(options.production)
     actor = options.actor or next(iter(production.actors))

@@ -9,13 +9,13 @@ wrong. Then one shot of the day is off and all others are sound: others that are
 
 from __future__ import annotations
 
-import argparse
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.arguments import arguments
 from facecap_core.checks.cache_signals import CacheSignals
 from facecap_core.checks.frame_offset import Pairing, off_as_others, pair_with_cache
 from facecap_core.checks.picture_signals import PictureSignals
@@ -72,9 +72,7 @@ def read(folder: Path) -> list[Footage]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("production", type=Path)
     parser.add_argument("--frames", default="60,100,130,160,210")
     parser.add_argument("--offsets", default="3,-7")

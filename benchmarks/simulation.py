@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.arguments import arguments
 from benchmarks.file_calls import counted
 from benchmarks.many_shots import make
 from benchmarks.record import figure
@@ -228,9 +229,7 @@ def simulate(costs: Costs, given: argparse.Namespace) -> None:
 
 def main() -> None:
     """Measure, compute, print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--quick", action="store_true", help="500 tasks instead of 4000")
     parser.add_argument("--nodes", type=int, default=500)
     parser.add_argument("--tasks", type=int, default=12, help="on each node")

@@ -9,20 +9,17 @@ seeds counts, beside how far apart seeds are. A run that is there already is not
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import sys
-import time
 from pathlib import Path
 from unittest.mock import patch
 
 import torch
 
-from benchmarks.accuracy import begin
+from benchmarks.arguments import production_arguments
+from benchmarks.own_store import validation_of, with_own_store
 from benchmarks.record import ratio
 from facecap_core.learning import model as models
-from facecap_core.learning.actor_training import train_actor
 from facecap_core.learning.presets import resolve
 
 KINDS = ("bf16", "fp32")
@@ -30,22 +27,18 @@ KINDS = ("bf16", "fp32")
 
 def main() -> None:
     """Train what is missing, print all."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("production", type=Path)
+    parser = production_arguments(__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--actor", help="else the first")
     parser.add_argument("--preset", default="demo")
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--device")
     options = parser.parse_args()
-    options.epochs = 0.0
     device = models.choose_device(options.device)
     if models.precision(device) != "bf16":
         sys.exit("this device has no bfloat16: both would be the same")
-    bench = begin(options)
+    production = with_own_store(options.production, options.out)
+    actor = options.actor or next(iter(production.actors))
     found: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for seed in range(1, options.seeds + 1):
         config = resolve(
@@ -53,26 +46,9 @@ def main() -> None:
         )
         for kind in KINDS:
             name = f"{options.preset}-{kind}-{seed}"
-            notes = bench.out / "bits" / f"{name}.json"
-            if not notes.exists():
-                began = time.process_time()
-                with patch.object(models, "precision", lambda _device, kind=kind: kind):
-                    train_actor(
-                        bench.production,
-                        bench.actor.name,
-                        config,
-                        model=name,
-                        device=options.device,
-                        threads=1,
-                    )
-                told = bench.production.paths.model(bench.actor.name, name) / "model.json"
-                facts = {
-                    **json.loads(told.read_text())["validation"],
-                    "processor_seconds": time.process_time() - began,
-                }
-                notes.parent.mkdir(parents=True, exist_ok=True)
-                notes.write_text(json.dumps(facts) + "\n")
-            facts = json.loads(notes.read_text())
+            notes = options.out / "bits" / f"{name}.json"
+            with patch.object(models, "precision", lambda _device, kind=kind: kind):
+                facts = validation_of(production, actor, config, name, notes, device=options.device)
             found[kind].append(facts["rmse_mm"])
             print(
                 f"  seed {seed}, {kind}: {facts['rmse_mm']:.4f} mm pooled, {facts['frame_mean_mm']:.4f} mm mean of"

@@ -9,7 +9,6 @@ under way (its worker has imported all that decodes it) and ended. Each run subm
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -19,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.arguments import arguments
 from benchmarks.many_shots import Farm, forget, make
 from benchmarks.record import figure, ratio
 
@@ -120,9 +120,7 @@ def submissions(base: Path, runs: int) -> None:
 
 def main() -> None:
     """Measure, print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--quick", action="store_true", help="3 runs instead of 15, 1 instead of 5")
     quick = parser.parse_args().quick
     command_line(3 if quick else 15)

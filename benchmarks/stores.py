@@ -8,7 +8,6 @@ files and megabytes for each layout, in one run.
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import statistics
 import tempfile
@@ -19,6 +18,7 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
+from benchmarks.arguments import arguments
 from benchmarks.record import ratio
 
 OURS, PLAIN = "64-frame chunks, zstd-1 + checksum", "64-frame chunks, crc32c only"
@@ -73,9 +73,7 @@ def measure(rows: np.ndarray, layout: dict, folder: Path) -> tuple[float, float,
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--quick", action="store_true", help="128 frames, one repeat")
     options = parser.parse_args()
     frames, repeats = (128, 1) if options.quick else (512, 3)

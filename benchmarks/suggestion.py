@@ -14,187 +14,20 @@ Prints the error on the validation shots of each. A model that is there is not t
 
 from __future__ import annotations
 
-import argparse
 import time
-from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from benchmarks.arguments import production_arguments
 from benchmarks.record import figure
+from benchmarks.suggestion_trainings import Bench, Clip, begin, validation_mm
 from benchmarks.thinned_production import thinned
-from facecap_core.learning.actor_training import train_actor
-from facecap_core.learning.confidence import FrameFigures, not_estimated
-from facecap_core.learning.config import TrainConfig
-from facecap_core.learning.examples import Examples
-from facecap_core.learning.model import Model, load_model
-from facecap_core.learning.presets import resolve
-from facecap_core.learning.rmse import per_frame_rmse_mm, pooled_rmse_mm
-from facecap_core.learning.training import train
-from facecap_core.learning.trainingset import ShotPaths, load_examples
 from facecap_core.productions.production import Production, load_production
-from facecap_core.stores.groups import new_group, open_frames, open_targets
+from facecap_core.stores.groups import open_targets
 from facecap_core.suggestions.footage_poses import FootagePoses, read_poses
 from facecap_core.suggestions.suggestion import suggest
-from facecap_core.template import read_template
-
-SMALL = (
-    "network.input_size=[30,40]",
-    "network.channels=[24,40,64]",
-    "network.refine=[false,true,true]",
-    "network.components=48",
-    "network.dropout=0",
-)
-BATCH = 64
-
-Clip = tuple[str, int, int]
-"""Shot, first frame, last frame."""
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What all trainings have in common."""
-
-    production: Production
-    actor: str
-    model: Model  # of the tracked shots alone
-    examples: Examples  # the tracked shots, then the bulk
-    starts: dict[str, int]  # of each shot in these
-    tracked: int  # frames
-    animated: np.ndarray
-    steps: int
-    out: Path
-
-    def config(self, frames: int, seed: int) -> TrainConfig:
-        """As many steps, whatever there is to learn from."""
-        return _config(self.steps, frames, seed)
-
-    def error_mm(self, clips: list[Clip], name: str, seed: int) -> float:
-        """On the validation shots, of a network that learned the tracked shots and these."""
-        rows = [np.arange(self.tracked)]
-        rows += [self.starts[shot] + np.arange(first, last + 1) for shot, first, last in clips]
-        chosen = torch.from_numpy(np.concatenate(rows))
-        learned = Examples(
-            self.examples.luma[chosen],
-            self.examples.positions[chosen],
-            (("tracked and chosen", len(chosen)),),
-        )
-        facts = {
-            key: self.model.facts[key]
-            for key in ("cameras", "crop", "picture_size", "fps", "units", "topology_sha256")
-        }
-        directory = self.out / "models" / name
-        if not directory.exists():
-            train(
-                learned,
-                None,  # a validation in it would calibrate each model, which nobody asks here
-                self.config(len(chosen), seed),
-                animated=self.animated,
-                facts={**facts, "actor": self.actor, "model": name},
-                model_directory=directory,
-                state_directory=self.out / "training" / name,
-                device="cpu",
-                threads=1,
-            )
-        return validation_mm(load_model(directory, "cpu"), self.production, self.actor)
-
-
-def validation_mm(model: Model, production: Production, actor: str) -> float:
-    """RMSE over all vertices and validation frames."""
-    errors = []
-    for shot in production.shots_of(actor, split="validation"):
-        pictures = open_frames(production.paths.frames(shot.name, model.camera))
-        targets = open_targets(production.paths.targets(shot.name))
-        for start in range(0, pictures.frames, BATCH):
-            solved = model.predict(pictures.read("luma", start, start + BATCH))
-            target = targets.read("positions", start, start + BATCH)
-            errors.append(per_frame_rmse_mm(solved, target, mm_per_unit=production.mm_per_unit))
-    return pooled_rmse_mm(np.concatenate(errors))
-
-
-def _config(steps: int, frames: int, seed: int) -> TrainConfig:
-    batch = resolve("demo").batch
-    epochs = steps * batch / frames
-    settings = [*SMALL, f"schedule.epochs={epochs:.6f}", f"validate_every_epochs={2 * epochs:.6f}"]
-    return resolve("demo", [*settings, f"seed={seed}"])
-
-
-def begin(options: argparse.Namespace) -> Bench:
-    """Train on what is tracked, solve the bulk, and read everything into memory."""
-    given = load_production(options.production)
-    actor = options.actor or next(iter(given.actors))
-    kept = options.keep.split(",") if options.keep else None
-    production = thinned(given, actor, options.out, options.vertices, kept)
-    settings = production.actors[actor]
-    animated = np.arange(read_template(settings.template).vertex_count)
-
-    paths = production.paths
-    everything = load_examples(
-        [
-            ShotPaths(
-                shot.name,
-                (paths.frames(shot.name, settings.main_camera),),
-                paths.targets(shot.name),
-            )
-            for split in ("train", "")
-            for shot in production.shots_of(actor, split=split)
-        ],
-        units=production.units,
-        input_size=resolve("demo", SMALL).network.input_size,
-    )
-    ends = np.cumsum([frames for _, frames in everything.shots]).tolist()
-    starts = {
-        name: end - frames for (name, frames), end in zip(everything.shots, ends, strict=True)
-    }
-    names = {shot.name for shot in production.shots_of(actor, split="train")}
-    tracked = sum(frames for name, frames in everything.shots if name in names)
-    directory = production.paths.model(actor, "tracked")
-    if not directory.exists():
-        train_actor(
-            production,
-            actor,
-            _config(options.steps, tracked, 2017),
-            model="tracked",
-            device="cpu",
-            threads=1,
-        )
-    model = load_model(directory, "cpu")
-    _solve(production, actor, model)
-    return Bench(
-        production,
-        actor,
-        model,
-        everything,
-        starts,
-        tracked,
-        animated,
-        options.steps,
-        options.out,
-    )
-
-
-def _solve(production: Production, actor: str, model: Model) -> None:
-    """The bulk's vertex stores."""
-    facts = {key: model.facts[key] for key in ("model", "fps", "units", "topology_sha256")}
-    for shot in production.shots_of(actor, split=""):
-        path = production.paths.vertices(actor, shot.name)
-        if path.exists():
-            continue
-        pictures = open_frames(production.paths.frames(shot.name, model.camera))
-        with new_group(path) as group:
-            figures = {field.name: group.figure(field.name) for field in fields(FrameFigures)}
-            positions = group.positions(model.vertex_count)
-            for start in range(0, pictures.frames, BATCH):
-                luma = pictures.read("luma", start, start + BATCH)[:, None]
-                result = model.solver(luma).start(luma)
-                positions.append(result())
-                told = not_estimated(len(luma))
-                if model.confidence and (signals := result.signals()) is not None:
-                    told = model.confidence.figures(signals, [0])
-                for name, figure_of in figures.items():
-                    figure_of.append(getattr(told, name))
-            group.set_attributes({**facts, "camera": model.camera})
 
 
 def drawn(footage: FootagePoses, lengths: list[int], seed: int) -> list[Clip]:
@@ -225,13 +58,31 @@ def told(clips: list[Clip], production: Production) -> str:
     return ", ".join(f"{name} {length:.0f} s" for name, length in sorted(seconds.items()))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def trained_mm(bench: Bench, label: str, clips: list[Clip], name: str, seed: int) -> float:
+    """The error of a network that learned these clips too, printed."""
+    error_mm = bench.error_mm(clips, name, seed)
+    print(f"{label:16} {error_mm:.3f} mm  {told(clips, bench.production)}", flush=True)
+    return error_mm
+
+
+def print_footage(bench: Bench, footage: FootagePoses, seconds: float) -> None:
+    """How much is tracked, bulk, held back; and how fast it was read and chosen from, in `seconds`."""
+    paths, fps = bench.production.paths, bench.production.fps
+    held = sum(
+        open_targets(paths.targets(shot.name)).frames
+        for shot in bench.production.shots_of(bench.actor, split="validation")
     )
-    parser.add_argument("production", type=Path)
+    bulk = sum(shot.frames for shot in footage.shots)
+    tracked, more, rest = (f"{float(n / fps) / 60:.1f}" for n in (bench.tracked, bulk, held))
+    print(
+        f"{tracked} minutes tracked, {more} of bulk, {rest} held back; {bench.steps} steps;"
+        f" suggested at {bulk / seconds:.0f} frames a processor second"
+    )
+
+
+def main() -> None:
+    parser = production_arguments(__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--actor", help="else the first")
     parser.add_argument("--keep", help="training shots, with commas; the others become bulk")
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--clip-seconds", type=float, default=4.0)
@@ -242,50 +93,32 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     began = time.process_time()
-    bench = begin(options)
-    fps = bench.production.fps
+    given = load_production(options.production)
+    actor = options.actor or next(iter(given.actors))
+    kept = options.keep.split(",") if options.keep else None
+    production = thinned(given, actor, options.out, options.vertices, kept)
+    bench = begin(production, actor, options.steps, options.out)
     clock = time.process_time()
-    footage = read_poses(bench.production, bench.actor)
+    footage = read_poses(production, actor)
     chosen = suggest(
         footage,
-        frames=round(options.minutes * 60 * fps),
-        clip_frames=round(options.clip_seconds * fps),
+        frames=round(options.minutes * 60 * production.fps),
+        clip_frames=round(options.clip_seconds * production.fps),
     )
+    print_footage(bench, footage, time.process_time() - clock)
     clips = [(each.shot, each.first, each.last) for each in chosen]
-    held = sum(
-        open_targets(bench.production.paths.targets(shot.name)).frames
-        for shot in bench.production.shots_of(bench.actor, split="validation")
-    )
-    bulk = sum(shot.frames for shot in footage.shots)
-
-    def minutes(frames: int) -> str:
-        return f"{float(frames / fps) / 60:.1f}"
-
-    rate = bulk / (time.process_time() - clock)
-    print(
-        f"{minutes(bench.tracked)} minutes tracked, {minutes(bulk)} of bulk,"
-        f" {minutes(held)} held back; {bench.steps} steps;"
-        f" suggested at {rate:.0f} frames a processor second"
-    )
-    before = validation_mm(bench.model, bench.production, bench.actor)
+    before = validation_mm(bench.model, production, actor)
     print(f"{'nothing more':16} {before:.3f} mm", flush=True)
-    suggested = []
-    for seed in range(options.seeds):
-        suggested.append(bench.error_mm(clips, f"suggested-{seed}", 2017 + seed))
-        print(
-            f"{f'suggested, seed {seed}':16} {suggested[-1]:.3f} mm  {told(clips, bench.production)}",
-            flush=True,
-        )
+    suggested = [
+        trained_mm(bench, f"suggested, seed {seed}", clips, f"suggested-{seed}", 2017 + seed)
+        for seed in range(options.seeds)
+    ]
     lengths = [last - first + 1 for _, first, last in clips]
     by_chance = []
     for draw in range(options.draws):
-        random = drawn(footage, lengths, draw)
         seed = 2017 + draw % options.seeds  # the start alone makes a difference
-        by_chance.append(bench.error_mm(random, f"random-{draw}-{seed}", seed))
-        print(
-            f"{f'random {draw}':16} {by_chance[-1]:.3f} mm  {told(random, bench.production)}",
-            flush=True,
-        )
+        random = drawn(footage, lengths, draw)
+        by_chance.append(trained_mm(bench, f"random {draw}", random, f"random-{draw}-{seed}", seed))
     ours = float(np.mean(suggested))
     better = sum(ours < error for error in by_chance)
     print(

@@ -9,12 +9,12 @@ shots' in the place of the caches that a tracker would deliver. A shot that is t
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from benchmarks.arguments import arguments
 from facecap_core.madeup.actor import MadeUpActor
 from facecap_core.madeup.motion import FPS, perform
 from facecap_core.madeup.production import ACTOR, CENTER, SEED, PlannedShot, make_production_files
@@ -87,9 +87,7 @@ def enlarged(small: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--minutes", type=float, default=12)
     parser.add_argument("--seed", type=int, default=SEED, help="another: another person")

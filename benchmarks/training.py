@@ -11,7 +11,6 @@ frames/s, where a step's time goes.
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import time
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.arguments import arguments
 from benchmarks.plain_loop import plain_steps
 from benchmarks.record import figure, ratio
 from benchmarks.synthetic_examples import synthetic_examples
@@ -208,9 +208,7 @@ def parts_of_a_step(config: TrainConfig, threads: int, steps: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--quick", action="store_true", help="3 short rounds, preset cpu only")
     parser.add_argument("--presets", nargs="+", default=None)
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])

@@ -10,11 +10,15 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from tracked_production import make_tracked
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import __main__ as entry
+from benchmarks import recipes
 from benchmarks.machine import busy, machine, sentence
+from benchmarks.own_store import shortened, training_frames, validation_of, with_own_store
 from benchmarks.record import Figure, figure, parse, ratio
+from facecap_core.learning.presets import resolve
 
 
 def run_of(figures, *, size="quick", question="ingest", machine_facts=None):
@@ -107,3 +111,38 @@ def test_the_machine_is_described():
     assert f"{facts['cores']} cores" in sentence(facts)
     assert not busy({**facts, "load": 0.0})
     assert "warning" in busy({**facts, "load": 10.0 * facts["cores"]})
+
+
+@pytest.fixture(scope="module")
+def tracked(tmp_path_factory):
+    return make_tracked(tmp_path_factory.mktemp("benchmarks") / "tracked")
+
+
+def test_a_benchmarks_models_lie_apart_from_the_productions(tracked, tmp_path):
+    production = with_own_store(tracked, tmp_path)
+    small = ["schedule.epochs=1", "network.input_size=[30,40]", "network.components=4"]
+    config, notes = resolve("demo", small), tmp_path / "notes" / "one.json"
+    found = validation_of(production, "ada", config, "one", notes)
+    assert found["rmse_mm"] > 0
+    assert found["processor_seconds"] > 0
+    before = notes.stat().st_mtime_ns
+    assert validation_of(production, "ada", config, "one", notes) == found
+    assert notes.stat().st_mtime_ns == before  # it was not trained again
+    assert (tmp_path / "store" / "models" / "ada" / "one").exists()
+    assert not (tracked / "store" / "models").exists()
+
+
+def test_less_footage_is_whole_shots(tracked, tmp_path):
+    production = with_own_store(tracked, tmp_path)
+    every = training_frames(production, "ada")
+    assert every == {"learn_a": 40, "learn_b": 30}
+    less = shortened(production, "ada", 10 / 30 / 60)  # minutes of ten frames
+    assert len(training_frames(less, "ada")) == 1
+    assert len(less.shots) == len(production.shots) - 1
+
+
+def test_recipes_begin(tracked, tmp_path, monkeypatch, capsys):
+    arguments = [str(tracked), "--out", str(tmp_path), "--seeds", "0"]
+    monkeypatch.setattr(sys, "argv", ["recipes", *arguments])
+    recipes.main()
+    assert "ada, 70 training frames" in capsys.readouterr().out
