@@ -126,8 +126,8 @@ def open_solved(
         template: the actor's, where it was read already: for many shots that is most of the time.
 
     Raises:
-        StoreError: it is not solved, its store is damaged, it was solved on another template, or it has
-            corrections of other footage.
+        StoreError: it is not solved, its store is damaged, it was solved on another template or in other
+            units, or it has corrections of other footage.
         TemplateError: the actor's template cannot be read.
     """
     actor = production.actors[production.shots[shot].actor]
@@ -142,6 +142,12 @@ def open_solved(
         raise StoreError(
             f"says units {store.attributes.get('units')!r}, which are not known",
             remedy="delete it and run the inference of this shot again",
+            file=str(store.path),
+        )
+    if store.attributes["units"] != production.units:
+        raise StoreError(
+            f"was solved in {store.attributes['units']}, the production is in {production.units} now",
+            remedy="put units in production.toml back, or train again and solve the shot with that model",
             file=str(store.path),
         )
     corrections = None

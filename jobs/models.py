@@ -30,6 +30,7 @@ class ModelSummary:
     calibration: str = ""  # its fingerprint; empty: what the model solves has no confidence
     base: str = ""  # the model that it was tuned from, where there was one
     stabilised_input: bool = False
+    units: str = ""  # of what it puts out
 
 
 def list_models(store: Path, actors: Iterable[str]) -> list[ModelSummary]:
@@ -117,6 +118,7 @@ def _summary(path: Path, actor: str) -> ModelSummary:
         calibration=str((facts.get("confidence") or {}).get("fingerprint", "")),
         base=str(((facts.get("training") or {}).get("base") or {}).get("model", "")),
         stabilised_input=bool((facts.get("config") or {}).get("stabilised_input")),
+        units=str(facts.get("units", "")),
     )
 
 

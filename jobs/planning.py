@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from facecap_core.errors import FacecapError, Fault, ProductionError
+from facecap_core.errors import FacecapError, Fault, ModelError, ProductionError
 from facecap_core.fingerprints import fingerprint_weights
 from facecap_core.learning.config import TrainConfig
 from facecap_core.learning.fine_tuning import check_base
@@ -17,7 +17,7 @@ from jobs.corrections import corrections_to_learn
 from jobs.inputs import content, file_content, stamp
 from jobs.job_settings import actors_of, settings_of
 from jobs.ledger import Ledger
-from jobs.models import choose_model, model_facts
+from jobs.models import ModelSummary, choose_model, model_facts
 from jobs.request import Base, InferRequest, IngestRequest, Request, TrainRequest, one_or_several
 from jobs.shots import STABILISED, footage_of, numbers_of
 
@@ -162,7 +162,7 @@ def plan_infer(
         after: a job that ends before; of a training, the model that it makes is taken.
 
     Raises:
-        ProductionError: an unknown actor, or nothing to do. ModelError: no such model.
+        ProductionError: an unknown actor, or nothing to do. ModelError: no such model, or one of other units.
     """
     before = after.request() if after is not None else None
     if not isinstance(before, TrainRequest) or model is not None:
@@ -198,6 +198,7 @@ def plan_infer(
             if chosen.calibration:  # another one gives other confidences
                 settings["actors"][name]["calibration"] = chosen.calibration
             stabilised = chosen.stabilised_input
+            _check_units(production, name, chosen)
         if stabilised:  # other landmarks give other vertices
             settings["actors"][name][STABILISED] = True
     request = InferRequest(settings=settings, models=models, cameras=cameras, shots=tuple(shots))
@@ -269,6 +270,16 @@ def _check_stabilised(
                 f"targets=stabilised: {len(missing)} shots are not stabilised yet, {missing[0]} first",
                 f"farm stabilise --actor {actor} --apply",
             )
+
+
+def _check_units(production: Production, actor: str, model: ModelSummary) -> None:
+    """What a model puts out is in the units that it was trained in, and its shots would say so."""
+    if model.units and model.units != production.units:
+        raise ModelError(
+            f"{model.model} was trained in {model.units}, the production is in {production.units} now",
+            remedy=f"put units in production.toml back, or train {actor} again",
+            file=production.paths.model(actor, model.model),
+        )
 
 
 def _pictured(production: Production, actor: str, cameras: Sequence[str]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -95,6 +96,15 @@ def test_a_model_that_may_miss_cameras_is_evaluated_without_them(trained, tmp_pa
     train_model(trained, "fixed", cameras=("center", "left"), epochs=1)
     done = run(trained, "evaluate", "fixed", "--camera", "center")
     assert "needs all of its cameras: center, left" in str(done.exception)
+
+
+def test_a_model_of_other_units_is_not_measured(trained, tmp_path):
+    copy = shutil.copytree(trained, tmp_path / "copy", symlinks=True)
+    settings = (copy / "production.toml").read_text()
+    (copy / "production.toml").write_text(settings.replace('units = "mm"', 'units = "cm"'))
+    for command in ("evaluate", "calibrate", "report"):
+        done = run(copy, command)
+        assert "was trained in mm, the production is in cm now" in str(done.exception), command
 
 
 def test_tables_name_every_measure(trained, tmp_path):

@@ -330,6 +330,18 @@ def test_a_store_that_was_changed_by_hand_is_named_with_a_remedy(production, tmp
     assert "inference of this shot again" in done.exception.fault.remedy
 
 
+def test_units_that_were_corrected_since_the_solve_are_no_scale_to_guess(production, tmp_path):
+    """Files of the old units would be ten times too small; what shows or measures the shot says so too."""
+    copy = shutil.copytree(production, tmp_path / "copy", symlinks=True)
+    settings = (copy / "production.toml").read_text()
+    (copy / "production.toml").write_text(settings.replace('units = "mm"', 'units = "cm"'))
+    done = run(copy, "held_a", "-f", "npy", "--units", "m", "-o", str(tmp_path / "out"))
+    assert isinstance(done.exception, StoreError), done.output
+    assert "was solved in mm, the production is in cm now" in str(done.exception)
+    assert "train again" in done.exception.fault.remedy
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("size", [None, "much", float("nan")])
 def test_a_record_that_was_changed_by_hand_counts_for_nothing(production, tmp_path, size):
     line = ["held_a", "-f", "npy", "-o", str(tmp_path), "--json"]

@@ -144,6 +144,19 @@ def test_infer_takes_the_newest_model(production):
         plan_infer(production, actor="ada", shots=None, model="oldd-1")
 
 
+def test_a_model_of_other_units_solves_nothing(tmp_path):
+    """Its vertices would say the old units, in which the production is no more."""
+    production = load_production(make_production(tmp_path / "tiny", train=1, bulk=1))
+    folder = production.store / "models" / "ada" / "m-1"
+    folder.mkdir(parents=True)
+    facts = {"model": "m-1", "cameras": ["center"], "units": production.units}
+    (folder / "model.json").write_text(json.dumps(facts))
+    assert plan_infer(production, actor="ada", shots=None, model=None).models == {"ada": "m-1"}
+    (folder / "model.json").write_text(json.dumps(facts | {"units": "m"}))
+    with pytest.raises(ModelError, match=r"was trained in m, the production is in cm now.*again"):
+        plan_infer(production, actor="ada", shots=None, model=None)
+
+
 def test_a_request_does_not_depend_on_where_the_production_is_mounted(production, tmp_path):
     moved = shutil.copytree(production.folder, tmp_path / "elsewhere")
     request = plan_ingest(production, actor="ada", shots=None, camera=None)

@@ -102,7 +102,7 @@ def open_subject(
 
     Raises:
         ModelError: the model is missing or damaged, cannot do with these cameras, or its actor's template
-            has changed since.
+            or the production's units have changed since.
         TemplateError: template, animated vertices or regions cannot be read.
         ConfigError: there is no such device.
     """
@@ -115,6 +115,12 @@ def open_subject(
         raise ModelError(
             "was trained on another template than the actor's present one",
             remedy=f"put the old template back, or train {actor} again",
+            file=directory,
+        )
+    if loaded.facts["units"] != production.units:
+        raise ModelError(
+            f"was trained in {loaded.facts['units']}, the production is in {production.units} now",
+            remedy=f"put units in production.toml back, or train {actor} again",
             file=directory,
         )
     animated = read_animated(settings.animated, template.vertex_count)
