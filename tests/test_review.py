@@ -154,6 +154,18 @@ def test_the_contact_sheet_has_the_best_median_and_worst_frames():
     assert len(set(few["worst"])) == 4, "nearer to each other where there is no room"
 
 
+@pytest.mark.parametrize("frames", [3, 5, 9, 12, 16, 24, 40, 61])
+def test_the_frames_of_a_short_shot_are_of_the_kind_that_the_sheet_says(frames):
+    badness = np.random.default_rng(frames).permutation(frames).astype(float)  # ranks
+    chosen = choose(badness, apart=15)
+    half = max(4, (frames + 1) // 2)
+    assert all(badness[frame] < half for frame in chosen["best"])
+    assert all(badness[frame] >= frames - half for frame in chosen["worst"])
+    assert {len(kind) for kind in chosen.values()} == {min(4, frames)}
+    for kind, sign in (("best", 1), ("worst", -1)):
+        assert chosen[kind] == sorted(chosen[kind], key=lambda frame: sign * badness[frame])
+
+
 @pytest.mark.parametrize(("known", "ranked"), [(True, "expected RMSE"), (False, "motion")])
 def test_frames_are_ranked_by_the_best_that_is_known(tmp_path, known, ranked):
     folder = make_production(tmp_path / "show", bulk=1, frames=20)

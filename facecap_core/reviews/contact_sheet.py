@@ -31,7 +31,8 @@ _HEAD, _KIND, _CAPTION, _GAP, _FOOT = 44, 30, 40, 16, 44
 def choose(badness: np.ndarray, apart: int) -> dict[str, list[int]]:
     """The frames of each kind, the most so first; [frame], the lowest best; what is not a number is not shown.
 
-    Those of one kind are at least `apart` frames from each other, or as far as there is room for.
+    Those of one kind are at least `apart` frames from each other, or as far as there is room for in the
+    half of the frames that is most so: the second best frame of a short shot is none of its worst.
     """
     frames = np.flatnonzero(np.isfinite(badness))
     known = badness[frames]
@@ -42,15 +43,14 @@ def choose(badness: np.ndarray, apart: int) -> dict[str, list[int]]:
 
 
 def _apart(ranked: Sequence[int], apart: int) -> list[int]:
+    ranked = ranked[: max(EACH, (len(ranked) + 1) // 2)]
     chosen: list[int] = []
-    while apart >= 0:
+    while apart >= 0 and len(chosen) < min(EACH, len(ranked)):
         for frame in ranked:
-            if len(chosen) == min(EACH, len(ranked)):
-                return chosen
-            if all(abs(frame - other) > apart for other in chosen):
+            if len(chosen) < EACH and all(abs(frame - other) > apart for other in chosen):
                 chosen.append(frame)
         apart = apart // 2 if apart > 0 else -1
-    return chosen
+    return sorted(chosen, key=ranked.index)
 
 
 class ContactSheet:
