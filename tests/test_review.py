@@ -20,8 +20,10 @@ from facecap_core.errors import StoreError
 from facecap_core.fingerprints import fingerprint_footage
 from facecap_core.flags.shot_flags import Limits, flag_shot
 from facecap_core.footage.footage import Footage
+from facecap_core.madeup.actor import MadeUpActor
 from facecap_core.pointcaches.pc2 import write_pc2
 from facecap_core.productions.production import load_production
+from facecap_core.rasteriser import Rasteriser
 from facecap_core.reports.lettering import PITCH, Lettering
 from facecap_core.reports.shot_trust import read_trust
 from facecap_core.reports.worst_moments import thumbnails
@@ -29,6 +31,7 @@ from facecap_core.reviews.ahead import ahead
 from facecap_core.reviews.canvas import Planes
 from facecap_core.reviews.contact_sheet import choose
 from facecap_core.reviews.measures import measure
+from facecap_core.reviews.panels import side_camera
 from facecap_core.reviews.review_page import review_page
 from facecap_core.reviews.reviewed_shot import open_reviewed
 from facecap_core.timecode import timecode
@@ -164,6 +167,19 @@ def test_the_frames_of_a_short_shot_are_of_the_kind_that_the_sheet_says(frames):
     assert {len(kind) for kind in chosen.values()} == {min(4, frames)}
     for kind, sign in (("best", 1), ("worst", -1)):
         assert chosen[kind] == sorted(chosen[kind], key=lambda frame: sign * badness[frame])
+
+
+def test_the_result_from_the_side_is_whole():
+    actor = MadeUpActor(5)
+    rest = actor.template
+    bounds = np.stack([rest.min(0) - [0.2, 1.5, 0.2], rest.max(0) + [0.2, 0, 0.4]])
+    drawing = Rasteriser(actor.mask.triangles(), size=(120, 160))
+    for moved in (rest, rest + (bounds[0] - rest.min(0)), rest + (bounds[1] - rest.max(0))):
+        seen = drawing.look(moved.astype(np.float32), side_camera(rest, bounds, 120 / 160))
+        face = drawing.shade(seen, background=(0.0, 0.0, 0.0)).numpy().max(axis=0) > 0
+        edges = [face[0], face[-1], face[:, 0], face[:, -1]]
+        assert not np.concatenate(edges).any()
+        assert face.any(axis=0).mean() > 0.6, "and large"
 
 
 @pytest.mark.parametrize(("known", "ranked"), [(True, "expected RMSE"), (False, "motion")])

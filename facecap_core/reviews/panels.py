@@ -28,9 +28,9 @@ class Panels:
         """size: (width, height); `highest_mm` has the last colour of the map."""
         self.names = WITHOUT if shot.target is None else WITH_TARGET
         self._shot, self._highest_mm = shot, highest_mm
-        bounds = shot.bounds
-        self._front = framing_camera(bounds, size[0] / size[1])
-        self._side = _turned(self._front, bounds)
+        aspect = size[0] / size[1]
+        self._front = framing_camera(shot.bounds, aspect)
+        self._side = side_camera(shot.template.positions, shot.bounds, aspect)
         self._rasteriser = Rasteriser(shot.template.faces, size=size)
         self._enlarge = Enlarger(size)
 
@@ -60,16 +60,15 @@ class Panels:
         return [*shown, coloured]
 
 
-def _turned(front: Camera, bounds: np.ndarray) -> Camera:
-    """The camera led around the face's vertical axis."""
-    middle = bounds.mean(axis=0)
-    x, y, z = np.subtract(front.position, middle)
-    angle = math.radians(SIDE_DEGREES)
-    turned = (
-        x * math.cos(angle) + z * math.sin(angle),
-        y,
-        z * math.cos(angle) - x * math.sin(angle),
-    )
-    px, py, pz = (float(value) for value in middle + turned)
-    target = (float(middle[0]), float(front.target[1]), float(middle[2]))
-    return replace(front, position=(px, py, pz), target=target)
+def side_camera(rest: np.ndarray, bounds: np.ndarray, aspect: float) -> Camera:
+    """The camera led around the face's vertical axis, so that it holds the mesh wherever the box says it goes.
+
+    rest: float [vertex, xyz]; bounds: float [low high, xyz]; aspect: width / height.
+    """
+    cosine, sine = math.cos(math.radians(SIDE_DEGREES)), math.sin(math.radians(SIDE_DEGREES))
+    turn = np.array([[cosine, 0.0, sine], [0.0, 1.0, 0.0], [-sine, 0.0, cosine]])  # of the camera
+    reached = np.stack([rest + bounds[0] - rest.min(axis=0), rest + bounds[1] - rest.max(axis=0)])
+    front = framing_camera(reached @ turn, aspect)  # of the face that is turned the other way
+    px, py, pz = (float(value) for value in turn @ np.array(front.position))
+    tx, ty, tz = (float(value) for value in turn @ np.array(front.target))
+    return replace(front, position=(px, py, pz), target=(tx, ty, tz))
