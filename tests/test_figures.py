@@ -10,7 +10,10 @@ import pytest
 from matplotlib.image import imread
 
 from facecap_core.errors import ModelError
+from facecap_core.evaluation.clips import Clip
 from facecap_core.learning.rmse import rmse_mm_of_loss
+from facecap_core.rasteriser import framing_camera
+from facecap_core.reports.comparison import MeshPictures, moving_face
 from facecap_core.reports.convergence import (
     EpochRow,
     Level,
@@ -107,3 +110,28 @@ def test_damaged_metrics_are_a_model_error(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"epoch": 1}\n')
     with pytest.raises(ModelError, match="training_loss_cm2"):
         read_epochs(tmp_path)
+
+
+def test_each_view_of_the_moving_face_has_its_own_name():
+    triangle = np.array([[[0, 0, 0], [1, 0, 0], [0, 1, 0]]], dtype=np.float32)
+    luma, none = np.full((1, 2, 320, 240), 90, dtype=np.uint8), np.zeros((1, 3), dtype=np.float32)
+    clip = Clip("shot", 0, luma, triangle, triangle, none, np.ones(1))
+    pictures = MeshPictures(
+        np.array([[0, 1, 2]]),
+        camera=framing_camera(triangle, 0.75),
+        size=(120, 160),
+        highest_mm=1.0,
+        supersample=1,
+    )
+
+    def names(*views):
+        head = next(moving_face(clip, pictures, views))[:-160]
+        return head[-26:, :120], head[-26:, 120:240]
+
+    center, left = names("center", "left")
+    assert (center < 128).any()
+    assert (left < 128).any()
+    assert not np.array_equal(center, left)
+    again, same = names("center", "center")
+    assert np.array_equal(again, center)
+    assert np.array_equal(same, center)

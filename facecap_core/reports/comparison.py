@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import av
@@ -71,13 +71,14 @@ class MeshPictures:
         return small.add(0.5).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
 
 
-def moving_face(clip: Clip, pictures: MeshPictures) -> Iterator[np.ndarray]:
+def moving_face(clip: Clip, pictures: MeshPictures, views: Sequence[str]) -> Iterator[np.ndarray]:
     """The frames of the moving face, uint8 [y, x, rgb]: each view, target, result, difference.
 
     Above them runs the error of the clip, with the moment that is shown; sides are even, as video needs.
+    views: a name each.
     """
     width, height = pictures.size
-    still = _surround(clip, pictures)
+    still = _surround(clip, pictures, views)
     letters = Lettering()
     columns = still.shape[1]
     curve_left, curve_width = int(width * 0.6), columns - int(width * 0.65)
@@ -125,7 +126,7 @@ def encode_h264(pictures: Iterator[np.ndarray], *, fps: Fraction) -> bytes:
     return buffer.getvalue()
 
 
-def _surround(clip: Clip, pictures: MeshPictures) -> np.ndarray:
+def _surround(clip: Clip, pictures: MeshPictures, views: Sequence[str]) -> np.ndarray:
     """All that stands still: the names above the panels, and the curve below them."""
     columns, rows = film_size(clip, pictures)
     width = pictures.size[0]
@@ -133,7 +134,7 @@ def _surround(clip: Clip, pictures: MeshPictures) -> np.ndarray:
         figure = Figure(figsize=(columns / 100, rows / 100), dpi=100, facecolor="white")
         canvas = FigureCanvasAgg(figure)
         names = (
-            *("input" for _ in range(clip.luma.shape[1])),
+            *views,
             "target",
             "result",
             f"difference, 0 to {pictures.highest_mm:g} mm",

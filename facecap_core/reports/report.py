@@ -260,9 +260,9 @@ def _errors(
             for figure, chosen in marks.items()
         }
         maps = pictures.mean_maps(view, found.sums)
-        film = pictures.film(view, top_mm, lively, fps, on_progress)
-    views = lively.luma.shape[1]
-    heads = ["input"] if views == 1 else list(subject.cameras[:views])
+        views = lively.luma.shape[1]
+        heads = ["input"] if views == 1 else list(subject.cameras[:views])
+        film = pictures.film(view, top_mm, lively, heads, fps, on_progress)
     return {
         **drawn,
         "maps": maps,

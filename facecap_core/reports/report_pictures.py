@@ -108,14 +108,19 @@ def mean_maps(view: View, sums: Sums) -> dict[str, Any]:
 
 
 def film(
-    view: View, top_mm: float, clip: Clip, fps: Fraction, on_progress: OnProgress | None
+    view: View,
+    top_mm: float,
+    clip: Clip,
+    heads: Sequence[str],
+    fps: Fraction,
+    on_progress: OnProgress | None,
 ) -> dict[str, Any]:
     """The moving face as a video. Drawn without supersampling: this is most of the work of a report."""
     pictures = view.pictures(MOVING, top_mm, supersample=1)
     frames, first = len(clip), clip.start_frame + clip.first_frame
 
     def told() -> Iterator[np.ndarray]:
-        for done, picture in enumerate(moving_face(clip, pictures), start=1):
+        for done, picture in enumerate(moving_face(clip, pictures, heads), start=1):
             report(on_progress, Progress("draw", done, frames))
             yield picture
 
