@@ -115,7 +115,7 @@ def test_damaged_metrics_are_a_model_error(tmp_path):
 def test_each_view_of_the_moving_face_has_its_own_name():
     triangle = np.array([[[0, 0, 0], [1, 0, 0], [0, 1, 0]]], dtype=np.float32)
     luma, none = np.full((1, 2, 320, 240), 90, dtype=np.uint8), np.zeros((1, 3), dtype=np.float32)
-    clip = Clip("shot", 0, luma, triangle, triangle, none, np.ones(1))
+    clip = Clip("shot", 0, luma, triangle, triangle, none, np.ones(1), start_frame=0)
     pictures = MeshPictures(
         np.array([[0, 1, 2]]),
         camera=framing_camera(triangle, 0.75),
