@@ -11,25 +11,16 @@ from facecap_core.checks.finding import errors_of
 from farm.bar import bar
 from farm.check_json import as_json
 from farm.check_tables import print_report
-from farm.completion import complete_actor
 from farm.context import ProductionOption, find
 from farm.exit_codes import JOB_FAILED, OK
+from farm.option_groups import OnlyActorOption
 
 if TYPE_CHECKING:
     from facecap_core.errors import Fault
 
 
 def check(
-    actor: Annotated[
-        str | None,
-        typer.Option(
-            "--actor",
-            "-a",
-            help="Only this actor.",
-            show_default=False,
-            autocompletion=complete_actor,
-        ),
-    ] = None,
+    actor: OnlyActorOption = None,
     deep: Annotated[
         bool,
         typer.Option(

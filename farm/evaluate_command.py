@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from farm.context import ProductionOption, find_and_load
-from farm.option_groups import DeviceOption, JsonOption, ModelArgument, OfActorOption
+from farm.option_groups import DeviceOption, JsonOption, ModelArgument, OfActorOption, out_option
 
 if TYPE_CHECKING:
     from facecap_core.evaluation.evaluation import Evaluation
@@ -59,13 +59,7 @@ def evaluate(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="DIR",
-            help="Else reports/ACTOR-MODEL-SPLIT of the production.",
-            show_default=False,
-        ),
+        out_option("DIR", "Else reports/ACTOR-MODEL-SPLIT of the production."),
     ] = None,
     page: Annotated[bool, typer.Option(help="Write the report page too.")] = True,
     device: DeviceOption = None,

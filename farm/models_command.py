@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
 
 import typer
 
-from farm.completion import complete_actor
 from farm.context import ProductionOption, find_and_load
-from farm.option_groups import JsonOption
+from farm.option_groups import JsonOption, OnlyActorOption
 
 SCHEMA_VERSION = 1
 
 
 def models(
-    actor: Annotated[
-        str | None,
-        typer.Option(
-            "--actor",
-            "-a",
-            help="Only this actor's.",
-            show_default=False,
-            autocompletion=complete_actor,
-        ),
-    ] = None,
+    actor: OnlyActorOption = None,
     production: ProductionOption = None,
     as_json: JsonOption = False,
 ) -> None:

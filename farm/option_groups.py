@@ -15,6 +15,18 @@ from farm.completion import complete_actor, complete_job, complete_model, comple
 from farm.context import ProductionOption
 from jobs.decoder import Decoder
 
+
+def out_option(metavar: str, words: str) -> Any:
+    """`--out`, where a command writes to; `words` say where else."""
+    return typer.Option("--out", "-o", metavar=metavar, help=words, show_default=False)
+
+
+def _actor(words: str) -> Any:
+    return typer.Option(
+        "--actor", "-a", help=words, show_default=False, autocompletion=complete_actor
+    )
+
+
 OnDoneOption = Annotated[
     str | None,
     typer.Option(
@@ -60,16 +72,10 @@ ShotListOption = Annotated[
     Path | None,
     typer.Option("--shots", metavar="LIST", help="A shot list.", show_default=False),
 ]
-AllOfActorOption = Annotated[
-    str | None,
-    typer.Option(
-        "--actor",
-        "-a",
-        help="All solved shots of this actor.",
-        show_default=False,
-        autocompletion=complete_actor,
-    ),
-]
+AllOfActorOption = Annotated[str | None, _actor("All solved shots of this actor.")]
+OfActorOption = Annotated[str | None, _actor("Whose.")]
+OneActorOption = Annotated[str | None, _actor("Whose; else the only one.")]
+OnlyActorOption = Annotated[str | None, _actor("Only this actor's.")]
 CorrectedOption = Annotated[
     bool,
     typer.Option(
@@ -89,10 +95,6 @@ ModelArgument = Annotated[
         show_default=False,
         autocompletion=complete_model,
     ),
-]
-OfActorOption = Annotated[
-    str | None,
-    typer.Option("--actor", "-a", help="Whose.", show_default=False, autocompletion=complete_actor),
 ]
 DeviceOption = Annotated[
     str | None,
@@ -183,16 +185,7 @@ class Exporting:
         str,
         typer.Option("--format", "-f", help="usd, abc, pc2, mdd, npy, obj; several with commas."),
     ] = "usd"
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="DIR",
-            help="Else exports/ of the production.",
-            show_default=False,
-        ),
-    ] = None
+    out: Annotated[Path | None, out_option("DIR", "Else exports/ of the production.")] = None
     start_frame: Annotated[
         float | None,
         typer.Option(help="Number of the first frame; else the store's.", show_default=False),
@@ -229,16 +222,7 @@ class Reviewing:
     sheet: Annotated[bool, typer.Option("--sheet", help="Only the contact sheet, no video.")] = (
         False
     )
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="DIR",
-            help="Else reviews/ of the production.",
-            show_default=False,
-        ),
-    ] = None
+    out: Annotated[Path | None, out_option("DIR", "Else reviews/ of the production.")] = None
     corrected: CorrectedOption = True
 
 

@@ -8,24 +8,14 @@ from typing import Annotated
 
 import typer
 
-from farm.completion import complete_actor
 from farm.context import ProductionOption, find_and_load
-from farm.option_groups import JsonOption
+from farm.option_groups import JsonOption, OneActorOption
 
 SCHEMA_VERSION = 1
 
 
 def regions(
-    actor: Annotated[
-        str | None,
-        typer.Option(
-            "--actor",
-            "-a",
-            help="Whose; else the production's only one.",
-            show_default=False,
-            autocompletion=complete_actor,
-        ),
-    ] = None,
+    actor: OneActorOption = None,
     out: Annotated[
         Path | None,
         typer.Option(

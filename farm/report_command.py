@@ -11,7 +11,7 @@ import typer
 from farm.completion import complete_job, complete_model
 from farm.context import ProductionOption, find_and_load
 from farm.night_report import report_night
-from farm.option_groups import DeviceOption, JsonOption, OfActorOption
+from farm.option_groups import DeviceOption, JsonOption, OfActorOption, out_option
 
 if TYPE_CHECKING:
     from facecap_core.productions.production import Production
@@ -46,12 +46,9 @@ def report(
     actor: OfActorOption = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="FILE",
-            help="Else in reports/ of the production: ACTOR-MODEL.html, ACTOR-MODEL-MODEL.html or JOB.html.",
-            show_default=False,
+        out_option(
+            "FILE",
+            "Else in reports/ of the production: ACTOR-MODEL.html, ACTOR-MODEL-MODEL.html or JOB.html.",
         ),
     ] = None,
     clip_seconds: Annotated[

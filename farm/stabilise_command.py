@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from farm.bar import bar
-from farm.completion import complete_actor
 from farm.context import ProductionOption, find_and_load
-from farm.option_groups import JsonOption
+from farm.option_groups import JsonOption, OneActorOption
 
 if TYPE_CHECKING:
     from facecap_core.errors import Fault
@@ -30,16 +29,7 @@ class Row(NamedTuple):
 
 
 def stabilise(
-    actor: Annotated[
-        str | None,
-        typer.Option(
-            "--actor",
-            "-a",
-            help="Whose tracked shots, where there are several actors.",
-            show_default=False,
-            autocompletion=complete_actor,
-        ),
-    ] = None,
+    actor: OneActorOption = None,
     shots: Annotated[
         Path | None,
         typer.Option(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farm.completion import complete_actor, complete_model
+from farm.completion import complete_model
 from farm.context import find_and_load
-from farm.option_groups import Handing, Running, grouped
+from farm.option_groups import Handing, OneActorOption, Running, grouped
 
 if TYPE_CHECKING:
     from facecap_core.productions.production import Production
@@ -24,16 +24,6 @@ app = typer.Typer(
     no_args_is_help=True, help="Submit a job: ingest, train, infer, export or review."
 )
 
-ActorOption = Annotated[
-    str | None,
-    typer.Option(
-        "--actor",
-        "-a",
-        help="The actor, where there are several.",
-        show_default=False,
-        autocompletion=complete_actor,
-    ),
-]
 ShotsOption = Annotated[
     Path | None,
     typer.Option(
@@ -48,7 +38,7 @@ ShotsOption = Annotated[
 @app.command()
 @grouped("gpus")
 def ingest(
-    actor: ActorOption = None,
+    actor: OneActorOption = None,
     shots: ShotsOption = None,
     camera: Annotated[
         str | None, typer.Option(help="Only this camera; else all.", show_default=False)
@@ -79,7 +69,7 @@ def ingest(
 @app.command()
 @grouped()
 def infer(
-    actor: ActorOption = None,
+    actor: OneActorOption = None,
     shots: ShotsOption = None,
     model: Annotated[
         str | None,

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from farm.completion import complete_actor
 from farm.context import ProductionOption, find_and_load
-from farm.option_groups import CsvOption, JsonOption
+from farm.option_groups import CsvOption, JsonOption, OneActorOption
 
 if TYPE_CHECKING:
     from facecap_core.suggestions.footage_poses import FootagePoses
@@ -19,16 +18,7 @@ SCHEMA_VERSION = 1
 
 
 def suggest(
-    actor: Annotated[
-        str | None,
-        typer.Option(
-            "--actor",
-            "-a",
-            help="Whose; else the only one.",
-            show_default=False,
-            autocompletion=complete_actor,
-        ),
-    ] = None,
+    actor: OneActorOption = None,
     minutes: Annotated[
         float,
         typer.Option(min=0.01, max=100_000, help="How much footage will be tracked, at most."),
