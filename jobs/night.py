@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from facecap_core.reports.timeline import Span, together_seconds
+from facecap_core.reports.machines_chart import Span, together_seconds
 from jobs.records import Cause, JobStatus, ShotRecord
 
 

@@ -14,6 +14,7 @@ from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
 from facecap_core.reports.convergence import convergence, read_epochs
 from facecap_core.reports.flag_rows import flag_rows
+from facecap_core.reports.machines_chart import machines_chart
 from facecap_core.reports.page import write_page
 from facecap_core.reports.shot_trust import (
     DOUBTFUL,
@@ -23,7 +24,6 @@ from facecap_core.reports.shot_trust import (
     read_trust,
 )
 from facecap_core.reports.sparkline import sparkline
-from facecap_core.reports.timeline import time_line
 from facecap_core.reports.worst_moments import thumbnails
 from jobs.ledger import Ledger
 from jobs.night import Night, night_of
@@ -73,7 +73,7 @@ def write_night(
         **ledger_part(night, request),
         "production": production.name,
         "training": _training(production, night, request),
-        "timeline": time_line(night.spans) if night.spans else None,
+        "machines_chart": machines_chart(night.spans) if night.spans else None,
         "shots": shot_rows(night, trust),
         "made": made,
         "trust": trust and _trust(trust),

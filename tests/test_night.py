@@ -16,14 +16,14 @@ from tiny_production import make_production
 from facecap_core.errors import Cancelled
 from facecap_core.learning.presets import resolve
 from facecap_core.productions.production import load_production
-from facecap_core.reports.shot_trust import confidence_counts, read_trust
-from facecap_core.reports.timeline import (
+from facecap_core.reports.machines_chart import (
     Span,
     at_work,
     frames_per_second,
-    time_line,
+    machines_chart,
     together_seconds,
 )
+from facecap_core.reports.shot_trust import confidence_counts, read_trust
 from jobs.ledger import Ledger
 from jobs.night import night_of
 from jobs.night_page import write_night
@@ -270,7 +270,7 @@ def test_time_at_work_is_counted_once(seed):
 
 def test_machines_beyond_count_share_a_row():
     spans = [Span(f"s{i}", f"host{i:03d}", i, i + 10.0 + i, 5, False) for i in range(200)]
-    names = re.findall(r">(host\d+|\d+ others)</text>", time_line(spans))
+    names = re.findall(r">(host\d+|\d+ others)</text>", machines_chart(spans))
     assert len(names) == 32
     assert names[-1] == "169 others"
     assert names[:-1] == [f"host{i:03d}" for i in range(169, 200)]

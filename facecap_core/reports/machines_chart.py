@@ -1,4 +1,4 @@
-"""Time line: when which machine worked, and how many frames a second came of it, as SVG."""
+"""Machines chart: when which machine worked, and how many frames a second came of it, as SVG."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def at_work(spans: Sequence[Span], edges: np.ndarray) -> np.ndarray:
     return np.asarray(seconds / np.diff(edges))
 
 
-def time_line(spans: Sequence[Span]) -> str:
+def machines_chart(spans: Sequence[Span]) -> str:
     """Frames a second of all machines, and below a row a machine: how many shots it had at work.
 
     Crosses are tries that failed or were lost. There must be a span.
