@@ -74,6 +74,7 @@ def check_production(
     checked = _check_shots(chosen, production, templates, on_progress)
     _compare_picture_sizes(checked, production)
     _find_copies(checked, production)
+    _find_lacking_cameras(checked, production)
     compositions = [_composition(found.name, checked, production.fps) for found in cast]
     warnings += _list_warnings(cast, chosen, compositions, production)
     for found_shot in checked:
@@ -244,6 +245,24 @@ def _find_copies(checked: list[ShotReport], production: Production) -> None:
                 message += ": trained on and validated on, so the validation error flatters"
             warning = Fault(message, "use another file, or remove one of the rows", str(path))
             found.warnings.append(place_in_list(warning, found.shot, production))
+
+
+def _find_lacking_cameras(checked: list[ShotReport], production: Production) -> None:
+    """Warn where a tracked shot lacks a camera that most have: none of several cameras is trained without it."""
+    tracked = [found for found in checked if found.shot.split]
+    for actor in production.actors.values():
+        own = [found for found in tracked if found.shot.actor == actor.name]
+        for camera in actor.cameras:
+            lacking = [found for found in own if camera not in found.shot.footage]
+            if camera == actor.main_camera or 2 * len(lacking) > len(own):
+                continue
+            for found in lacking:
+                message = f"has no footage of camera {camera}, which {actor.name}'s other tracked shots have"
+                remedy = (
+                    f"name its video under {camera}: a training with --camera {camera} needs it"
+                )
+                warning = Fault(message, remedy)
+                found.warnings.append(place_in_list(warning, found.shot, production))
 
 
 def _files(shot: Shot) -> list[Path]:
