@@ -25,6 +25,10 @@ from jobs.records import options as options_of
 from jobs.request import Request, TrainRequest, job_id
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"
+ALL_OR_NONE = (
+    "warning: a training does not begin before all of its shots are ingested:"
+    " mend these first, or clear their split in shots.csv"
+)
 
 
 @dataclass(frozen=True)
@@ -57,9 +61,14 @@ def started_cluster(address: str | None) -> Cluster:
     return found
 
 
+def running_cluster(address: str | None) -> Cluster | None:
+    """The chosen cluster, or the local head if it runs."""
+    return chosen_cluster(address) or LocalHead().cluster()
+
+
 def plan(production: Production, request: Request, options: Options, address: str | None) -> Plan:
     """The preflight of a request, against the cluster where one runs already."""
-    cluster = chosen_cluster(address) or LocalHead().cluster()
+    cluster = running_cluster(address)
     return preflight(production, request, options, cluster.nodes() if cluster else None)
 
 
@@ -77,6 +86,8 @@ def submit(
     planned = preflight(production, request, options, None)
     for shot in planned.warnings:
         typer.echo(f"warning: {shot.shot}: {shot.warning}", err=True)
+    if planned.warnings and isinstance(request, TrainRequest):
+        typer.echo(ALL_OR_NONE, err=True)
     ledger = Ledger(production.paths.jobs / job_id(request))
     if (ledger.folder / "request.json").exists():
         status = ledger.status()

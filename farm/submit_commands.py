@@ -158,6 +158,7 @@ def _refuse_circle(after: Ledger, job: str) -> None:
 def _print_plan(plan: Plan, request: Request, *, as_json: bool) -> None:
     from dataclasses import asdict
 
+    from farm.submission import ALL_OR_NONE
     from farm.tables import print_table
 
     if as_json:
@@ -173,9 +174,13 @@ def _print_plan(plan: Plan, request: Request, *, as_json: bool) -> None:
         ["shot", "action", "reads", "warning"],
         [[s.shot, s.action, "\n".join(s.inputs), s.warning] for s in plan.shots],
     )
+    warnings = len(plan.warnings)
     typer.echo(
-        f"{plan.job}: {plan.to_do} of {len(plan.shots)} shots to do, {len(plan.warnings)} warnings"
+        f"{plan.job}: {plan.to_do} of {len(plan.shots)} shots to do,"
+        f" {warnings} warning{'' if warnings == 1 else 's'}"
     )
+    if warnings and plan.model:
+        typer.echo(ALL_OR_NONE)
     if plan.state in ("queued", "running"):
         typer.echo(f"it is {plan.state} already")
     if plan.model:

@@ -125,10 +125,14 @@ def train(
             typer.echo(_nothing_new(request, base), err=True)
         hand_in(found, request, running, handing)
         return
+    stabilised = can_be_stabilised(found, actor, camera or ())
     if preset == "auto":
-        preset = _preset(handing.address)
+        resolve(
+            "cpu", overrides, network=network
+        )  # misspelt settings are told before a head starts
+        preset = _preset(handing.address, start=not handing.dry_run)
         typer.echo(f"preset {preset}", err=True)
-    if network == "fully-connected" and can_be_stabilised(found, actor, camera or ()):
+    if network == "fully-connected" and stabilised:
         overrides.insert(0, "stabilised_input=true")
     config = resolve(preset, overrides, network=network)
     request = plan_train(
@@ -175,9 +179,16 @@ def _nothing_new(request: TrainRequest, base: str) -> str:
     )
 
 
-def _preset(address: str | None) -> str:
-    """The preset that suits the cluster, which is started for the question."""
-    from farm.submission import started_cluster
+def _preset(address: str | None, *, start: bool) -> str:
+    """The preset that suits the cluster, which is started for the question if it may be.
 
-    nodes = started_cluster(address).nodes()
-    return "fast" if any(node.get("GPU") for node in nodes) else "cpu"
+    Else it is asked of this machine, on which the local head would start.
+    """
+    from farm.submission import running_cluster, started_cluster
+
+    cluster = started_cluster(address) if start else running_cluster(address)
+    if cluster is None:
+        import torch
+
+        return "fast" if torch.cuda.is_available() else "cpu"
+    return "fast" if any(node.get("GPU") for node in cluster.nodes()) else "cpu"

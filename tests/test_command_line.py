@@ -208,6 +208,38 @@ def test_a_dry_run_writes_nothing(main, folder):
     assert sorted(folder.rglob("*")) == before
 
 
+def test_a_dry_run_starts_no_head_to_choose_a_preset(main, folder, monkeypatch):
+    monkeypatch.setattr("farm.head.LocalHead.up", lambda head: pytest.fail("a head was started"))
+    code, out, err = main(folder, "submit", "train", "--dry-run", "--json")
+    assert code == 0, err
+    preset = json.loads(out)["model"].partition("-")[0]
+    assert preset in ("cpu", "fast")
+    assert f"preset {preset}" in err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (["--camera", "centr"], "did you mean 'center'"),
+        (["--set", "network.dropuot=0"], "did you mean"),
+        (["--actor", "adda"], "did you mean 'ada'"),
+    ],
+)
+def test_what_is_misspelt_is_told_before_a_head_starts(main, folder, monkeypatch, wrong, told):
+    monkeypatch.setattr("farm.head.LocalHead.up", lambda head: pytest.fail("a head was started"))
+    code, _, err = main(folder, "submit", "train", *wrong)
+    assert code == 2
+    assert told in err
+
+
+def test_a_training_says_that_it_needs_every_shot(main, folder):
+    (folder / "footage" / "train_0.mp4").unlink()
+    code, out, err = main(folder, "submit", "train", "--preset", "cpu", "--dry-run")
+    assert code == 0, err
+    assert "2 of 2 shots to do, 1 warning\n" in out
+    assert "a training does not begin before all of its shots are ingested" in out
+
+
 def dry_training(main, folder, *arguments):
     code, out, err = main(
         folder, "submit", "train", "--preset", "cpu", *arguments, "--dry-run", "--json"
