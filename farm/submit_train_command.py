@@ -188,7 +188,7 @@ def _preset(address: str | None, *, start: bool) -> str:
 
     cluster = started_cluster(address) if start else running_cluster(address)
     if cluster is None:
-        import torch
+        from facecap_core.learning.model import choose_device
 
-        return "fast" if torch.cuda.is_available() else "cpu"
+        return "fast" if choose_device(None).type == "cuda" else "cpu"
     return "fast" if any(node.get("GPU") for node in cluster.nodes()) else "cpu"

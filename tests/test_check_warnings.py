@@ -90,14 +90,18 @@ def test_what_is_unwise_is_warned_of(
 def test_a_tracked_shot_without_the_camera_of_the_others_is_warned_of(
     folder: Path, sound: Path
 ) -> None:
-    write_video(folder / "scene_left.mp4", seed=11)
+    shutil.copy(folder / "line.mp4", folder / "scene_left.mp4")
     edit(folder, "shots.csv", "scene.mp4,", "scene.mp4,scene_left.mp4")
-    (warning,) = new_warnings(folder, sound)
+    (warning,) = _of_cameras(folder, sound)
     assert "has no footage of camera left, which ada's other tracked shots have" in warning.message
     assert (warning.line, Path(warning.file).name) == (LINES["pangram"], "shots.csv")
-    write_video(folder / "pangram_left.mp4", seed=12)
+    shutil.copy(folder / "line.mp4", folder / "pangram_left.mp4")
     edit(folder, "shots.csv", "pangram.mp4,", "pangram.mp4,pangram_left.mp4")
-    assert new_warnings(folder, sound) == [], "bulk footage of one camera is as usual"
+    assert _of_cameras(folder, sound) == [], "bulk footage of one camera is as usual"
+
+
+def _of_cameras(folder: Path, sound: Path) -> list[Fault]:
+    return [found for found in new_warnings(folder, sound) if "camera" in found.message]
 
 
 @pytest.mark.parametrize(("units", "size"), [("m", "m large"), ("mm", "mm large")])
