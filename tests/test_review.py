@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from solved_shots import result, solve
-from tiny_production import make_production, write_video
+from tiny_production import make_production, write_cache, write_video
 from typer.testing import CliRunner
 
 from facecap_core.corrections.correction import add_correction
@@ -20,6 +20,7 @@ from facecap_core.errors import StoreError
 from facecap_core.fingerprints import fingerprint_footage
 from facecap_core.flags.shot_flags import Limits, flag_shot
 from facecap_core.footage.footage import Footage
+from facecap_core.ingest import ingest_targets
 from facecap_core.madeup.actor import MadeUpActor
 from facecap_core.pointcaches.pc2 import write_pc2
 from facecap_core.productions.production import load_production
@@ -34,6 +35,7 @@ from facecap_core.reviews.measures import measure
 from facecap_core.reviews.panels import side_camera
 from facecap_core.reviews.review_page import review_page
 from facecap_core.reviews.reviewed_shot import open_reviewed
+from facecap_core.template import read_template
 from facecap_core.timecode import timecode
 from farm.app import app
 
@@ -223,6 +225,36 @@ def test_a_review_is_made_anew_where_other_vertices_count(tmp_path, key, texts):
         done = [run(folder, "bulk_0", "--sheet", "--out", str(tmp_path)) for _ in range(2)]
         reused = [json.loads(one.stdout)["shots"][0]["reused"] for one in done]
         assert reused == [False, True]
+
+
+def test_a_review_is_made_anew_where_targets_of_its_own_shot_came_or_changed(tmp_path):
+    folder = make_production(tmp_path / "show", train=2, frames=20)
+    solve(folder, "train_0", 20)
+
+    def reviewed():
+        line = ["train_0", "--sheet", "--out", str(tmp_path)]
+        (shot,) = json.loads(run(folder, *line).stdout)["shots"]
+        return shot["reused"], shot["rmse_mm"] is not None
+
+    def ingest(shot, seed=None):
+        cache = folder / "caches" / f"{shot}.pc2"
+        if seed is not None:
+            write_cache(cache, 20, seed)
+        targets = load_production(folder).paths.targets(shot)
+        facts = {"template": read_template(folder / "template.obj"), "units": "cm"}
+        ingest_targets(cache, fps=Fraction(30), destination=targets, **facts)
+
+    assert reviewed() == (False, False)
+    ingest("train_1")
+    assert reviewed() == (True, False), "another shot was tracked"
+    ingest("train_0")
+    assert reviewed() == (False, True), "it has a target now"
+    ingest("train_0")
+    assert reviewed() == (True, True), "of the same cache"
+    ingest("train_0", seed=9)
+    assert reviewed() == (False, True), "its target is another one"
+    ingest("train_1", seed=9)
+    assert reviewed() == (True, True)
 
 
 def test_corrected_frames_are_marked_and_nobody_is_sent_to_them(tmp_path):
