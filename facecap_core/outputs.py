@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from facecap_core.errors import StoreError
-from facecap_core.files import files_in, sha256_of
+from facecap_core.files import files_in, sha256_of, write_text_atomically
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,14 @@ class Outputs:
             return {**told, "files": sound}
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return {}
+
+    def write_record(self, told: Mapping[str, Any]) -> None:
+        """Replace the record, whole or not at all.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        write_text_atomically(self.folder / self.record, json.dumps(told, indent=1) + "\n")
 
     def recorded(self) -> dict[str, dict[str, Any]]:
         """The record's entry of each file."""

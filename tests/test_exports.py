@@ -16,8 +16,12 @@ from pxr import Usd, UsdGeom
 from tracked_production import make_tracked
 from typer.testing import CliRunner
 
+from facecap_core import failpoints
+from facecap_core.corrections.export_record import told_beside
 from facecap_core.errors import ConfigError, PointCacheError, ProductionError, StoreError
+from facecap_core.exports.export import ExportOptions, export_shot
 from facecap_core.frame_names import FrameNames
+from facecap_core.outputs import facts_of
 from facecap_core.pointcaches.reader import open_point_cache
 from facecap_core.productions.production import load_production
 from facecap_core.stores.groups import new_group
@@ -353,6 +357,64 @@ def test_a_record_that_was_changed_by_hand_counts_for_nothing(production, tmp_pa
         False,
         True,
     ]
+
+
+def test_whenever_a_re_export_is_broken_off_the_record_tells_of_the_files_that_lie_there(
+    production, tmp_path
+):
+    """Killed, it says in which way a file was written or leaves it open; interrupted, it says it."""
+    found, out = load_production(production), tmp_path / "out"
+    ways = [
+        ExportOptions(("npy", "obj"), units="cm"),
+        ExportOptions(("npy", "obj"), units="m", up_axis="z", start_frame=1001.0),
+    ]
+    names, keys = ["held_a.npy", "held_a"], ("units", "up_axis", "start_frame")
+    told = {}  # by a file's content, what is to be told of it
+    for way in ways:
+        folder = tmp_path / str(way.units)
+        export_shot(found, "held_a", folder, way)
+        record = told_beside(folder / "held_a.npy", "held_a")
+        told |= {facts_of(folder / name): [record[key] for key in keys] for name in names}
+    either = ["cm or m", "y or z", "0.0 or 1001.0"]
+
+    def wrong(folder, *others):
+        """Files of which the record says what is not so."""
+        for name in names:
+            record = told_beside(folder / name, "held_a")
+            said = [record[key] for key in keys]
+            if said not in (told[facts_of(folder / name)], *others):
+                yield name, said
+
+    folders = []  # as they would be found, had the process been killed
+
+    def look(_):
+        folders.append(tmp_path / f"killed {len(folders)}")
+        shutil.copytree(out, folders[-1])
+        return True
+
+    export_shot(found, "held_a", out, ways[0])
+    failpoints.arm(lambda step: step.startswith("file.") and look(step))
+    try:
+        export_shot(found, "held_a", out, ways[1], on_progress=look)
+    finally:
+        failpoints.arm(None)
+    assert [list(wrong(folder, either)) for folder in folders] == [[]] * len(folders)
+    assert not list(wrong(out))
+    for folder in folders[::3]:  # whatever was left open is made again
+        export_shot(found, "held_a", folder, ways[0])
+        assert not list(wrong(folder)), folder
+
+    def interrupt(left):
+        if next(left) == 0:
+            raise KeyboardInterrupt
+        return True
+
+    for after in range(3):
+        export_shot(found, "held_a", out, ways[0])
+        left = iter(range(after, -99, -1))
+        with pytest.raises(KeyboardInterrupt):
+            export_shot(found, "held_a", out, ways[1], on_progress=lambda _, n=left: interrupt(n))
+        assert not list(wrong(out)), after
 
 
 def test_without_the_alembic_extra_nothing_is_written(production, tmp_path, monkeypatch):

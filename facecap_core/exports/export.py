@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import math
 import os
 import shutil
@@ -18,7 +17,8 @@ from numpy.typing import NDArray
 from facecap_core.errors import StoreError
 from facecap_core.exports.animation import Animation
 from facecap_core.exports.formats import FORMATS, check_formats, check_start
-from facecap_core.files import store_error, write_text_atomically
+from facecap_core.exports.replacing import replacing
+from facecap_core.files import store_error
 from facecap_core.fingerprints import fingerprint_file
 from facecap_core.outputs import Outputs, digest_of
 from facecap_core.productions.production import Production
@@ -150,31 +150,17 @@ def export_shot(
         about=f"{shot}, solved by {solved.model}, model of {solved.actor.name}"
         + ("" if corrections is None else f", {len(corrections.frames)} frames corrected"),
     )
-    # Those of other formats stay known; a file that is written now is not, until it is whole.
-    entries = outputs.recorded()
-    for name in options.formats:
-        file = f"{shot}{FORMATS[name].suffix}"
-        if file in due:
-            _check_room(folder / file, animation)
-            FORMATS[name].write(folder / file, animation)
-            entries[file] = {
-                **outputs.entry(file),
-                "units": animation.units,
-                "up_axis": animation.up_axis,
-                "start_frame": start_frame,
-            }
+    way = {"units": animation.units, "up_axis": animation.up_axis, "start_frame": start_frame}
     told = {
         "schema_version": SCHEMA_VERSION,
         "shot": shot,
         "actor": solved.actor.name,
-        "files": entries,
+        "files": {},
         "frames": animation.frames,
         "vertices": template.vertex_count,
         "fps": str(animation.fps),
-        "start_frame": start_frame,
         "start_timecode": solved.names.start_timecode,
-        "units": animation.units,
-        "up_axis": animation.up_axis,
+        **way,
         "topology_sha256": template.topology_sha256,
         "model": solved.model,
         "job": facts.get("job"),
@@ -182,8 +168,15 @@ def export_shot(
         "corrections": [] if corrections is None else corrections.told(),
         "made": made(),
     }
-    if due:
-        write_text_atomically(folder / outputs.record, json.dumps(told, indent=1) + "\n")
+    for name in options.formats:
+        file = f"{shot}{FORMATS[name].suffix}"
+        if file in due:
+            _check_room(folder / file, animation)
+            with replacing(outputs, file, way):
+                FORMATS[name].write(folder / file, animation)
+            # At once, for what comes next may be interrupted; those of other formats stay known.
+            entries = outputs.recorded() | {file: {**outputs.entry(file), **way}}
+            outputs.write_record({**told, "files": entries})
     report(on_progress, Progress("export", total, total))
     files = [folder / name for name in outputs.wanted]
     return ExportResult(shot, animation.frames, files, start_frame, animation.fps, reused=not due)

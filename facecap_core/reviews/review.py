@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import numpy as np
 
 from facecap_core.corrections.correction import runs
 from facecap_core.evaluation.solved import truth_of
-from facecap_core.files import write_text_atomically
 from facecap_core.fingerprints import fingerprint_file
 from facecap_core.flags.flagged_range import FlaggedRange
 from facecap_core.flags.shot_flags import flag_shot, solved_yardstick
@@ -130,7 +128,7 @@ def review_shot(
             sheet.write(folder / f"{shot}.png")
         entries = told.get("files", {}) | {name: outputs.entry(name) for name in due}
         told = _told(reviewed, measures, sheet) | {"files": entries}
-        write_text_atomically(folder / outputs.record, json.dumps(told, indent=1) + "\n")
+        outputs.write_record(told)
     report(on_progress, Progress("review", reviewed.frames, reviewed.frames))
     files = [folder / name for name in outputs.wanted]
     return ReviewResult(shot, reviewed.frames, told.get("rmse_mm"), files, reused=not due)
