@@ -61,6 +61,7 @@ class Bench:
         ]
 
     def cache(self, shot: str) -> Path | None:
+        """The shot's truth, where there is one."""
         return next(self.truth.glob(f"{shot}.*"), None)
 
     def errors(self, shot: str, vertices: Path) -> np.ndarray:
@@ -120,6 +121,7 @@ def correct(bench: Bench, shot: str, first: int, last: int, folder: Path) -> Non
 
 
 def tell(name: str, errors: dict[str, np.ndarray], shot: str, run: slice) -> None:
+    """The errors, mm [frame] of each shot, of the corrected run, of the rest of its shot, and of the others."""
     rest = np.ones(len(errors[shot]), bool)
     rest[run] = False
     others = {other: pooled_rmse_mm(found) for other, found in errors.items() if other != shot}

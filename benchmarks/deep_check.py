@@ -53,6 +53,7 @@ class Bench:
         self.kept: dict[str, ShotSignals] = {}
 
     def look(self, found: ShotReport, signals: ShotSignals) -> ShotLook:
+        """What the check makes of a shot's signals."""
         main = self.production.actors[found.shot.actor].main_camera
         return look_at_shot(found.shot, signals, main_camera=main, fps=float(self.production.fps))
 
@@ -81,6 +82,7 @@ class Bench:
         return Footage(facts.path, crop=around, fps=self.production.fps)
 
     def findings(self, looks: dict[str, ShotLook]) -> list[Finding]:
+        """Those of each shot, and those of shots held against one another."""
         found = [finding for look in looks.values() for finding in look.findings]
         for composition in self.report.compositions:
             own = [look for look in looks.values() if look.shot.actor == composition.actor]

@@ -55,6 +55,7 @@ class Bench:
 
     @property
     def left(self) -> float:
+        """Seconds."""
         return self.ends - time.monotonic()
 
     @property

@@ -27,6 +27,7 @@ SIZE = (1200, 1600)
 
 
 def make_video(path: Path, frames: int) -> None:
+    """A coarse pattern that moves sideways, of `SIZE`."""
     import av
 
     rng = np.random.default_rng(0)
@@ -48,6 +49,7 @@ def make_video(path: Path, frames: int) -> None:
 
 
 def make_model(folder: Path) -> None:
+    """A model of preset `cpu` that has learned noise, at `folder/model`."""
     import torch
 
     from facecap_core.learning.presets import resolve

@@ -25,6 +25,7 @@ OURS, PLAIN = "64-frame chunks, zstd-1 + checksum", "64-frame chunks, crc32c onl
 
 
 def layouts() -> dict[str, dict]:
+    """What is compared: frames a chunk, frames a shard, codecs."""
     checked = ZstdCodec(level=1, checksum=True)
     found = {
         f"{frames}-frame chunks, zstd-1 + checksum": {"frames": frames, "compressors": checked}
@@ -48,6 +49,7 @@ def layouts() -> dict[str, dict]:
 
 
 def measure(rows: np.ndarray, layout: dict, folder: Path) -> tuple[float, float, int, float]:
+    """Seconds to write and to read rows [frame, …] in this layout; number of files, and MB."""
     shutil.rmtree(folder, ignore_errors=True)
     chunk, shard = layout["frames"], layout.get("shard")
     compressors = layout["compressors"] or [layout["serial"]]

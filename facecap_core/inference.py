@@ -174,7 +174,11 @@ def _attributes(model: Model, views: Sequence[str]) -> dict[str, Any]:
 
 
 def views_of(model: Model, footage: Mapping[str, Path]) -> list[str]:
-    """The model's cameras that the shot has footage of."""
+    """The model's cameras that the shot has footage of.
+
+    Raises:
+        FootageMissing: there is none of a camera that the model cannot do without.
+    """
     views = [camera for camera in model.cameras if camera in footage]
     missing = [camera for camera in model.cameras if camera not in footage]
     if not views or (missing and not model.may_miss_views):
@@ -188,7 +192,11 @@ def views_of(model: Model, footage: Mapping[str, Path]) -> list[str]:
 def stabilisers_of(
     model: Model, views: Sequence[str], stabiliser_of: Callable[[str], Stabiliser | None]
 ) -> dict[str, Stabiliser]:
-    """One for each camera of the shot; none for a model that takes the pictures as they are."""
+    """One for each camera of the shot; none for a model that takes the pictures as they are.
+
+    Raises:
+        ModelError: it needs one, and a camera has no landmarks.
+    """
     if not model.config.stabilised_input:
         return {}
     found = {}

@@ -82,7 +82,8 @@ class Rasteriser:
         return covered.part(0, len(covered.pixels))
 
     def look(self, positions: Array, camera: Camera) -> Look:
-        """What `shade` draws, with the same lights and colours or with others; positions [vertex, xyz]."""
+        """What `shade` draws, with the same lights and colours or with others; positions [vertex, xyz], or it raises
+        ValueError."""
         points = torch.as_tensor(positions).to(self.device, torch.float32)
         if points.ndim != 2 or points.shape[1] != 3:
             raise ValueError(f"positions must be [vertex, xyz], not {tuple(points.shape)}")

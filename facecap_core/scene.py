@@ -26,7 +26,8 @@ class Camera:
     near: float = 0.01  # faces that come nearer are not drawn
 
     def axes(self) -> np.ndarray:
-        """Right, up and backward directions as rows, float64 [axis, xyz]."""
+        """Right, up and backward directions as rows, float64 [axis, xyz]; raises ValueError where it looks at
+        itself."""
         backward = np.subtract(self.position, self.target).astype(np.float64)
         if not np.linalg.norm(backward) > 0:
             raise ValueError("a camera needs a target apart from its position")

@@ -106,7 +106,7 @@ class SolvedShot:
         return self.read_solved(start, stop)
 
     def read_solved(self, start: int, stop: int) -> np.ndarray:
-        """The same as they were solved, whatever was corrected."""
+        """The same as they were solved, whatever was corrected: float32 [frame, vertex, xyz]."""
         return self.store.read("positions", start, stop)
 
     def _figure(self, name: str) -> np.ndarray | None:

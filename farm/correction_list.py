@@ -48,15 +48,18 @@ def list_corrections(production: Production, shot: str) -> list[Correction | Dam
 
 
 def frames_in_words(first: int, last: int) -> str:
+    """`120-180`, both included, or `120`."""
     return str(first) if first == last else f"{first}-{last}"
 
 
 def places(correction: Correction, most: int = 8) -> str:
+    """The first ranges that it corrects, in frames counted from 0."""
     ranges = [frames_in_words(*pair) for pair in correction.ranges]
     return ", ".join(ranges[:most]) + (" …" if ranges[most:] else "")
 
 
 def print_corrections(listed: list[Correction | DamagedCorrection]) -> None:
+    """A row each, on stdout."""
     rows = [
         _damaged_row(one) if isinstance(one, DamagedCorrection) else _row(one) for one in listed
     ]

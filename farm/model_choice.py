@@ -16,6 +16,9 @@ def choose_of_any(production: Production, actor: str | None, model: str | None) 
     """The named model of the named actor; of any actor, and the newest, where they are not named.
 
     That it is the newest, which nobody named, is told on stderr.
+
+    Raises:
+        ProductionError: there is no such actor. ModelError: there is no such model, or several begin with this name.
     """
     from facecap_core.errors import Fault, ModelError, ProductionError
     from facecap_core.names import did_you_mean

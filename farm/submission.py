@@ -47,7 +47,11 @@ def chosen_cluster(address: str | None) -> Cluster | None:
 
 
 def started_cluster(address: str | None) -> Cluster:
-    """The chosen cluster, or the local head, started if it does not run."""
+    """The chosen cluster, or the local head, started if it does not run.
+
+    Raises:
+        HeadError: it does not start. FacecapError: it ended as soon as it had.
+    """
     chosen = chosen_cluster(address)
     if chosen is not None:
         return chosen

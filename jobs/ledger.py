@@ -76,6 +76,7 @@ class Ledger:
         return self._asked
 
     def submission(self) -> Submission | None:
+        """How it was handed over the last time; None: never."""
         return load_record(self.folder / "submission.json", Submission)
 
     def write_submission(self, submission: Submission) -> None:
@@ -95,6 +96,7 @@ class Ledger:
         write_text_atomically(self.folder / "sizes.json", text, durable=False)
 
     def driver(self) -> Driver | None:
+        """The driver's last sign of life; None: it never began."""
         return load_record(self.folder / "driver.json", Driver)
 
     def write_driver(self, driver: Driver) -> None:
@@ -106,9 +108,11 @@ class Ledger:
         write_text_atomically(self.folder / "cancel.json", text + "\n")
 
     def cancel_requested(self) -> bool:
+        """Whether driver and workers are asked to end."""
         return (self.folder / "cancel.json").exists()
 
     def clear_cancel(self) -> None:
+        """Take that back; the job is handed over again."""
         (self.folder / "cancel.json").unlink(missing_ok=True)
 
     def skip(self, shot: str) -> None:
@@ -120,6 +124,7 @@ class Ledger:
         self._skip_path(shot).unlink(missing_ok=True)
 
     def skip_requested(self, shot: str) -> bool:
+        """Whether the shot is to be left out."""
         return self._skip_path(shot).exists()
 
     def _skip_path(self, shot: str) -> Path:

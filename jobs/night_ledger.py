@@ -32,6 +32,7 @@ def retry_command(status: JobStatus) -> str | None:
 
 
 def ledger_part(night: Night, request: Request) -> dict[str, Any]:
+    """What the page shows of the job itself, by the names in job.html."""
     status = night.status
     waited = any(machine.network_seconds or machine.waited_seconds for machine in night.machines)
     return {
@@ -184,6 +185,7 @@ def _provenance(night: Night, request: Request) -> list[tuple[str, str, bool]]:
 
 
 def shot_rows(night: Night, trust: Trust | None) -> list[dict[str, Any]]:
+    """A row a shot, with how far it can be trusted where that is known."""
     known = {shot.shot: shot for shot in trust.shots} if trust else {}
     return [_shot_row(record, known.get(record.name)) for record in night.status.shots]
 

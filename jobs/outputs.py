@@ -83,6 +83,7 @@ def make_outputs(
 
 
 def export_options(request: ExportRequest) -> ExportOptions:
+    """What the core is asked for each shot of an export."""
     from facecap_core.exports.export import ExportOptions
 
     return ExportOptions(
@@ -95,6 +96,7 @@ def export_options(request: ExportRequest) -> ExportOptions:
 
 
 def review_options(production: Production, request: ReviewRequest) -> ReviewOptions:
+    """What the core is asked for each shot of a review."""
     from facecap_core.reviews.review import ReviewOptions
 
     against = request.against

@@ -29,6 +29,7 @@ class Tries:
 
     @property
     def lost(self) -> int:
+        """How often its worker or its machine died."""
         return self.ends["lost"] + self.ends["machine"]
 
 

@@ -44,6 +44,7 @@ class ShotChange:
 
     @property
     def worst_frame(self) -> int:
+        """The first frame that changes most, counted from 0."""
         return int(self.by_frame_mm.argmax()) if self.frames else 0
 
     @property
@@ -52,6 +53,7 @@ class ShotChange:
         return pooled_rmse_mm(self.rmse_mm[~self.corrected[:: self.every]])
 
     def changed_frames(self, threshold_mm: float) -> int:
+        """How many change by more."""
         return int((self.by_frame_mm > threshold_mm).sum())
 
     def ranges(self, threshold_mm: float) -> list[tuple[int, int, float]]:

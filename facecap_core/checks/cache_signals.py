@@ -36,7 +36,7 @@ class CacheSignals:
 
 
 def chosen_vertices(count: int) -> NDArray[np.int64]:
-    """Those of a mesh that are kept, ascending; the same for the same number of vertices."""
+    """Those of a mesh that are kept: int64 [n], ascending, and the same for the same number of vertices."""
     order = np.random.default_rng(count).permutation(count)
     return np.sort(order[:VERTICES])
 

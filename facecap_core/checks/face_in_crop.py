@@ -67,7 +67,10 @@ def check_crop(
 
 
 def cut(place: FacePlace, inside: NDArray[np.bool_], down: int = 0, across: int = 0) -> float:
-    """The part of the face's motion outside of the crop, where the face is moved by so many cells."""
+    """The part of the face's motion outside of the crop, where the face is moved by so many cells.
+
+    `inside` [row, column]: the cells whose middle lies in the crop.
+    """
     assert place.motion is not None
     motion, seen_inside = overlap(place.motion, inside, down, across)
     return 1 - float(motion[seen_inside].sum())  # what left the picture is outside too

@@ -45,6 +45,7 @@ class CameraSummary:
     def of(
         cls, shot: str, pictures: PictureSignals, motion: NDArray[np.float64] | None
     ) -> CameraSummary:
+        """What is kept of a shot's pictures; `motion` [row, column] as `predicted_motion` gives it."""
         contrast = float(np.median(pictures.contrast))
         return cls(shot, pictures.mean, contrast, pictures.inside, pictures.crop, motion)
 
@@ -132,7 +133,7 @@ class Shift:
 def overlap(
     usual: NDArray[Any], shot: NDArray[Any], down: int, across: int
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The parts that both grids have, where the second shows the first moved by so many cells."""
+    """The parts that both grids [row, column] have, where the second shows the first moved by so many cells."""
     rows = slice(max(0, -down), ROWS - max(0, down))
     columns = slice(max(0, -across), COLUMNS - max(0, across))
     moved_rows = slice(rows.start + down, rows.stop + down)

@@ -57,6 +57,7 @@ class OffsetCurve:
         return int(self.offsets[self.correlation.argmax()])
 
     def at(self, offset: int) -> float:
+        """The correlation at an offset, in frames, that was tried."""
         return float(self.correlation[np.flatnonzero(self.offsets == offset)[0]])
 
     @property

@@ -39,6 +39,7 @@ class HeadMotion:
 
     @property
     def is_rigid(self) -> bool:
+        """Whether a rigid motion explains enough of it to be the head's."""
         return self.left_mm <= (1 - LEAST_RIGID) * self.still_mm
 
 

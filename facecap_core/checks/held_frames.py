@@ -29,7 +29,7 @@ MOSTLY = 0.5
 
 
 def held_pictures(pictures: PictureSignals) -> NDArray[np.int64]:
-    """The frames that show what the one before showed, while their neighbours move."""
+    """The frames that show what the one before showed, while their neighbours move: int64 [n], ascending."""
     change = pictures.change
     least = HELD_CONTRAST * float(np.median(pictures.contrast))
     still = (change < least) & (change < HELD_PART * _around(change))
@@ -39,18 +39,21 @@ def held_pictures(pictures: PictureSignals) -> NDArray[np.int64]:
 
 
 def held_meshes(cache: CacheSignals) -> NDArray[np.int64]:
-    """The frames whose positions are those of the frame before, while their neighbours move."""
+    """Likewise the frames whose positions are those of the frame before: int64 [n], ascending."""
     return np.flatnonzero((cache.step < SAME_MM) & (_around(cache.step) > MOVING_MM)) + 1
 
 
 def bent_meshes(cache: CacheSignals) -> NDArray[np.int64]:
-    """The frames that lie just in the middle between their neighbours, which move."""
+    """The frames that lie just in the middle between their neighbours, which move: int64 [n], ascending."""
     moves = cache.step[:-1]
     return np.flatnonzero((cache.bend < BENT_PART * moves) & (moves > MOVING_MM)) + 1
 
 
 def rhythm(held: NDArray[np.int64]) -> tuple[int, int] | None:
-    """(k, n) where k of every n frames are held, at the same places; None: no such rhythm."""
+    """(k, n) where k of every n frames are held, at the same places; None: no such rhythm.
+
+    `held` int64 [n]: the held frames, ascending.
+    """
     if len(held) < 4:
         return None
     span = int(held[-1] - held[0]) + 1

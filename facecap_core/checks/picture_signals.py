@@ -49,6 +49,7 @@ class PictureSignals:
 
     @property
     def is_black(self) -> NDArray[np.bool_]:
+        """bool [frame]."""
         return (self.level < BLACK_LEVEL) & (self.contrast < BLACK_CONTRAST)
 
 

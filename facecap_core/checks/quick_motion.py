@@ -13,7 +13,7 @@ APART = 8  # frames left out beside the predicted part: neighbours are alike
 
 
 def quick(values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Without what is slower than `SLOW` frames."""
+    """Courses [frame, number] without what is slower than `SLOW` frames."""
     half = min(SLOW, len(values)) // 2
     sums = np.cumsum(np.pad(values.astype(np.float64), ((half + 1, half), (0, 0)), "edge"), axis=0)
     return values - (sums[2 * half + 1 :] - sums[: -2 * half - 1]) / (2 * half + 1)
@@ -22,7 +22,10 @@ def quick(values: NDArray[np.floating]) -> NDArray[np.float64]:
 def principal(
     values: NDArray[np.float64], limit: int, most: int | None = None
 ) -> NDArray[np.float64]:
-    """The first principal components' courses [frame, component]."""
+    """The first principal components of courses [frame, number], as courses [frame, component].
+
+    limit, most: at most so many components; None: no second limit.
+    """
     values = values - values.mean(0)
     wide = values.shape[1] > len(values)
     size, vectors = np.linalg.eigh(values @ values.T if wide else values.T @ values)
@@ -32,7 +35,7 @@ def principal(
 
 
 def parts(count: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """The frames of each part, and those of the others, of so many in a row."""
+    """The frames of each part, and those of the others, of so many in a row: int64 [n] each."""
     frames = np.arange(count)
     for asked in np.array_split(frames, PARTS):
         yield asked, frames[(frames < asked[0] - APART) | (frames > asked[-1] + APART)]

@@ -67,7 +67,7 @@ class Correction:
 
 
 def runs(frames: np.ndarray) -> list[tuple[int, int]]:
-    """First and last of each run of consecutive numbers in ascending ones."""
+    """First and last of each run of consecutive numbers in `frames` int64 [n], which ascend."""
     if not len(frames):
         return []
     breaks = np.flatnonzero(np.diff(frames) > 1)

@@ -48,7 +48,11 @@ def _told_of_file(told: Mapping[str, Any], shot: str, file: Path) -> dict[str, A
 
 
 def first_number(told: Mapping[str, Any], usual: int) -> int:
-    """What the shot's first frame is called in the file, where nobody said so."""
+    """What the shot's first frame is called in the file, where nobody said so.
+
+    Raises:
+        PointCacheError: the record beside the file has no number there.
+    """
     start = told.get("start_frame", usual)
     if not isinstance(start, int | float) or not abs(start) <= LARGEST:
         raise PointCacheError(

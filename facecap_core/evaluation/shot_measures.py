@@ -42,13 +42,13 @@ class Sums:
 
     @property
     def systematic_mm(self) -> np.ndarray:
-        """Length of each vertex' mean difference: the part of the error that never changes."""
+        """Length of each vertex' mean difference, the part of the error that never changes: float64 [vertex]."""
         return np.asarray(np.linalg.norm(self.result - self.target, axis=1) / max(self.frames, 1))
 
     def amplitude(self, vertices: np.ndarray) -> float:
         """Slope of the result's motion about the target's mean on the target's: 1 is full motion.
 
-        nan where the target does not move.
+        Over `vertices` int64 [n]; nan where the target does not move.
         """
         mean = self.target[vertices] / max(self.frames, 1)
         moved = self.square[vertices].sum() - (mean * self.target[vertices]).sum()

@@ -24,7 +24,7 @@ class Yardstick:
 
     @property
     def jaw(self) -> np.ndarray | None:
-        """The jaw's animated vertices where jaw and forward direction are known."""
+        """The jaw's animated vertices, int64 [n]; None where jaw or forward direction are not known."""
         return None if self.forward is None else self.regions.get("jaw")
 
 

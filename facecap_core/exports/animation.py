@@ -44,7 +44,7 @@ class Animation:
         return self.converted(self.read(start, stop))
 
     def blocks(self, path: Path) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """First frame and converted positions of each block, in order; `path` is named in errors.
+        """First frame and converted positions [frame, vertex, xyz] of each block; `path` is named in errors.
 
         Raises:
             PointCacheError: a position is not finite.

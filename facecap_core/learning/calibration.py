@@ -50,7 +50,7 @@ def calibrate(
 
     Args:
         training, validation: on the model's device, their pictures in the network's size.
-        animated: indices of the vertices that count in errors.
+        animated: indices int64 [n] of the vertices that count in errors.
 
     Raises Cancelled where `on_progress` answers False.
     """

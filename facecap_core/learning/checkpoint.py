@@ -34,7 +34,7 @@ def save_checkpoint(
     optimizers: Sequence[torch.optim.Optimizer],
     average: list[torch.Tensor] | None,
 ) -> None:
-    """Write the whole state as one file, atomically.
+    """Write the whole state as one file, atomically; `average` has a tensor a parameter, in their order.
 
     Raises:
         StoreError: it cannot be written.

@@ -13,7 +13,10 @@ from facecap_core.learning.run import MM_PER_CM, Run
 
 
 def final_figures(run: Run, animated: np.ndarray) -> dict[str, Any]:
-    """Errors of the finished network, over the animated vertices, and the baselines beside them."""
+    """Errors in mm of the finished network, over the animated vertices int64 [n], and the baselines beside them.
+
+    From here on the network has the averaged weights, where there are some.
+    """
     run.use_average()
     results: dict[str, Any] = {"training": _errors(run, run.training, animated)}
     if run.validation is None:

@@ -218,6 +218,7 @@ def _write_facts(folder: Path, facts: dict[str, Any], confidence: Confidence | N
 
 
 def metrics_lines(history: list[dict[str, Any]]) -> str:
+    """metrics.jsonl: a line of JSON an epoch."""
     return "".join(json.dumps(line) + "\n" for line in history)
 
 

@@ -124,7 +124,7 @@ def _squares(rows: torch.Tensor) -> torch.Tensor:
 
 
 def evenly(count: int, most: int) -> torch.Tensor:
-    """At most `most` of the indices below `count`, evenly spread: int64."""
+    """At most `most` of the indices below `count`, evenly spread: int64 [n]."""
     if count <= most:
         return torch.arange(count)
     return torch.arange(most) * count // most

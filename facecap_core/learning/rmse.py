@@ -36,7 +36,8 @@ def per_frame_rmse_mm(
 
 
 def pooled_rmse_mm(per_frame: np.ndarray | Sequence[float]) -> float:
-    """One figure for many frames: the root of the mean of their squares, as the loss would give."""
+    """One figure for the errors [frame] of many frames: the root of the mean of their squares, as the loss
+    would give; nan for none."""
     values = np.asarray(per_frame, dtype=np.float64)
     return float(np.sqrt(np.square(values).mean())) if values.size else float("nan")
 

@@ -95,6 +95,7 @@ class Run:
 
     @property
     def steps(self) -> int:
+        """Of the whole run."""
         return math.ceil(len(self.order) * self.config.schedule.epochs / self.config.batch)
 
     def epoch(self, step: int) -> float:
@@ -102,6 +103,7 @@ class Run:
         return min(step * self.config.batch / len(self.order), self.config.schedule.epochs)
 
     def restore(self, path: Path, key: str) -> None:
+        """Go on from the state in this file if it is of the same run (`Position.key`), else begin."""
         found = load_checkpoint(path, key, self.network, self.optimizers, self.average)
         self.position = found or Position(key)
 

@@ -172,7 +172,10 @@ def check_stabilised(
 
 
 def most_like_rest(mean_squares: np.ndarray) -> np.ndarray:
-    """The better half of the frames, at most 128 evenly among them: indices, ascending."""
+    """The better half of the frames, at most 128 evenly among them: indices int64 [n], ascending.
+
+    mean_squares: of each frame against the rest pose, [frame].
+    """
     order = np.argsort(mean_squares, kind="stable")
     best = np.sort(order[: max(1, len(order) // 2)])
     return best[np.linspace(0, len(best) - 1, min(len(best), MOST_FRAMES)).round().astype(int)]

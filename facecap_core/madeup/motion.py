@@ -93,7 +93,8 @@ def perform(category: str, frames: int, seed: tuple[int, int]) -> Performance:
     """The motion of one shot; the same for the same seed, which is the production's and the shot's number.
 
     Poses come from a list that the production's seed has shuffled; an odd shot begins in its middle, so
-    that two shots of a category go through all of it, as a director would see to.
+    that two shots of a category go through all of it, as a director would see to. Raises ValueError for a category
+    that is none of `CATEGORIES`.
     """
     if category not in CATEGORIES:
         raise ValueError(f"no such category: {category!r}; there are {', '.join(CATEGORIES)}")

@@ -33,11 +33,11 @@ class Canvas:
     colour: np.ndarray  # float64 [texel, rgb]
 
     def tint(self, weight: np.ndarray, factor: tuple[float, float, float]) -> None:
-        """Multiply by `factor` where `weight` is 1."""
+        """Multiply by `factor` (rgb) where `weight` [texel] is 1."""
         self.colour *= 1 + weight[:, None] * (np.array(factor) - 1)
 
     def cover(self, weight: np.ndarray, colour: np.ndarray) -> None:
-        """Paint over where `weight` is 1."""
+        """Paint over with `colour` (rgb) where `weight` [texel] is 1."""
         self.colour += np.clip(weight, 0, 1)[:, None] * (colour - self.colour)
 
     def spot(
@@ -243,7 +243,7 @@ def _lids(
 
 
 def brow_place(x: np.ndarray, identity: Identity) -> tuple[np.ndarray, np.ndarray]:
-    """Height of the middle of a brow and half its thickness at |x|, cm."""
+    """Height of the middle of a brow and half its thickness at |x|, all in cm and [n]."""
     knots = np.array([1.1, 1.5, 2.6, 3.8, 4.7, 5.4])
     middle = np.interp(x, knots, [4.30, 4.42, 4.72, 4.98, 4.78, 4.36]) + identity.brow_height
     half = np.interp(x, knots, [0.10, 0.34, 0.36, 0.30, 0.20, 0.06]) * identity.brow_weight

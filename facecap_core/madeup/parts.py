@@ -28,7 +28,7 @@ class Part:
 
 
 def grid_faces(rows: int, columns: int, *, closed: bool) -> np.ndarray:
-    """Faces of a grid of vertices, counter-clockwise where rows run down and columns to +x."""
+    """Triangles [face, 3] of a grid of vertices, counter-clockwise where rows run down and columns to +x."""
     wide = columns if closed else columns - 1
     i, j = np.meshgrid(np.arange(rows - 1), np.arange(wide), indexing="ij")
     a, d = i * columns + j, i * columns + (j + 1) % columns

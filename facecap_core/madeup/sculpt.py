@@ -50,7 +50,7 @@ class Sculpture:
 
 
 def smooth_curve(x: np.ndarray, knots: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """A curve through the knots without overshoot (monotone cubic, Fritsch and Carlson)."""
+    """A curve through the knots [n] without overshoot, at each x (monotone cubic, Fritsch and Carlson)."""
     gaps = np.diff(knots)
     slopes = np.diff(values) / gaps
     inner = np.where(
@@ -78,12 +78,12 @@ def bump(positions: np.ndarray, x: float, y: float, reach_x: float, reach_y: flo
 
 
 def both(positions: np.ndarray, x: float, y: float, reach_x: float, reach_y: float) -> np.ndarray:
-    """`bump` on either side."""
+    """`bump` on either side: float64 [vertex]."""
     return bump(positions, x, y, reach_x, reach_y) + bump(positions, -x, y, reach_x, reach_y)
 
 
 def smoothstep(low: float, high: float, value: np.ndarray) -> np.ndarray:
-    """0 below `low`, 1 above `high`, smooth between."""
+    """0 below `low`, 1 above `high`, smooth between; also where `low` is the higher one. Of any shape."""
     t = np.clip((value - low) / (high - low), 0, 1)
     return np.asarray(t * t * (3 - 2 * t))
 

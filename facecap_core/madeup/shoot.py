@@ -183,7 +183,13 @@ def _background(size: tuple[int, int], seed: int) -> Tensor:
 def encode(
     path: Path, pictures: Iterator[np.ndarray], size: tuple[int, int], *, crf: int = 19
 ) -> None:
-    """Write planar YUV 4:2:0 pictures as H.264 in MP4 at 30 fps; the file appears whole or not at all."""
+    """Write planar YUV 4:2:0 pictures, uint8 [row, x] as PyAV has them, as H.264 in MP4 at 30 fps.
+
+    The file appears whole or not at all.
+
+    Raises:
+        FootageError: width or height is odd.
+    """
     if size[0] % 2 or size[1] % 2:
         raise FootageError(f"H.264 with 4:2:0 needs an even size, not {size}", file=path)
     options = {"movflags": "+faststart"}

@@ -112,6 +112,7 @@ def svg(figure: Figure, name: str) -> str:
 
 
 def grid(axes: Axes) -> None:
+    """Horizontal lines behind what is drawn."""
     axes.grid(visible=True, axis="y")
     axes.set_axisbelow(True)
 

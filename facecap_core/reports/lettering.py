@@ -35,7 +35,7 @@ class Lettering:
         }
 
     def write(self, picture: np.ndarray, text: str, top: int, left: int) -> None:
-        """Put `text` onto a picture of the same kind as the letters; what is none of `LETTERS` is a space."""
+        """Put `text` onto a picture [y, x, …] of the same kind as the letters; what is none of `LETTERS` is a space."""
         for place, letter in enumerate(text):
             if letter in self._glyphs:
                 column = left + place * PITCH

@@ -105,6 +105,9 @@ def liveliest(motion_mm: Mapping[str, np.ndarray], frames: int) -> tuple[str, in
     """Shot and frames [start, stop) in which most happens; at most `frames` long.
 
     motion_mm: of each shot how far the target moved since the frame before, [frame], nan at first.
+
+    Raises:
+        StoreError: no shot has a frame.
     """
     best: tuple[float, str, int, int] | None = None
     for shot, motion in motion_mm.items():

@@ -70,7 +70,11 @@ class ArrayWriter:
             self._pending_rows = len(self._pending[0])
 
     def finish(self) -> None:
-        """Write what is left over and check that no chunk is missing."""
+        """Write what is left over.
+
+        Raises:
+            StoreError: a chunk is missing.
+        """
         if self._pending_rows:
             self._write(np.concatenate(self._pending))
             self._pending, self._pending_rows = [], 0
@@ -108,6 +112,7 @@ class GroupWriter:
         dtype: str,
         dimension_names: tuple[str, ...],
     ) -> ArrayWriter:
+        """Begin an array of rows of this shape; its dimensions are named in the store, the rows' own first."""
         writer = ArrayWriter(
             self._group, name, row_shape=row_shape, dtype=dtype, dimension_names=dimension_names
         )
@@ -233,7 +238,7 @@ class GroupReader:
         return rows
 
     def chunks(self, name: str) -> Iterator[np.ndarray]:
-        """The array in pieces of whole chunks along its first axis."""
+        """The array in pieces of whole chunks along its first axis; raises as `read`."""
         rows = self._array(name).chunks[0]
         for start in range(0, self.shape(name)[0], rows):
             yield self.read(name, start, min(start + rows, self.shape(name)[0]))

@@ -139,6 +139,7 @@ def objects_size(folder: ObjectFolder) -> tuple[int, int]:
 
 
 def manifest_key(folder: ObjectFolder) -> str:
+    """The key of the manifest that says which version is the group's."""
     return f"{folder.key}/manifest.json".lstrip("/")
 
 
