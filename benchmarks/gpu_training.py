@@ -1,4 +1,4 @@
-"""GPU training: the questions of benchmarks/gpu.py about training, and what each means of its speed is worth."""
+"""GPU training: the questions of benchmarks/gpu.py about training, one for each means of its speed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names: what actors, shots and cameras may be called, and the nearest one to a misspelt word."""
+"""Names: what actors, shots or cameras may be called, with the nearest one to a misspelt word."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Regions: which vertices are lips, lids, jaw or brows, and which pairs of them open and close.
+"""Regions: which vertices are lips, lids, jaw or brows, with the pairs of them that open.
 
 They are derived from the template's openings: the mesh is open at the eyes and at the mouth, and the
 place of these three holes gives the face's axes and its scale (the distance between the eyes), so that

@@ -1,4 +1,4 @@
-"""Head commands: the local Ray head, up and down, and where its dashboard is."""
+"""Head commands: the local Ray head, up or down, with the place of its dashboard."""
 
 from __future__ import annotations
 

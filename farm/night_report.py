@@ -1,4 +1,4 @@
-"""Night report: the page that `farm report --job` writes, and what it says of it."""
+"""Night report: the page that `farm report --job` writes, with what is said of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Output choice: what is to be made of solved shots, and where, by what was typed."""
+"""Output choice: what is to be made of solved shots, in which folder, by what was typed."""
 
 from __future__ import annotations
 

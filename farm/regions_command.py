@@ -1,4 +1,4 @@
-"""Regions: which vertices of an actor's face are lips, lids, jaw and brows, to look at and to change."""
+"""Regions: which vertices of an actor's face are lips, lids, jaw or brows, to look at or to change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Report: one page of what a model can do, or of what came of a job, to look at and to hand around."""
+"""Report: one page of what a model can do, or of what came of a job, to be handed around."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from farm.context import find_and_load
+from farm.handing_in import earlier, hand_in
 from farm.option_groups import (
     AllOfActorOption,
     Exporting,
@@ -16,7 +17,7 @@ from farm.option_groups import (
     SolvedShotsArgument,
     grouped,
 )
-from farm.submit_commands import app, earlier, hand_in
+from farm.submit_commands import app
 
 if TYPE_CHECKING:
     from facecap_core.productions.production import Production

@@ -8,8 +8,8 @@ import typer
 
 from farm.completion import complete_model, complete_network, complete_preset
 from farm.context import find_and_load
+from farm.handing_in import hand_in
 from farm.option_groups import Handing, OneActorOption, Running, grouped
-from farm.submit_commands import hand_in
 
 if TYPE_CHECKING:
     from facecap_core.productions.production import Production

@@ -1,4 +1,4 @@
-"""Dispatch: the tasks of a stage, handed to Ray one by one with where each may run and what it reserves."""
+"""Dispatch: the tasks of a stage, handed to Ray one by one, each to a machine that it may run on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Driver: the process that takes one job through the cluster, and beats in its ledger while it lives."""
+"""Driver: the process that takes one job through the cluster, beating in its ledger while it lives."""
 
 from __future__ import annotations
 

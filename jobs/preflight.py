@@ -1,4 +1,4 @@
-"""Preflight: what a submission would do, and what is visibly wrong before it does it."""
+"""Preflight: what a submission would do, with what is visibly wrong before it does it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exposure: level and contrast of the face against the actor's other shots, and how steady they are."""
+"""Exposure: how bright the face is, within a shot or beside the actor's other shots."""
 
 from __future__ import annotations
 

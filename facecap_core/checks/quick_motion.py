@@ -1,4 +1,4 @@
-"""Quick motion: courses of many numbers without their slow swings, and parts of a shot to predict from the others."""
+"""Quick motion: what moves fast in a shot, made ready to be foretold from one course to another."""
 
 from __future__ import annotations
 

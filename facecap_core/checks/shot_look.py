@@ -1,4 +1,4 @@
-"""Shot look: what the deep checks find in one shot by itself, and what others are compared with."""
+"""Shot look: what the deep checks find in one shot by itself, with what is kept to compare others with."""
 
 from __future__ import annotations
 
