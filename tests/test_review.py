@@ -20,7 +20,7 @@ from facecap_core.errors import StoreError
 from facecap_core.fingerprints import fingerprint_footage
 from facecap_core.flags.shot_flags import Limits, flag_shot
 from facecap_core.footage.footage import Footage
-from facecap_core.ingest import ingest_targets
+from facecap_core.ingest import ingest_frames, ingest_targets
 from facecap_core.madeup.actor import MadeUpActor
 from facecap_core.pointcaches.pc2 import write_pc2
 from facecap_core.productions.production import load_production
@@ -398,3 +398,37 @@ def test_a_camera_that_is_gone_is_said(production, tmp_path):
         assert not (tmp_path / "out").exists()
     with_pictures = thumbnails(load_production(folder), [("bulk_0", 3)])
     assert len(with_pictures[0]) == 1, "the result alone"
+
+
+def test_a_thumbnail_is_of_the_pictures_that_were_solved(production, tmp_path):
+    """Neither of those that were ingested before the footage was replaced, nor of footage that came later."""
+    folder = tmp_path / "show"
+    shutil.copytree(production, folder, symlinks=True)
+    video, other = folder / "footage/bulk_0.mp4", folder / "footage/bulk_1.mp4"
+    found = load_production(folder)
+
+    def ingest():
+        ingest_frames(
+            video,
+            crop=found.actors["ada"].cameras["center"].crop,
+            fps=found.fps,
+            destination=found.paths.frames("bulk_0", "center"),
+        )
+
+    def seen():
+        *pictures, _ = thumbnails(found, [("bulk_0", 3)])[0]
+        return pictures
+
+    first = fingerprint_footage(video)
+    ingest()
+    solve(folder, "bulk_0", FRAMES, footage_fingerprint=first)
+    before = seen()
+    shutil.copy(other, video)
+    assert seen() == before, "from the store, which has them still"
+    solve(folder, "bulk_0", FRAMES, footage_fingerprint=fingerprint_footage(video))
+    after = seen()
+    assert after not in ([], before), "decoded: those in the store are the earlier ones"
+    ingest()
+    assert seen() == after
+    solve(folder, "bulk_0", FRAMES, footage_fingerprint=first)
+    assert seen() == [], "what was solved is nowhere any more"

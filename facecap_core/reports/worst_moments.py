@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from facecap_core.errors import Cancelled, FacecapError, StoreError
+from facecap_core.fingerprints import fingerprint_footage
 from facecap_core.footage.footage import Footage
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress, Progress, report
@@ -29,7 +30,7 @@ def thumbnails(
 ) -> list[list[dict[str, Any]]]:
     """Of each moment (shot, frame) two pictures for the page: the crop, and the result.
 
-    Where the shot's stores or footage cannot be read any more a picture is missing: a page about a night
+    Where the shot's stores or footage cannot be read any more, or are others, a picture is missing: a page about a night
     is no place to fail for it.
 
     Raises:
@@ -71,12 +72,17 @@ def _result(solved: SolvedShot, frame: int) -> np.ndarray:
 
 
 def _luma(production: Production, solved: SolvedShot, frame: int) -> np.ndarray:
-    """uint8 [y, x], from the frame store, or decoded where there is none."""
+    """uint8 [y, x], from the frame store, or decoded where there is none of the footage that was solved."""
+    known = solved.facts.get("footage_fingerprint")
     stored = production.paths.frames(solved.name, solved.camera)
     if stored.exists():
-        luma: np.ndarray = open_frames(stored).read("luma", frame, frame + 1)[0]
-        return luma
+        store = open_frames(stored)
+        if known in (None, store.attributes.get("footage_fingerprint")):
+            luma: np.ndarray = store.read("luma", frame, frame + 1)[0]
+            return luma
     footage, crop = solved.footage(production)
+    if known not in (None, fingerprint_footage(footage)):
+        raise StoreError("was replaced after the shot was solved", file=footage)
     with Footage(footage, crop=crop, fps=solved.fps, threads=os.cpu_count() or 1) as pictures:
         for picture in pictures.frames_from(frame):
             return picture.luma.copy()
