@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 
 import numpy as np
@@ -37,11 +38,11 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-def solve(folder, shot, positions, model="m1"):
+def solve(folder, shot, positions, model="m1", **facts):
     """A vertex store as inference would write it."""
     with new_group(load_production(folder).paths.vertices("ada", shot)) as group:
         group.positions(positions.shape[1]).append(positions)
-        group.set_attributes({"model": model})
+        group.set_attributes({"model": model, **facts})
 
 
 def test_files_agree_with_each_other_and_with_training(trained, tmp_path):
@@ -152,6 +153,32 @@ def test_a_page_of_solved_shots_needs_no_pictures(trained, tmp_path):
     assert "of the bulk shot bulk_a" in page
     assert "never saw this shot" not in page
     assert '<div class="head">input</div>' not in page
+
+
+@pytest.mark.parametrize("fingerprint", ["as filmed", "filmed again"])
+def test_pictures_of_solved_shots_stand_in_their_columns(trained, tmp_path, fingerprint):
+    """Some shots have theirs in the store, others have none, or those of footage that was replaced since."""
+    paths = load_production(trained).paths
+    for shot, frames in (("bulk_a", 40), ("held_b", 45)):
+        truth = open_targets(paths.targets("held_b")).read("positions", 0, frames)
+        solve(trained, shot, truth + np.float32(1), footage_fingerprint=fingerprint)
+        write_pc2(tmp_path / f"{shot}.pc2", truth)
+    (tmp_path / "list.txt").write_text("held_b\nbulk_a\n")
+    arguments = ["--shots", str(tmp_path / "list.txt"), "--against", str(tmp_path)]
+    done = run(trained, "evaluate", "--vertices", *arguments, "--out", str(tmp_path / "e"))
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "e" / "report.html").read_text()
+    heads = re.findall(r'<div class="head">(\w+)</div>', page)
+    known = ["input"] if fingerprint == "as filmed" else []
+    assert heads[: len(known) + 3] == [*known, "target", "result", "difference"]
+    found = set()
+    for row in page.split('<div class="frames"')[1:]:
+        cells = re.findall(r'<div></div>|<img [^>]*alt="(\w+)[^"]*of (\w+), frame', row)
+        assert len(cells) == len(known) + 3
+        assert [kind for kind, _ in cells[-3:]] == ["target", "result", "difference"]
+        found.add((cells[-1][1], cells[0][0]))
+    if known:
+        assert found == {("held_b", "input"), ("bulk_a", "")}
 
 
 def test_a_list_of_shots(trained, tmp_path):

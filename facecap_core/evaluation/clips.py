@@ -16,13 +16,14 @@ from facecap_core.learning.rmse import per_frame_rmse_mm
 from facecap_core.learning.trainingset import ShotPaths, read_views
 from facecap_core.pointcaches.reader import open_point_cache
 from facecap_core.stores.groups import open_frames, open_targets, open_vertices
+from facecap_core.stores.object_folder import ArrayFolder
 
 BATCH = 64  # frames in memory at once: a chunk of the stores
 
 
 @dataclass(frozen=True)
 class Clip:
-    """Frames of one shot; positions in production units. Where pictures are not stored, `luma` has no view."""
+    """Frames of one shot; positions in production units. Where the pictures are not stored, `luma` has no view."""
 
     shot: str
     first_frame: int
@@ -49,7 +50,7 @@ def clips(
     """
     stick = subject.stick
     with _open_target(subject, shot) as (frames, read_target):
-        pictures = _pictures(shot, frames)
+        pictures = _pictures(subject, shot, frames)
         start_frame = frame_names(subject.production, shot.shot).start_frame
         solved = None if shot.solved is None else open_vertices(shot.solved)
         if solved is not None:
@@ -120,14 +121,28 @@ def _open_target(subject: Subject, shot: EvaluatedShot) -> Iterator[tuple[int, R
     yield store.frames, lambda start, stop: store.read("positions", start, stop)
 
 
-def _pictures(shot: EvaluatedShot, frames: int) -> Read:
+def _pictures(subject: Subject, shot: EvaluatedShot, frames: int) -> Read:
     """What reads the pictures of [start, stop), uint8 [frame, view, y, x]."""
-    if shot.solved is not None and not all(view.exists() for view in shot.views):
+    if shot.solved is not None and not _hold_what_was_solved(subject, shot, shot.solved):
         return lambda start, stop: np.zeros((stop - start, 0, 320, 240), np.uint8)
     for view in shot.views:
         _same_length(shot, open_frames(view).frames, "video", frames)
     paths = ShotPaths(shot.shot, shot.views, shot.target)
     return lambda start, stop: read_views(paths, start, stop)
+
+
+def _hold_what_was_solved(subject: Subject, shot: EvaluatedShot, solved: ArrayFolder) -> bool:
+    """Whether the frame stores are there, and of no other footage than the shot was solved from."""
+    if not all(view.exists() for view in shot.views):
+        return False
+    told = open_vertices(solved).attributes
+    first = {told.get("camera", subject.cameras[0]): told.get("footage_fingerprint")}
+    known = told.get("footage_fingerprints", first)
+    for camera, view in zip(subject.cameras, shot.views, strict=True):
+        fingerprint = known.get(camera)
+        if fingerprint not in (None, open_frames(view).attributes.get("footage_fingerprint")):
+            return False
+    return True
 
 
 def _same_length(shot: EvaluatedShot, frames: int, name: str, target: int) -> None:

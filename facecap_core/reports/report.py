@@ -236,6 +236,9 @@ def _errors(
     def clip(shot: str, start: int, stop: int) -> Clip:
         return read_clip(subject, shots[shot], start, stop)
 
+    def heads(views: int) -> list[str]:
+        return ["input"] if views == 1 else list(subject.cameras[:views])
+
     second = max(1, round(fps))
     chosen = telling_frames(found.shots, apart=second)
     several = len(found.all.regions_mm) > 1
@@ -248,21 +251,19 @@ def _errors(
     motion = {shot.shot: shot.target_velocity_mm for shot in found.shots}
     lively = clip(*liveliest(motion, max(2, round(clip_seconds * fps))))
     view = pictures.View(subject.template, found.bounds, subject.model.device)
+    stills = {
+        figure: [clip(m.shot, m.frame, m.frame + 1) for m in chosen]
+        for figure, chosen in marks.items()
+    }
     with one_thread():
         drawn = {
-            figure: pictures.frame_rows(
-                view,
-                top_mm,
-                chosen,
-                [clip(m.shot, m.frame, m.frame + 1) for m in chosen],
-                subject.production,
-            )
+            figure: pictures.frame_rows(view, top_mm, chosen, stills[figure], subject.production)
             for figure, chosen in marks.items()
         }
         maps = pictures.mean_maps(view, found.sums)
-        views = lively.luma.shape[1]
-        heads = ["input"] if views == 1 else list(subject.cameras[:views])
-        film = pictures.film(view, top_mm, lively, heads, fps, on_progress)
+        film = pictures.film(view, top_mm, lively, heads(lively.luma.shape[1]), fps, on_progress)
+    # Of solved shots some may have their pictures in the store, and others not.
+    views = max(still.luma.shape[1] for some in stills.values() for still in some)
     return {
         **drawn,
         "maps": maps,
@@ -281,5 +282,5 @@ def _errors(
         ),
         "openings": openings_over_time(found.shots),
         "bar": colour_bar(top_mm, name="difference"),
-        "heads": [*heads, "target", "result", "difference"],
+        "heads": [*heads(views), "target", "result", "difference"],
     }
