@@ -1,4 +1,4 @@
-"""GPU training: the questions of benchmarks/gpu.py about training, one for each means of its speed."""
+"""GPU training: the questions of benchmarks/gpu.py about training, with what each means of its speed is worth."""
 
 from __future__ import annotations
 
