@@ -158,6 +158,28 @@ def test_a_missing_file_brings_up_the_one_that_was_meant(folder: Path) -> None:
     assert "write /" in remedies[2]
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("stills/stills.####.png", "stills.%04d.png"),
+        ("stills/stills.*.png", "stills.%04d.png"),
+        ("stills/stills.$F4.png", "stills.%04d.png"),
+        ("stills/stills.[0001-0010].png", "stills.%04d.png"),
+        ("stills/stills.0003.png", "stills.%04d.png"),
+        ("stills", "stills/stills.%04d.png"),
+    ],
+)
+def test_an_image_sequence_in_another_notation_brings_up_ours(
+    folder: Path, written: str, meant: str
+) -> None:
+    edit(folder, "shots.csv", ",stills/stills.%04d.png", f",{written}")
+    (fault,) = checked(folder).faults
+    assert fault.line == LINES["stills"]
+    assert fault.remedy == f"name the image sequence: {meant}"
+    edit(folder, "shots.csv", f",{written}", f",{Path(written).parent / meant}")
+    assert checked(folder).faults == []
+
+
 def test_the_files_of_other_shots_are_not_proposed(folder: Path) -> None:
     (folder / "pangram.pc2").unlink()
     (folder / "rom.mp4").unlink()

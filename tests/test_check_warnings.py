@@ -134,6 +134,14 @@ def test_anamorphic_footage_is_warned_of(
     assert "square pixels" in warnings[0].remedy
 
 
+def test_interlaced_footage_is_warned_of(folder: Path, sound: Path) -> None:
+    options = {"x264-params": "tff=1"}
+    write_video(folder / "line.mp4", stamps=range(FRAMES), size=SIZE, options=options)
+    (warning,) = [found for found in new_warnings(folder, sound) if "interlaced" in found.message]
+    assert warning.line == LINES["line"]
+    assert "deinterlace" in warning.remedy
+
+
 def test_square_pixels_are_nothing_to_warn_of(folder: Path, sound: Path) -> None:
     aspect = Fraction(1000, 1001)  # of a size that was rounded
     write_video(folder / "line.mp4", stamps=range(FRAMES), size=SIZE, pixel_aspect=aspect)

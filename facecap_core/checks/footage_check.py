@@ -50,6 +50,7 @@ def check_footage(path: Path, *, crop: Crop, fps: Fraction) -> FootageFacts:
             warnings.append(Fault(message, remedy, str(path)))
         _check_times(path, fps)
         warnings += _aspect_warnings(path, info)
+        warnings += _interlace_warnings(path, info)
     except FacecapError as error:
         faults.append(error.fault)
     try:
@@ -75,6 +76,14 @@ def _aspect_warnings(path: Path, info: FootageInfo) -> Iterator[Fault]:
     )
     remedy = "leave it where all footage of the camera is alike, else export it with square pixels"
     yield Fault(message, remedy, str(path))
+
+
+def _interlace_warnings(path: Path, info: FootageInfo) -> Iterator[Fault]:
+    """A warning only, since progressive pictures in an interlaced stream (PsF) are as good as any."""
+    if info.interlaced:
+        message = "its pictures are interlaced: odd rows show another moment than even ones, and the network sees both"
+        remedy = "deinterlace it to one picture a frame, unless both are of one moment (PsF)"
+        yield Fault(message, remedy, str(path))
 
 
 def _check_times(path: Path, fps: Fraction) -> None:

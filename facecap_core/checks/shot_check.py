@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+import re
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from facecap_core.checks.cache_check import CacheFacts, check_cache
 from facecap_core.checks.footage_check import FootageFacts, check_footage
 from facecap_core.errors import Cancelled, FacecapError, Fault
+from facecap_core.footage.image_sequence import pattern_of
 from facecap_core.footage.landmark_file import FileLandmarks
 from facecap_core.names import nearest
 from facecap_core.productions.production import Production, Shot
@@ -134,17 +136,36 @@ class _Look:
             self.fault(Fault(message, remedy, str(path)))
 
     def with_neighbour(self, fault: Fault, path: Path) -> Fault:
-        """For a missing file, the remedy names the one beside it that was probably meant."""
-        if path.exists() or "%" in path.name:
+        """For a missing file or a folder, the remedy names the one that was probably meant."""
+        folder = path if path.is_dir() else path.parent
+        if (path.exists() and path != folder) or "%" in path.name:
             return fault
         if "\\" in path.name:
             return replace(fault, remedy="write / between folders, not \\")
         try:
-            names = [member.name for member in path.parent.iterdir() if member not in self.taken]
+            names = [member.name for member in folder.iterdir() if member not in self.taken]
         except OSError:
+            return fault
+        pattern = _meant_sequence(path, names)
+        if pattern is not None:
+            within = f"{path.name}/" if path == folder else ""
+            return replace(fault, remedy=f"name the image sequence: {within}{pattern}")
+        if path == folder:
             return fault
         match = nearest(path.name, names)
         return replace(fault, remedy=f"did you mean {match}?") if match else fault
+
+
+def _meant_sequence(path: Path, names: Iterable[str]) -> str | None:
+    """The sequence among files that a folder or another program's notation means: `shot.####.png`, `shot.*.png`."""
+    patterns = sorted({found for name in names if (found := pattern_of(name))})
+    if not path.is_dir():
+        start = re.split(r"[#*@$\[{<]", path.name)[0]
+        if start == path.name:
+            return None
+        patterns = [found for found in patterns if found.startswith(start + "%")]
+        patterns = [found for found in patterns if Path(found).suffix == path.suffix]
+    return patterns[0] if len(patterns) == 1 else None
 
 
 def place_in_list(fault: Fault, shot: Shot, production: Production) -> Fault:

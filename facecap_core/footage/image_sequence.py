@@ -40,6 +40,15 @@ def is_pattern(path: str | Path) -> bool:
     return _NUMBER.search(Path(path).name) is not None
 
 
+def pattern_of(name: str) -> str | None:
+    """The pattern of a numbered picture's file name (`shot.1001.png`: `shot.%04d.png`); None where it is none."""
+    match = re.fullmatch(r"([^%]*?)([0-9]{1,18})(\.[^.%]+)", name)
+    if match is None or match[3].lower() not in _CODECS:
+        return None
+    digits = len(match[2])
+    return f"{match[1]}%{f'0{digits}' if digits > 1 else ''}d{match[3]}"
+
+
 @dataclass(frozen=True)
 class ImageSequence:
     """The files of a shot, in order and without gaps."""
@@ -75,6 +84,19 @@ class ImageSequence:
             "err_detect": _STRICTNESS.get(self.codec, "crccheck"),
         }
         return context
+
+
+def refuse_one_picture(path: Path) -> None:
+    """Of a sequence one file is named now and then, which is a shot of one frame to a decoder.
+
+    Raises:
+        FootageUnreadable: it is a picture.
+    """
+    if path.suffix.lower() in _CODECS and path.is_file():
+        name = pattern_of(path.name) or f"shot.%04d{path.suffix}"
+        raise FootageUnreadable(
+            "this is one picture, no video", remedy=f"name the image sequence: {name}", file=path
+        )
 
 
 def find_image_sequence(pattern: str | Path) -> ImageSequence:

@@ -11,7 +11,7 @@ from typing import Any
 
 import av
 
-from facecap_core.footage.image_sequence import find_image_sequence, is_pattern
+from facecap_core.footage.image_sequence import find_image_sequence, is_pattern, refuse_one_picture
 from facecap_core.footage.orientation import orientation_of
 from facecap_core.footage.picture import is_limited_range
 from facecap_core.footage.video_container import open_video
@@ -32,6 +32,7 @@ class FootageInfo:
     frames_from_header: int | None
     start_frame: int = 0  # of an image sequence the number of its first file
     start_timecode: str | None = None  # of the first picture, as the file says it
+    interlaced: bool = False  # the first picture, as its file says
 
     @property
     def start(self) -> dict[str, Any]:
@@ -56,6 +57,7 @@ class Source:
                 self._pictures = sequence.pictures(threads)
                 self._count: int | None = len(sequence.files)
             else:
+                refuse_one_picture(path)
                 self.video = stack.enter_context(open_video(path, threads, device))
                 self.codec = self.video.codec
                 self._pictures = self.video.pictures()
@@ -92,6 +94,7 @@ class Source:
             frames_from_header=self._count,
             start_frame=self._start_frame,
             start_timecode=self.video.start_timecode if self.video else None,
+            interlaced=first.interlaced_frame,
         )
 
 
