@@ -84,6 +84,26 @@ class SolvedShot:
         """That it was solved from; of several, the first."""
         return str(self.facts.get("camera", self.actor.main_camera))
 
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """All that it was solved from."""
+        told = self.facts.get("cameras")
+        return tuple(map(str, told)) if isinstance(told, list) and told else (self.camera,)
+
+    @property
+    def missing_cameras(self) -> tuple[str, ...]:
+        """Those of its model that the shot had no footage of, as far as its store knows."""
+        told = self.facts.get("missing_cameras")
+        return tuple(map(str, told)) if isinstance(told, list) else ()
+
+    @property
+    def solver(self) -> str:
+        """What it was solved by, in words: the model, and from which cameras where there are several."""
+        if len({*self.actor.cameras, *self.cameras, *self.missing_cameras}) == 1:
+            return self.model
+        without = f", without {' and '.join(self.missing_cameras)}" if self.missing_cameras else ""
+        return f"{self.model} from {' and '.join(self.cameras)}{without}"
+
     def footage(self, production: Production) -> tuple[Path, tuple[int, int, int, int]]:
         """What the camera saw, and its crop.
 

@@ -11,12 +11,14 @@ import av
 import numpy as np
 import pytest
 import torch
+from pxr import Usd
 from solved_shots import result, solve
 from tiny_production import make_production, write_cache, write_video
 from typer.testing import CliRunner
 
 from facecap_core.corrections.correction import add_correction
 from facecap_core.errors import StoreError
+from facecap_core.exports.export import ExportOptions, export_shot
 from facecap_core.fingerprints import fingerprint_footage
 from facecap_core.flags.shot_flags import Limits, flag_shot
 from facecap_core.footage.footage import Footage
@@ -35,6 +37,7 @@ from facecap_core.reviews.measures import measure
 from facecap_core.reviews.panels import side_camera
 from facecap_core.reviews.review_page import review_page
 from facecap_core.reviews.reviewed_shot import open_reviewed
+from facecap_core.solved_shot import open_solved
 from facecap_core.template import read_template
 from facecap_core.timecode import timecode
 from farm.app import app
@@ -313,6 +316,36 @@ def test_corrected_frames_are_marked_and_nobody_is_sent_to_them(tmp_path):
     assert as_solved.exit_code == 0, as_solved.output
     told = json.loads((tmp_path / "other" / "bulk_0.review.json").read_text())
     assert (told["corrected"], told["frames_shown"]["worst"][0]) == ([], 19)
+
+
+@pytest.mark.parametrize(
+    ("seen", "missing", "words"),
+    [
+        (["center"], [], "m1 from center"),
+        (["center", "left"], [], "m1 from center and left"),
+        (["center"], ["left"], "m1 from center, without left"),
+    ],
+)
+def test_reviews_and_exports_say_which_cameras_a_shot_was_solved_from(
+    tmp_path, seen, missing, words
+):
+    folder = make_production(tmp_path / "show", bulk=1, frames=4)
+    solve(folder, "bulk_0", 4, cameras=["center"])
+    assert open_solved(load_production(folder), "bulk_0").solver == "m1", "there is no other one"
+    settings = (folder / "production.toml").read_text()
+    settings += "[actors.ada.cameras.left]\ncrop = [0, 0, 48, 64]\n"
+    (folder / "production.toml").write_text(settings)
+    solve(folder, "bulk_0", 4, cameras=seen, missing_cameras=missing)
+    assert run(folder, "bulk_0", "--sheet", "--out", str(tmp_path)).exit_code == 0
+    found = load_production(folder)
+    export_shot(found, "bulk_0", tmp_path, ExportOptions())
+    for record in ("bulk_0.review.json", "bulk_0.json"):
+        told = json.loads((tmp_path / record).read_text())
+        assert (told["cameras"], told["missing_cameras"]) == (seen, missing), record
+    shot = open_reviewed(found, "bulk_0")
+    assert f"solved by {words}<" in review_page(shot, measure(shot))
+    stage = Usd.Stage.Open(str(tmp_path / "bulk_0.usdc"))
+    assert stage.GetRootLayer().comment == f"bulk_0 of ada, solved by {words}"
 
 
 def test_the_rate_is_exact_and_flagged_frames_are_marked(tmp_path):

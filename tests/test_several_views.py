@@ -210,6 +210,7 @@ def test_vertices_are_what_the_network_makes_of_both_cameras(tmp_path, models, f
     store = open_vertices(tmp_path / "v.zarr")
     np.testing.assert_allclose(store.read("positions"), expected, rtol=1e-4, atol=1e-5)
     assert store.attributes["cameras"] == ["center", "left"]
+    assert store.attributes["missing_cameras"] == []
     assert set(store.attributes["footage_fingerprints"]) == {"center", "left"}
     assert solve(folder, footage, tmp_path / "v.zarr").reused
     other = footage | {"left": footage["center"]}
@@ -222,7 +223,8 @@ def test_a_missing_camera_is_refused_or_done_without(tmp_path, models, footage):
         solve(models[0]["both"], left, tmp_path / "v.zarr")
     assert not (tmp_path / "v.zarr").exists()
     assert solve(models[0]["either"], left, tmp_path / "v.zarr").frames == 40
-    assert open_vertices(tmp_path / "v.zarr").attributes["cameras"] == ["left"]
+    attributes = open_vertices(tmp_path / "v.zarr").attributes
+    assert (attributes["cameras"], attributes["missing_cameras"]) == (["left"], ["center"])
     with pytest.raises(FootageMissing):
         solve(models[0]["either"], {}, tmp_path / "none.zarr")
 

@@ -147,7 +147,7 @@ def export_shot(
         up_axis=options.up_axis,
         start_frame=start_frame,
         figures=_figures(solved),
-        about=f"{shot}, solved by {solved.model}, model of {solved.actor.name}"
+        about=f"{shot} of {solved.actor.name}, solved by {solved.solver}"
         + ("" if corrections is None else f", {len(corrections.frames)} frames corrected"),
     )
     way = {"units": animation.units, "up_axis": animation.up_axis, "start_frame": start_frame}
@@ -163,6 +163,8 @@ def export_shot(
         **way,
         "topology_sha256": template.topology_sha256,
         "model": solved.model,
+        "cameras": solved.cameras,
+        "missing_cameras": solved.missing_cameras,
         "job": facts.get("job"),
         "solved": facts.get("made"),
         "corrections": [] if corrections is None else corrections.told(),

@@ -124,7 +124,7 @@ class ContactSheet:
             def text(x: float, y: float, words: str, **more: Any) -> None:
                 figure.text(x / width, 1 - y / height, words, va="center", **more)
 
-            text(_GAP, 22, f"{shot.name}, solved by {shot.solved.model}", fontsize=12)
+            text(_GAP, 22, f"{shot.name}, solved by {shot.solved.solver}", fontsize=12)
             known = f", RMSE {measures.rmse_mm:.3f} mm" if measures.rmse_mm is not None else ""
             words = f"{shot.frames} frames{known}; ranked by {name}"
             if corrected := int(measures.corrected.sum()):

@@ -66,7 +66,7 @@ def review_page(shot: ReviewedShot, measures: Measures, others: Sequence[str] = 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(_text("review_page.html")).render(
         told=told,
-        model=shot.solved.model,
+        solver=shot.solved.solver,
         frames_corrected=int(measures.corrected.sum()),
         others=others,
         scene=base64.b64encode(scene).decode(),

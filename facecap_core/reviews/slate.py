@@ -114,7 +114,7 @@ class Slate:
                 label(376, "RMSE", "mm")
             if measures.expected_mm is not None:
                 label(376 if measures.errors_mm is None else 540, "expected", "mm")
-            words = f"{shot.name}, solved by {shot.solved.model}"
+            words = f"{shot.name}, solved by {shot.solved.solver}"
             if shot.solved.corrections is not None:
                 words += f", {len(shot.solved.corrections.frames)} frames corrected"
             text(width - 20, 22, words, ha="right")
