@@ -37,6 +37,7 @@ from facecap_core.reviews.measures import measure
 from facecap_core.reviews.panels import side_camera
 from facecap_core.reviews.review_page import review_page
 from facecap_core.reviews.reviewed_shot import open_reviewed
+from facecap_core.reviews.slate import Slate
 from facecap_core.solved_shot import open_solved
 from facecap_core.template import read_template
 from facecap_core.timecode import timecode
@@ -286,6 +287,10 @@ def test_corrected_frames_are_marked_and_nobody_is_sent_to_them(tmp_path):
     named = [int(one[46:66, 590:690].sum()) for one in green]
     assert min(named[15:]) > 40
     assert max(named[:15]) == 0
+    # No figure is expected of them, and its name and unit do not stand there alone.
+    inked = [int((picture[:44, 300:460].max(axis=2) < 150).sum()) for picture in pictures]
+    assert min(inked[:15]) > 100
+    assert max(inked[15:]) == 0
     lane = green[0][676:684, 72:1208].any(axis=0)
     assert lane[870:1120].all()
     assert not lane[:840].any()
@@ -346,6 +351,19 @@ def test_reviews_and_exports_say_which_cameras_a_shot_was_solved_from(
     assert f"solved by {words}<" in review_page(shot, measure(shot))
     stage = Usd.Stage.Open(str(tmp_path / "bulk_0.usdc"))
     assert stage.GetRootLayer().comment == f"bulk_0 of ada, solved by {words}"
+
+
+@pytest.mark.parametrize(
+    "model", ["m1", "cpu_tuned_from_what_was_tracked_in_november_at_the_second_stage-5b2e8d01"]
+)
+def test_what_solved_a_shot_does_not_run_into_its_figures(tmp_path, model):
+    folder = make_production(tmp_path / "show", bulk=1, frames=4)
+    solve(folder, "bulk_0", 4, confidence=np.ones(4), model=model)
+    shot = open_reviewed(load_production(folder), "bulk_0")
+    luma = Slate(shot, measure(shot)).picture(next(shot.scenes()), 0).luma
+    inked = (luma[:44] < 150).any(axis=0)
+    assert inked[600:1262].any()
+    assert not inked[460:470].any(), "between the unit of the error that is expected and the words"
 
 
 def test_the_rate_is_exact_and_flagged_frames_are_marked(tmp_path):

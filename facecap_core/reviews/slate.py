@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from facecap_core.reports.figures import GREEN, VERMILION, error_colours, scale_top_mm
 from facecap_core.reports.lettering import PITCH, Lettering
@@ -22,6 +23,7 @@ SIZE = (1280, 720)
 _HEAD, _NAMES, _FOOT = 44, 24, 128  # rows above the panels, of their names, and below them
 _NUMBERS = 24  # rows of the frame numbers at the bottom
 _MARGIN = 72  # columns left and right of the time line
+_ERROR, _EXPECTED = 376, 540  # columns of the figures of an error, and of an expected one beside it
 _REASON = (820, 18)  # columns and rows
 _CORRECTED = (80, 18)
 _CURSOR = np.array((213, 94, 0), np.uint8)
@@ -48,6 +50,8 @@ class Slate:
             flag: Planes.of(_line(f"{flag.reason}: {flag.detail}", _REASON, VERMILION, 9.0))
             for flag in measures.flags
         }
+        self._expected = _ERROR if measures.errors_mm is None else _EXPECTED
+        self._nothing = Planes.of(np.full((_HEAD, 160, 3), 255, np.uint8))  # for its name and unit
         self._corrected = Planes.of(_line(CORRECTED, _CORRECTED, GREEN, 10.0, middle=True))
         self._still = Planes.of(self._draw())
 
@@ -84,11 +88,12 @@ class Slate:
         names = shot.solved.names
         self._letters.write(picture.luma, f"{names.number(frame):6d}", 12, 62)
         self._letters.write(picture.luma, names.timecode(frame), 12, 198)
-        for known, left in ((errors, 376), (expected, 376 if errors is None else 540)):
-            if (
-                known is not None
-            ):  # of a corrected frame nothing is expected: there are no letters for nan
-                self._letters.write(picture.luma, f"{known[frame]:6.2f}", 12, left)
+        if errors is not None:
+            self._letters.write(picture.luma, f"{errors[frame]:6.2f}", 12, _ERROR)
+        if expected is not None and np.isfinite(expected[frame]):
+            self._letters.write(picture.luma, f"{expected[frame]:6.2f}", 12, self._expected)
+        elif expected is not None:  # it is corrected: nothing is expected of it
+            picture.put(self._nothing, 0, self._expected - 80)
 
     def _new_panels(self) -> Panels:
         return Panels(self._shot, (self._width, self._height), self._top_mm)
@@ -101,8 +106,8 @@ class Slate:
             figure = Figure(figsize=(width / 100, height / 100), dpi=100, facecolor="white")
             canvas = FigureCanvasAgg(figure)
 
-            def text(x: float, y: float, words: str, **more: Any) -> None:
-                figure.text(x / width, 1 - y / height, words, va="center", **more)
+            def text(x: float, y: float, words: str, **more: Any) -> Text:
+                return figure.text(x / width, 1 - y / height, words, va="center", **more)
 
             def label(x: float, words: str, unit: str = "") -> None:
                 text(x - 6, 22, words, color=FAINT, ha="right")
@@ -111,13 +116,16 @@ class Slate:
             label(62, "frame")
             label(198, "timecode")
             if measures.errors_mm is not None:
-                label(376, "RMSE", "mm")
+                label(_ERROR, "RMSE", "mm")
             if measures.expected_mm is not None:
-                label(376 if measures.errors_mm is None else 540, "expected", "mm")
+                label(self._expected, "expected", "mm")
             words = f"{shot.name}, solved by {shot.solved.solver}"
             if shot.solved.corrections is not None:
                 words += f", {len(shot.solved.corrections.frames)} frames corrected"
-            text(width - 20, 22, words, ha="right")
+            head = text(width - 20, 22, words, ha="right")
+            room = width - 20 - self._expected - 120  # small letters are not quite in proportion
+            wide = head.get_window_extent(canvas.get_renderer()).width
+            head.set_fontsize(10.0 * min(1.0, room / wide))
             for place, name in enumerate(self._panels.names):
                 middle = self._left + (place + 0.5) * self._width
                 text(middle, self._top - _NAMES / 2, name, ha="center")
