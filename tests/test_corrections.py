@@ -251,6 +251,17 @@ def test_what_is_far_away_is_taken_with_a_warning_or_by_force(production):
     assert taken(production, SHOT, absurd, "--frames", "60-79", "--force")["added"] == 2
 
 
+def test_a_file_that_is_named_after_another_shot_is_taken_with_a_warning(production):
+    right = deliver(production, "npy", righted(60, 79))
+    other = right.rename(right.with_name("held_a.npy"))
+    told = taken(production, SHOT, other, "--frames", "60-79")
+    assert f"named after held_a: is it really of {SHOT}?" in told["warnings"][0]
+    own = right.with_name(f"{SHOT}.npy")
+    np.save(own, righted(80, 99))
+    told = taken(production, SHOT, own, "--frames", "80-99")
+    assert not any("named after" in warning for warning in told["warnings"])
+
+
 def test_corrections_of_other_footage_are_not_applied_silently(production):
     taken(production, SHOT, deliver(production, "npy", righted(60, 79)), "--frames", "60-79")
     solve(production, solved_positions(), footage="cut anew")

@@ -17,7 +17,7 @@ from facecap_core.corrections.placement import Placed, place_frames
 from facecap_core.errors import PointCacheError
 from facecap_core.learning.rmse import per_frame_rmse_mm
 from facecap_core.pointcaches.cache import PointCache
-from facecap_core.pointcaches.reader import open_point_cache
+from facecap_core.pointcaches.reader import open_point_cache, split_mesh
 from facecap_core.productions.production import MM_PER_UNIT, Production
 from facecap_core.productions.production_toml import rates_agree
 from facecap_core.progress import OnProgress, Progress, report
@@ -154,6 +154,9 @@ def read_delivery(
                 file=path,
             )
         notes = [*cache.notes, *disagreements(cache, reading.units, reading.up_axis)]
+        named = split_mesh(path)[0].stem.partition(".%")[0]
+        if named != solved.name and named in production.shots:
+            notes.append(f"the file is named after {named}: is it really of {solved.name}?")
         far = frames[rmse_mm > UNUSUAL * radius_mm]
         if len(far):
             notes.append(
