@@ -43,6 +43,7 @@ def demo(
     farm demo /tmp/demo --seed 7 --json
     """
     from facecap_core.errors import ProductionError
+    from facecap_core.plain_path import plain_path
     from facecap_core.productions.production import load_production
     from farm.head import LocalHead
     from jobs.planning import plan_infer, plan_train
@@ -50,7 +51,7 @@ def demo(
     started = time.monotonic()
     # Ended from outside, as by a farm's time limit, it still takes its head down.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    folder = folder.absolute()
+    folder = plain_path(folder)
     _footage(folder, seed, scale)
     production = load_production(folder)
     _say(2, "check what a studio would have handed over")

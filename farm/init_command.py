@@ -76,10 +76,11 @@ def init(
     """
     from facecap_core.errors import Fault, ProductionError
     from facecap_core.files import write_text_atomically
+    from facecap_core.plain_path import plain_path
     from facecap_core.productions.production import SETTINGS_FILE, SHOTS_FILE
     from facecap_core.productions.production_toml import parse_settings
 
-    folder = directory.absolute()
+    folder = plain_path(directory)
     settings_path, shots_path = folder / SETTINGS_FILE, folder / SHOTS_FILE
     faults = [
         Fault("exists already", "choose another folder, or edit this file", str(path))

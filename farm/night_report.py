@@ -22,7 +22,7 @@ def report_night(production: Production, job: str, out: Path | None, *, as_json:
     from jobs.night_page import write_night
 
     ledger = find_job(production.paths.jobs, job)
-    path = (out or production.folder / "reports" / f"{ledger.job}.html").absolute()
+    path = out or production.folder / "reports" / f"{ledger.job}.html"
     with bar() as on_progress:
         page = write_night(production, ledger, path, on_progress=on_progress)
     if as_json:

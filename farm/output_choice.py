@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
+from facecap_core.plain_path import plain_path
 from farm.option_groups import Exporting, Reviewing
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def folder_of(production: Production, out: Path | None, usual: str) -> Path:
     Raises:
         ConfigError: a file stands in its place, or in that of a folder above it.
     """
-    folder = out.absolute() if out is not None else production.folder / usual
+    folder = plain_path(out) if out is not None else production.folder / usual
     _check_folder(folder, "name a folder: --out")
     return folder
 
@@ -36,7 +37,7 @@ def file_of(path: Path, option: str) -> Path:
     """
     from facecap_core.errors import ConfigError
 
-    file = path.absolute()
+    file = plain_path(path)
     if file.is_dir():
         raise ConfigError("is a folder, not a file", remedy=f"name a file: {option}", file=file)
     _check_folder(file.parent, f"name a file elsewhere: {option}")
@@ -90,7 +91,7 @@ def review_options(chosen: Reviewing) -> ReviewOptions:
 
     against = chosen.against
     return ReviewOptions(
-        against=str(Path(against).absolute()) if against is not None else None,
+        against=str(plain_path(Path(against))) if against is not None else None,
         video=not chosen.sheet,
         corrected=chosen.corrected,
     )

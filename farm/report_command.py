@@ -92,7 +92,7 @@ def report(
     from farm.output_choice import file_of
 
     if out is not None:
-        file_of(out, "--out")
+        out = file_of(out, "--out")
     found = find_and_load(production)
     names = models or []
     if job is not None:
@@ -115,7 +115,7 @@ def report(
                 found,
                 first.actor,
                 (first.model, second.model),
-                page.absolute(),
+                page,
                 device=device,
                 on_progress=on_progress,
             )
@@ -126,7 +126,7 @@ def report(
                 found,
                 chosen.actor,
                 chosen.model,
-                page.absolute(),
+                page,
                 clip_seconds=clip_seconds,
                 device=device,
                 on_progress=on_progress,

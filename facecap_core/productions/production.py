@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from facecap_core.errors import Fault, ProductionError
 from facecap_core.names import did_you_mean, shown
+from facecap_core.plain_path import plain_path
 from facecap_core.productions.production_toml import (
     DLIB,
     CameraSettings,
@@ -110,7 +111,7 @@ def find_production(start: Path) -> Path:
 
     Raises ProductionError when there is none.
     """
-    start = start.absolute()
+    start = plain_path(start)
     for folder in (start, *start.parents):
         if (folder / SETTINGS_FILE).is_file():
             return folder
@@ -138,7 +139,7 @@ def read_production(folder_or_toml: Path) -> tuple[Production | None, list[Fault
 
     The production is None when production.toml has a fault, or when shots.csv cannot be read at all.
     """
-    path = Path(folder_or_toml).absolute()
+    path = plain_path(folder_or_toml)
     if path.suffix != ".toml" or path.is_dir():
         path = path / SETTINGS_FILE
     if not path.is_file():
