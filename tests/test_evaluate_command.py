@@ -108,6 +108,20 @@ def test_a_model_of_other_units_is_not_measured(trained, tmp_path):
         assert "was trained in mm, the production is in cm now" in str(done.exception), command
 
 
+def test_targets_of_another_template_are_no_measure(trained, tmp_path):
+    """They may have as many vertices, in another order."""
+    copy = shutil.copytree(trained, tmp_path / "copy", symlinks=True)
+    paths = load_production(copy).paths
+    store = open_targets(paths.targets("held_a"))
+    with new_group(paths.targets("held_a")) as group:
+        positions = store.read("positions")
+        group.positions(positions.shape[1]).append(positions[:, ::-1])
+        group.set_attributes({"cache_fingerprint": "as tracked", "topology_sha256": "another"})
+    for command in ("evaluate", "calibrate", "report"):
+        done = run(copy, command)
+        assert_fault(done, ModelError, "targets of held_a are of another mesh than the model")
+
+
 def test_tables_name_every_measure(trained, tmp_path):
     done = run(trained, "evaluate", "m1", "--split", "train", "--out", str(tmp_path), "--no-page")
     assert done.exit_code == 0, done.output

@@ -39,6 +39,7 @@ from facecap_core.reviews.review_page import review_page
 from facecap_core.reviews.reviewed_shot import open_reviewed
 from facecap_core.reviews.slate import Slate
 from facecap_core.solved_shot import open_solved
+from facecap_core.stores.groups import new_group
 from facecap_core.template import read_template
 from facecap_core.timecode import timecode
 from farm.app import app
@@ -449,6 +450,20 @@ def test_a_camera_that_is_gone_is_said(production, tmp_path):
         assert not (tmp_path / "out").exists()
     with_pictures = thumbnails(load_production(folder), [("bulk_0", 3)])
     assert len(with_pictures[0]) == 1, "the result alone"
+
+
+def test_a_target_of_another_template_is_none(production, tmp_path):
+    folder = tmp_path / "show"
+    shutil.copytree(production, folder, symlinks=True)
+    found = load_production(folder)
+    for topology, known in (
+        (open_reviewed(found, "bulk_0").template.topology_sha256, True),
+        ("", False),
+    ):
+        with new_group(found.paths.targets("bulk_0")) as group:
+            group.positions(4).append(result(FRAMES))
+            group.set_attributes({"topology_sha256": topology})
+        assert (open_reviewed(found, "bulk_0").target is not None) == known
 
 
 def test_a_thumbnail_is_of_the_pictures_that_were_solved(production, tmp_path):

@@ -233,6 +233,18 @@ def test_memory_of_distances_is_that_of_a_block():
     assert (found[0] == 2).all()
 
 
+def test_targets_of_another_template_show_nothing(tmp_path):
+    """With its vertices in another order a face flies apart: no pose is near it, and all of them look alike."""
+    production = make_actor(tmp_path / "show", ["rom", "old"], ["bulk"])
+    write_target(production, "rom", talk(60, 1))
+    write_solved(production, "bulk", talk(60, 2))
+    alone = read_poses(production, "nell")
+    write_target(production, "old", talk(60, 3)[:, ::-1], topology_sha256="of another template")
+    found = read_poses(production, "nell")
+    assert np.array_equal(found.known, alone.known)
+    assert np.array_equal(found.poses, alone.poses)
+
+
 def run(production, *arguments):
     folder = str(production.folder)
     return CliRunner().invoke(app, ["suggest", *arguments, "--production", folder])

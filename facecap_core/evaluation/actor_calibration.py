@@ -45,6 +45,7 @@ def calibrate_actor(
     ]
     for shot in subject.shots([*learned, *held]):
         subject.check_crops(shot)
+        subject.check_mesh(shot)
     size = model.config.network.input_size
     confidence = None
     if held:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facecap_core.errors import ModelError, StoreError
+from facecap_core.errors import StoreError
 from facecap_core.evaluation.subject import EvaluatedShot, Subject
 from facecap_core.frame_names import frame_names
 from facecap_core.learning.rmse import per_frame_rmse_mm
@@ -104,20 +104,13 @@ Read = Callable[[int, int], np.ndarray]
 @contextmanager
 def _open_target(subject: Subject, shot: EvaluatedShot) -> Iterator[tuple[int, Read]]:
     """The number of frames, and what reads positions of [start, stop)."""
-    count = subject.model.vertex_count
     if shot.cached:
-        path = Path(str(shot.target))
+        path, count = Path(str(shot.target)), subject.model.vertex_count
         with open_point_cache(path, vertex_count=count, topology=subject.template) as cache:
             yield cache.frame_count, cache.read
         return
+    subject.check_mesh(shot)
     store = open_targets(shot.target)
-    vertices = store.shape("positions")[1]
-    if vertices != count:
-        raise ModelError(
-            f"{shot.shot} has {vertices} vertices, the model {count}",
-            remedy="choose a model of this actor's template, or train one",
-            file=str(shot.target),
-        )
     yield store.frames, lambda start, stop: store.read("positions", start, stop)
 
 

@@ -14,7 +14,7 @@ from facecap_core.evaluation.subject import EvaluatedShot, Subject
 from facecap_core.evaluation.summary import Summary, summarise
 from facecap_core.frame_names import frame_names
 from facecap_core.progress import OnProgress, Progress, report
-from facecap_core.stores.groups import open_targets
+from facecap_core.stores.groups import is_of_mesh, open_targets
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,15 @@ def evaluate(
 def mean_of_training(subject: Subject, on_progress: OnProgress | None = None) -> np.ndarray | None:
     """The mean mesh of the model's training frames, float64 [vertex, xyz] in production units.
 
-    None where their targets are not in the store any more.
+    None where their targets are not in the store any more, or those of another mesh are.
     """
     shots = subject.shots(subject.names("train"))
     if not shots or not all(shot.target.exists() for shot in shots):
         return None
     stores = [open_targets(shot.target) for shot in shots]
+    mesh = subject.template.topology_sha256, subject.template.vertex_count
+    if not all(is_of_mesh(store, *mesh) for store in stores):
+        return None
     total, done = sum(store.frames for store in stores), 0
     mean = np.zeros((subject.model.vertex_count, 3))
     for store in stores:

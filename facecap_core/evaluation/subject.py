@@ -14,7 +14,7 @@ from facecap_core.evaluation.yardstick import Yardstick, yardstick
 from facecap_core.learning.model import Model, load_model
 from facecap_core.productions.production import Production
 from facecap_core.regions import FaceRegions, actor_regions
-from facecap_core.stores.groups import GroupReader
+from facecap_core.stores.groups import GroupReader, is_of_mesh
 from facecap_core.stores.object_folder import ArrayFolder
 from facecap_core.template import Template, read_animated, read_template
 
@@ -76,6 +76,18 @@ class Subject:
                     remedy="put that crop back in production.toml and submit an ingest, or take a newer model",
                     file=str(view),
                 )
+
+    def check_mesh(self, shot: EvaluatedShot) -> None:
+        """Raises ModelError where the shot's stored targets are of another mesh than the model's."""
+        template = self.template
+        if not is_of_mesh(
+            GroupReader(shot.target), template.topology_sha256, template.vertex_count
+        ):
+            raise ModelError(
+                f"the targets of {shot.shot} are of another mesh than the model",
+                remedy="submit an ingest of the shot, or choose a model of its mesh",
+                file=str(shot.target),
+            )
 
     def names(self, split: str) -> list[str]:
         """The shots that it was trained on ("train"), those held back ("validation"), or all "bulk" ones."""

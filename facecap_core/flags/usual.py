@@ -11,7 +11,7 @@ from facecap_core.evaluation.yardstick import Yardstick
 from facecap_core.flags.frame_signals import FrameSignals, measure_frames
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress, Progress, report
-from facecap_core.stores.groups import open_targets
+from facecap_core.stores.groups import is_of_mesh, open_targets
 from facecap_core.template import read_template
 
 PERCENTILE = 99.9  # not the highest: tracked caches have jumps of their own
@@ -54,10 +54,8 @@ def measure_usual(
     paths, template = production.paths, read_template(production.actors[actor].template)
     found = [paths.targets(shot.name) for shot in production.shots_of(actor, split="train")]
     stores = [open_targets(path) for path in found if path.exists()]
-    # Those of another template may have as many vertices, in another order.
-    alike = (None, template.topology_sha256)
-    stores = [store for store in stores if store.attributes.get("topology_sha256") in alike]
-    stores = [store for store in stores if store.shape("positions")[1] == len(stick.rest)]
+    mesh = template.topology_sha256, len(stick.rest)
+    stores = [store for store in stores if is_of_mesh(store, *mesh)]
     signals = []
     for number, store in enumerate(stores):
         report(on_progress, Progress("training targets", number, len(stores), "shots"))

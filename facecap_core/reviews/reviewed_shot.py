@@ -17,7 +17,7 @@ from facecap_core.pointcaches.reader import open_point_cache
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.solved_shot import SolvedShot, open_solved
-from facecap_core.stores.groups import GroupReader, open_targets
+from facecap_core.stores.groups import GroupReader, is_of_mesh, open_targets
 from facecap_core.template import Template, read_animated
 
 BATCH = 64  # a chunk of the stores
@@ -159,7 +159,7 @@ class ReviewedShot:
 def open_reviewed(
     production: Production, shot: str, against: Path | None = None, *, corrected: bool = True
 ) -> ReviewedShot:
-    """A solved shot; its target is `against`, else that of the store where it was tracked.
+    """A solved shot; its target is `against`, else that of the store where it was tracked on this template.
 
     Args:
         corrected: with the frames that artists corrected, see `open_solved`.
@@ -173,7 +173,8 @@ def open_reviewed(
     target: Path | GroupReader | None = against
     tracked = production.paths.targets(shot)
     if target is None and tracked.exists():
-        target = open_targets(tracked)
+        found = open_targets(tracked)
+        target = found if is_of_mesh(found, solved.template.topology_sha256, count) else None
     return ReviewedShot(
         solved=solved,
         animated=read_animated(actor.animated, count),

@@ -297,6 +297,12 @@ def open_targets(path: ArrayFolder) -> GroupReader:
     return GroupReader(path)
 
 
+def is_of_mesh(store: GroupReader, topology_sha256: str, vertices: int) -> bool:
+    """Whether a store's positions are of this mesh: one of another may have as many vertices, in another order."""
+    told = store.attributes.get("topology_sha256", topology_sha256)
+    return bool(told == topology_sha256 and store.shape("positions")[1] == vertices)
+
+
 def open_vertices(path: ArrayFolder) -> GroupReader:
     """A vertex store: `positions` float32 [frame, vertex, xyz]; `confidence`, `predicted_rmse_mm` and
     `novelty` float32 [frame]."""

@@ -12,7 +12,7 @@ from facecap_core.errors import ConfigError
 from facecap_core.productions.production import MM_PER_UNIT, Production
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.solved_shot import SolvedShot, open_solved
-from facecap_core.stores.groups import open_targets
+from facecap_core.stores.groups import is_of_mesh, open_targets
 from facecap_core.suggestions.pose_space import ROWS, PoseSpace
 from facecap_core.template import read_animated, read_template
 
@@ -46,7 +46,7 @@ class FootagePoses:
 def read_poses(
     production: Production, actor: str, on_progress: OnProgress | None = None
 ) -> FootagePoses:
-    """Of the training targets in the store, and of the bulk shots that are solved.
+    """Of the training targets of the present template in the store, and of the bulk shots that are solved.
 
     Raises:
         ConfigError: no bulk shot is solved. StoreError: a store is damaged. TemplateError: the template cannot be
@@ -70,7 +70,7 @@ def read_poses(
     targets = [
         _Piece(store.frames, partial(store.read, "positions"))
         for store in stores
-        if store.shape("positions")[1] == template.vertex_count
+        if is_of_mesh(store, template.topology_sha256, template.vertex_count)
     ]
     results = [_Piece(shot.frames, shot.read) for shot in solved]
     step = max(1, round(production.fps / SAMPLES_A_SECOND), -(-frames // MOST_SAMPLES))
