@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from facecap_core.learning.config import parse
 from facecap_core.productions.production import Production
@@ -16,6 +18,9 @@ from jobs.sentences import result_sentence
 from jobs.shots import shot_of
 from jobs.worker import Outcome, carry_out
 
+if TYPE_CHECKING:
+    from facecap_core.learning.training import TrainResult
+
 
 def train_model(ledger: Ledger, production: Production, request: Request, lot: Lot) -> ShotRecord:
     """Train the request's model and note it in the ledger; a killed training goes on where it was."""
@@ -28,21 +33,9 @@ def train_model(ledger: Ledger, production: Production, request: Request, lot: L
             train_actor,  # torch, which the driver does without
         )
 
-        asked = _as_asked(production, request, ledger)
-        skipped = len(request.training) + len(request.validation) - len(asked.shots)
-        log.line(
-            f"{len(request.training)} training and {len(request.validation)} validation shots"
-            + (f", {skipped} of them skipped" if skipped else "")
-        )
-        corrections = {
-            shot: contents
-            for shot, contents in request.corrections.items()
-            if ledger.shot(shot).state != "skipped"
-        }
-        if corrections:
-            log.line(f"frames that artists corrected in {', '.join(corrections)}")
-        if request.base is not None:
-            log.line(f"starts from {request.base.model}")
+        asked, corrections = _as_asked(production, request, ledger), _corrections(request, ledger)
+        for line in _told_before(request, asked, corrections):
+            log.line(line)
         result = train_actor(
             asked,
             request.actor,
@@ -59,24 +52,47 @@ def train_model(ledger: Ledger, production: Production, request: Request, lot: L
                 "too few validation frames: what this model solves will have no confidence;"
                 " give some shots split validation, then farm calibrate"
             )
-        base_mm = math.nan
         if request.base is not None:
             log.line(_beside_base(production, request.actor, request.base.model, request.model))
-            before = model_facts(production.store, request.actor, request.base.model)
-            base_mm = before["validation"].get("rmse_mm", math.nan)
-        figures = {
-            "training_rmse_mm": result.training_rmse_mm,
-            "validation_rmse_mm": result.validation_rmse_mm,
-            "base_validation_rmse_mm": base_mm,
-            "seconds": result.seconds,
-        }
-        figures = {name: value for name, value in figures.items() if math.isfinite(value)}
+        figures = _figures(production, request, result)
         frames = sum(ledger.shot(name).frames or 0 for name in request.training)
         return Outcome(
             frames, figures=figures, sentence=f"{result.directory}: {result_sentence(figures)}"
         )
 
     return carry_out(ledger, record, lot, task)
+
+
+def _told_before(
+    request: TrainRequest, asked: Production, corrections: Mapping[str, Sequence[str]]
+) -> Iterator[str]:
+    """What is learned from, for the log."""
+    skipped = len(request.training) + len(request.validation) - len(asked.shots)
+    yield (
+        f"{len(request.training)} training and {len(request.validation)} validation shots"
+        + (f", {skipped} of them skipped" if skipped else "")
+    )
+    if corrections:
+        yield f"frames that artists corrected in {', '.join(corrections)}"
+    if request.base is not None:
+        yield f"starts from {request.base.model}"
+
+
+def _figures(
+    production: Production, request: TrainRequest, result: TrainResult
+) -> dict[str, float]:
+    """What the ledger keeps of the result, as far as it is known."""
+    base_mm = math.nan
+    if request.base is not None:
+        before = model_facts(production.store, request.actor, request.base.model)
+        base_mm = before["validation"].get("rmse_mm", math.nan)
+    figures = {
+        "training_rmse_mm": result.training_rmse_mm,
+        "validation_rmse_mm": result.validation_rmse_mm,
+        "base_validation_rmse_mm": base_mm,
+        "seconds": result.seconds,
+    }
+    return {name: value for name, value in figures.items() if math.isfinite(value)}
 
 
 def _beside_base(production: Production, actor: str, base: str, model: str) -> str:
@@ -102,3 +118,12 @@ def _as_asked(production: Production, request: TrainRequest, ledger: Ledger) -> 
                 continue
             shots[name] = shot_of(production, name).model_copy(update={"split": split})
     return production.model_copy(update={"shots": shots})
+
+
+def _corrections(request: TrainRequest, ledger: Ledger) -> dict[str, tuple[str, ...]]:
+    """Those of the request, without those of shots that were skipped."""
+    return {
+        shot: contents
+        for shot, contents in request.corrections.items()
+        if ledger.shot(shot).state != "skipped"
+    }

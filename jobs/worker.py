@@ -45,7 +45,32 @@ def carry_out(ledger: Ledger, record: ShotRecord, lot: Lot, task: Task) -> ShotR
     of the process itself is left to the driver.
     """
     log = Log(ledger.log_path(record))
+    record = _begun(record, lot)
+    ledger.write(record)
+    log.line(f"{record.stage} {record.name}: attempt {record.attempt} on {record.host}")
+    reporter = _Reporter(ledger, record, log)
+    began = time.perf_counter()
+    record = _worked(reporter, log, task)
+    seconds = time.perf_counter() - began
     record = record.model_copy(
+        update={
+            "progress": None,
+            "seconds": round(seconds, 3),
+            "ended": time.time(),
+            "peak_memory_gb": _peak_memory_gb(),
+        }
+    )
+    if record.state == "solved":
+        reporter.metrics.shot_seconds(seconds)
+    # Else it was given up and begun elsewhere meanwhile.
+    if ledger.attempt(record) <= record.attempt:
+        ledger.write(record)
+    return record
+
+
+def _begun(record: ShotRecord, lot: Lot) -> ShotRecord:
+    """Another attempt at it, here."""
+    return record.model_copy(
         update={
             "state": "running",
             "attempt": record.attempt + 1,
@@ -59,54 +84,35 @@ def carry_out(ledger: Ledger, record: ShotRecord, lot: Lot, task: Task) -> ShotR
             "progress": None,
         }
     )
-    ledger.write(record)
-    log.line(f"{record.stage} {record.name}: attempt {record.attempt} on {record.host}")
-    reporter = _Reporter(ledger, record, log)
-    began = time.perf_counter()
+
+
+def _worked(reporter: _Reporter, log: Log, task: Task) -> ShotRecord:
+    """Do the work; the record with what became of it."""
     try:
         if reporter.unwanted():
-            raise Cancelled(f"{record.name} was {reporter.unwanted()} before it began")
+            name = reporter.record.name
+            raise Cancelled(f"{name} was {reporter.unwanted()} before it began")
         outcome = task(reporter, log)
     except Cancelled as error:
         state = reporter.unwanted() or "cancelled"
-        record = reporter.record.model_copy(
-            update={"state": state, "progress": None, "cause": Cause.of(error)}
-        )
         log.line(f"{state}: {error}")
+        return reporter.record.model_copy(update={"state": state, "cause": Cause.of(error)})
     except Exception as error:
         cause = Cause.of(error)
-        record = reporter.record.model_copy(
-            update={"state": "failed", "progress": None, "cause": cause}
-        )
         log.line(f"failed: {cause.type}: {cause}")
         if not isinstance(error, FacecapError):
             log.line(traceback.format_exc())
-    else:
-        record = reporter.record.model_copy(
-            update={
-                "state": "solved",
-                "progress": None,
-                "frames": outcome.frames,
-                "reused": outcome.reused,
-                "figures": outcome.figures,
-                "store_versions": outcome.versions,
-            }
-        )
-        log.line(outcome.sentence or f"{outcome.frames} frames")
-    seconds = time.perf_counter() - began
-    record = record.model_copy(
+        return reporter.record.model_copy(update={"state": "failed", "cause": cause})
+    log.line(outcome.sentence or f"{outcome.frames} frames")
+    return reporter.record.model_copy(
         update={
-            "seconds": round(seconds, 3),
-            "ended": time.time(),
-            "peak_memory_gb": _peak_memory_gb(),
+            "state": "solved",
+            "frames": outcome.frames,
+            "reused": outcome.reused,
+            "figures": outcome.figures,
+            "store_versions": outcome.versions,
         }
     )
-    if record.state == "solved":
-        reporter.metrics.shot_seconds(seconds)
-    # Else it was given up and begun elsewhere meanwhile.
-    if ledger.attempt(record) <= record.attempt:
-        ledger.write(record)
-    return record
 
 
 def _peak_memory_gb() -> float:

@@ -117,8 +117,30 @@ class _Table:
         row = dict.fromkeys(SHOT_COLUMNS, "") | {
             column: cell for column, cell in zip(self.columns, cells, strict=False) if column
         }
-        name = row["shot"]
-        called = f"shot {shown(name)}" if name else "the shot"
+        self._check_name(line, row["shot"])
+        category = self._word(line, row["category"], "category", CATEGORIES)
+        split = self._word(line, row["split"], "split", SPLITS)
+        footage = {
+            camera: found
+            for camera in self.camera_columns
+            if (found := self._path(line, row.get(camera, ""), camera)) is not None
+        }
+        cache = self._path(line, row["cache"], "cache")
+        self._check_inputs(line, row, split)
+        self._check_actor(line, row["actor"], footage)
+        if len(self.faults) > before or not self.usable:
+            return None
+        return Shot(
+            name=row["shot"],
+            actor=row["actor"],
+            category=cast("Category", category),
+            split=cast("Split", split),
+            cache=cache,
+            footage=footage,
+            line=line,
+        )
+
+    def _check_name(self, line: int, name: str) -> None:
         if not name:
             if "shot" in self.columns:
                 self.fault(line, "the row has no shot name", "name the shot, or remove the row")
@@ -133,14 +155,10 @@ class _Table:
             )
         else:
             self.first_lines[name] = line
-        category = self._word(line, row["category"], "category", CATEGORIES)
-        split = self._word(line, row["split"], "split", SPLITS)
-        footage = {
-            camera: found
-            for camera in self.camera_columns
-            if (found := self._path(line, row.get(camera, ""), camera)) is not None
-        }
-        cache = self._path(line, row["cache"], "cache")
+
+    def _check_inputs(self, line: int, row: Mapping[str, str], split: str) -> None:
+        """There is footage, and a cache where a split asks for one."""
+        called = f"shot {shown(row['shot'])}" if row["shot"] else "the shot"
         if not any(row.get(camera) for camera in self.camera_columns) and self.camera_columns:
             self.fault(
                 line,
@@ -153,18 +171,6 @@ class _Table:
                 f"{called} is for {split}, but has no cache",
                 "name its point cache, or leave split empty",
             )
-        self._check_actor(line, row["actor"], footage)
-        if len(self.faults) > before or not self.usable:
-            return None
-        return Shot(
-            name=name,
-            actor=row["actor"],
-            category=cast("Category", category),
-            split=cast("Split", split),
-            cache=cache,
-            footage=footage,
-            line=line,
-        )
 
     def _check_actor(self, line: int, actor: str, footage: Mapping[str, Path]) -> None:
         if not actor:
