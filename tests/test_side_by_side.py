@@ -119,6 +119,37 @@ def test_command_compares_two(trained, tmp_path):
         assert message in str(wrong.exception)
 
 
+def test_what_else_a_model_learned_from_is_told(trained, tmp_path):
+    path = trained / "store/models/ada/both/model.json"
+    before = path.read_text()
+    facts = json.loads(before)
+    facts["training"] |= {
+        "base": {"model": "one", "fingerprint": "of its weights"},
+        "corrections": {"learn_c": ["digest"]},
+        "corrected_frames": 6,
+        "frames": facts["training"]["frames"] + 6,
+    }
+    path.write_text(json.dumps(facts))
+    try:
+        write_comparison(load_production(trained), "ada", ("one", "both"), tmp_path / "a.html")
+    finally:
+        path.write_text(before)
+    text = (tmp_path / "a.html").read_text()
+    rows = {name: values for name, *values in table_of(text, "<h2>What was trained otherwise")}
+    assert rows["begun from the weights of"] == ["–", "one"]
+    assert rows["frames that artists corrected"] == ["–", "6 of learn_c"]
+    assert rows["training frames"] == ["70", "76"]
+    assert "training shots of its own" not in rows
+
+
+def test_figures_that_look_alike_are_neither_nearer_nor_apart(page):
+    text = page[0].read_text()
+    assert "-0.000" not in text
+    for row in re.findall(r'<tr><th scope="row">.*?</tr>', text.partition("<h3>")[0]):
+        first, second = re.findall(r"<td[^>]*>([^<]*)</td>", row)[:2]
+        assert first != second or "best" not in row, row
+
+
 def test_models_without_a_common_shot_are_refused(trained, tmp_path):
     path = trained / "store/models/ada/connected/model.json"
     before = path.read_text()

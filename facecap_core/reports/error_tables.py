@@ -104,7 +104,8 @@ def measure_lines(first: Summary, second: Summary | None) -> list[MeasureLine]:
             continue
         apart = other.value - one.value
         better = ""
-        if one.best is not None and np.isfinite(apart):
+        same = figure(one.value) == figure(other.value)  # as anyone can see
+        if one.best is not None and np.isfinite(apart) and not same:
             errors = abs(one.value - one.best), abs(other.value - one.best)
             better = "first" if errors[0] < errors[1] else "second" if errors[1] < errors[0] else ""
         lines.append(
@@ -113,7 +114,7 @@ def measure_lines(first: Summary, second: Summary | None) -> list[MeasureLine]:
                 one.unit,
                 figure(one.value),
                 figure(other.value) if second else "",
-                f"{apart:+.3f}" if second and np.isfinite(apart) else "",
+                f"{apart:+z.3f}" if second and np.isfinite(apart) else "",
                 better if second else "",
             )
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -11,6 +11,8 @@ from facecap_core.productions.composition import PAPER_MINUTES, PAPER_PARTS, UNN
 from facecap_core.reports.error_tables import mean_shape_mm
 from facecap_core.reports.page import Card
 from facecap_core.reports.wording import date, duration, mm
+
+SHOTS_NAMED = 6  # in a row of a table
 
 
 def cards(
@@ -38,6 +40,25 @@ def cards(
             f"parameters, {facts['config']['schedule']['epochs']:g} epochs",
         ),
     ]
+
+
+def taught_rows(facts: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, str]:
+    """What a model learned from, as far as the settings do not say it; of shots those that the other did not have."""
+    training, theirs = facts["training"], other["training"]["shots"]
+    own = [shot for shot in training["shots"] if shot not in theirs]
+    corrected = training.get("corrected_frames", 0)
+    mended = list(training.get("corrections") or {})
+    return {
+        "begun from the weights of": (training.get("base") or {}).get("model", "–"),
+        "training frames": str(training["frames"]),
+        "training shots of its own": _some(own),
+        "frames that artists corrected": f"{corrected} of {_some(mended)}" if corrected else "–",
+    }
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOTS_NAMED} more" if len(names) > SHOTS_NAMED else ""
+    return ", ".join(names[:SHOTS_NAMED]) + more or "–"
 
 
 def composition_of(

@@ -22,7 +22,7 @@ from facecap_core.reports.error_tables import measure_lines, seen
 from facecap_core.reports.figures import colour_bar, round_up, scale_top_mm
 from facecap_core.reports.frame_charts import errors_of_two
 from facecap_core.reports.marks import Mark, differing_frames
-from facecap_core.reports.model_tables import settings_rows
+from facecap_core.reports.model_tables import settings_rows, taught_rows
 from facecap_core.reports.page import one_thread, write_page
 from facecap_core.reports.report_pictures import STILL, View, difference, frame_row, shown
 from facecap_core.reports.wording import date, duration
@@ -127,9 +127,11 @@ def _page(first: _Side, second: _Side) -> dict[str, Any]:
                 "frames": summary.frames,
                 "first": summary.rmse_mm,
                 "second": theirs.by_shot[name].rmse_mm,
+                "difference": f"{theirs.by_shot[name].rmse_mm - summary.rmse_mm:+z.3f}",
             }
             for name, summary in ours.by_shot.items()
         ],
+        "taught": _differing_lessons(first, second),
         "settings": _differing_settings(first, second),
         "chart": errors_of_two(ours.shots, theirs.shots, NAMES),
         "rows": rows,
@@ -160,6 +162,13 @@ def _about(name: str, side: _Side) -> dict[str, Any]:
         "trained": date(str(made.get("date", ""))),
         "seconds": f"{duration(float(made['seconds']))} on {made['device']}",
     }
+
+
+def _differing_lessons(first: _Side, second: _Side) -> list[tuple[str, str, str]]:
+    """In which footage, corrections and weights to begin with they differ."""
+    ours, theirs = first.subject.model.facts, second.subject.model.facts
+    left, right = taught_rows(ours, theirs), taught_rows(theirs, ours)
+    return [(name, left[name], right[name]) for name in left if left[name] != right[name]]
 
 
 def _differing_settings(first: _Side, second: _Side) -> list[tuple[str, str, str]]:
