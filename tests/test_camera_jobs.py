@@ -8,6 +8,7 @@ import made_jobs
 import pytest
 from tiny_production import make_production, write_video
 
+from facecap_core.changes.model_results import open_compared
 from facecap_core.learning.presets import resolve
 from facecap_core.productions.production import load_production
 from facecap_core.stores.groups import open_vertices
@@ -93,6 +94,10 @@ def test_two_cameras_all_the_way(tmp_path, dropout):
     assert done(ledger, "bulk_0", "infer")["state"] == "solved"
     attributes = open_vertices(production.paths.vertices("ada", "bulk_0")).attributes
     assert attributes["cameras"] == ["center", "left"]
+    compared = open_compared(production, "ada", training.model)
+    assert compared.stored("bulk_0") is not None
+    write_video(production.shots["bulk_0"].footage["left"], 20, seed=7)
+    assert compared.stored("bulk_0") is None, "the second camera's footage was replaced"
     alone = done(ledger, "bulk_1", "infer")
     if dropout:
         assert alone["state"] == "solved"

@@ -49,11 +49,15 @@ class ComparedModel:
         store = open_vertices(path)
         if store.attributes.get("model_fingerprint") != self.fingerprint:
             return None
-        footage = self.production.shots[shot].footage.get(str(store.attributes.get("camera")))
-        if footage is None or not Path(footage).exists():
-            return store  # nothing to hold it against: what was solved is what there is
-        known = store.attributes.get("footage_fingerprint")
-        return store if fingerprint_footage(footage) == known else None
+        told = store.attributes
+        first = {str(told.get("camera")): told.get("footage_fingerprint")}
+        for camera, known in told.get("footage_fingerprints", first).items():
+            footage = self.production.shots[shot].footage.get(camera)
+            if footage is None or not footage.exists():
+                continue  # nothing to hold it against: what was solved is what there is
+            if fingerprint_footage(footage) != known:
+                return None
+        return store
 
     def results(self, shot: str, every: int) -> Blocks:
         """Every `every`-th frame, in blocks of 64 frames; the shot is solved anew where it has to be.
