@@ -56,6 +56,52 @@ def test_caches_that_look_wrong_are_warned_of(
     assert warning.line == LINES["rom"]
 
 
+def beginnings(warnings: list[Fault]) -> list[str]:
+    return [found.message.split(",")[0] for found in warnings if " begins " in found.message]
+
+
+@pytest.mark.parametrize(
+    ("left", "message"),
+    [
+        ("01:00:00:03", "camera left begins 3 frames after camera center"),
+        ("00:59:59:28", "camera left begins 2 frames before camera center"),
+        ("01:00:00:00", ""),
+        ("11:22:33:00", ""),  # another clock
+        (None, ""),
+    ],
+)
+def test_cameras_that_begin_at_another_moment_are_warned_of(
+    folder: Path, sound: Path, left: str | None, message: str
+) -> None:
+    center = "01:00:00:00"
+    for name, timecode in (("rom", center), ("rom_left", left)):
+        path = folder / f"{name}.mov"
+        write_video(path, size=SIZE, stamps=range(FRAMES), timecode=timecode)
+        edit(folder, "shots.csv", f"{name}.mp4", path.name)
+    assert beginnings(new_warnings(folder, sound)) == ([f"rom: {message}"] if message else [])
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        (1003, "the cache begins 2 frames after the video"),
+        (1000, "the cache begins 1 frame before the video"),
+        (1001, ""),
+        (1, ""),
+        (0, ""),
+        (86400, ""),
+    ],
+)
+def test_a_cache_that_begins_at_another_frame_than_the_pictures_is_warned_of(
+    folder: Path, sound: Path, start: int, message: str
+) -> None:
+    (folder / "rom").mkdir()
+    pattern = write_images(folder / "rom", "rom.%04d.png", size=SIZE, numbers=range(1001, 1001 + 8))
+    edit(folder, "shots.csv", "rom.mp4,rom_left.mp4", f"rom/{pattern.name},")
+    write_pc2(folder / "rom.pc2", motion(8, seed=1), start_frame=start)
+    assert beginnings(new_warnings(folder, sound)) == ([f"rom: {message}"] if message else [])
+
+
 def test_a_validation_shot_that_is_trained_on_is_warned_of(folder: Path, sound: Path) -> None:
     shutil.copy(folder / "rom.mp4", folder / "scene.mp4")
     shutil.copy(folder / "pangram.pc2", folder / "rom.pc2")

@@ -15,6 +15,7 @@ from facecap_core.footage.image_sequence import is_pattern
 from facecap_core.footage.picture import check_crop
 from facecap_core.footage.source import FootageInfo, count_packets, pixel_aspect, probe
 from facecap_core.footage.video_container import open_video
+from facecap_core.frame_names import FrameNames
 
 ASPECT_TOLERANCE = 0.01
 Crop = tuple[int, int, int, int]  # x, y, width, height
@@ -28,6 +29,9 @@ class FootageFacts:
     frames: int | None = None
     picture_size: tuple[int, int] | None = None  # width, height
     codec: str = ""
+    start: int | None = (
+        None  # the first picture's file number, or frames by its timecode; None: not known
+    )
     faults: tuple[Fault, ...] = ()
     warnings: tuple[Fault, ...] = ()
 
@@ -38,6 +42,7 @@ def check_footage(path: Path, *, crop: Crop, fps: Fraction) -> FootageFacts:
         info = probe(path)
     except FacecapError as error:
         return FootageFacts(path, faults=(error.fault,))
+    names = FrameNames(fps, start_timecode=info.start_timecode)
     faults: list[Fault] = []
     warnings: list[Fault] = []
     frames = None
@@ -60,7 +65,15 @@ def check_footage(path: Path, *, crop: Crop, fps: Fraction) -> FootageFacts:
                 next(pictures)
     except FacecapError as error:
         faults.append(error.fault)
-    return FootageFacts(path, frames, info.picture_size, info.codec, tuple(faults), tuple(warnings))
+    return FootageFacts(
+        path,
+        frames,
+        info.picture_size,
+        info.codec,
+        info.start_frame if is_pattern(path) else names.start,
+        tuple(faults),
+        tuple(warnings),
+    )
 
 
 def _aspect_warnings(path: Path, info: FootageInfo) -> Iterator[Fault]:

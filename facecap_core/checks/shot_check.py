@@ -64,6 +64,7 @@ class _Look:
         self.report = ShotReport(shot)
         self.production = production
         self.taken = taken
+        self.main = ""  # the camera whose frames are those of the shot
 
     def fault(self, fault: Fault) -> None:
         self.report.faults.append(place_in_list(fault, self.report.shot, self.production))
@@ -90,11 +91,19 @@ class _Look:
                 remedy = "only a model of several cameras solves it, with network.view_dropout"
                 self.warn(Fault(missing, f"name its video under {main}; else {remedy}"))
             main = next(iter(shot.footage))
+        self.main = main
         self.report.frames = frames = self.report.footage[main].frames
         for camera, facts in self.report.footage.items():
             if frames is not None and facts.frames not in (None, frames):
                 message = f"camera {camera} has {facts.frames} frames, camera {main} has {frames}"
                 self.fault(Fault(message, "cut them to the same frames", str(facts.path)))
+            elif apart := self.apart(facts.start):
+                message = (
+                    f"camera {camera} begins {_told(apart)} camera {main}, by timecode or file number;"
+                    " they are paired from the first frame on"
+                )
+                remedy = "cut both at the same moment, unless their clocks were not in step"
+                self.warn(Fault(message, remedy, str(facts.path)))
 
     def landmarks(self) -> None:
         """Files of points, which are the shot's own."""
@@ -130,10 +139,27 @@ class _Look:
             self.fault(fault)
         for warning in facts.warnings:
             self.warn(warning)
+        if facts.start_frame not in (None, 0, 1) and (apart := self.apart(facts.start_frame)):
+            message = (
+                f"the cache begins {_told(apart)} the video, by the number of its first frame;"
+                " they are paired from the first frame on"
+            )
+            self.warn(Fault(message, "export both over the same range of frames", str(path)))
         if self.report.frames not in (None, facts.frames):
             message = f"the cache has {facts.frames} frames, the video {self.report.frames}"
             remedy = "export both over the same range of frames"
             self.fault(Fault(message, remedy, str(path)))
+
+    def apart(self, start: float | None) -> int:
+        """How many frames after the shot's pictures something begins; 0 where that cannot be told.
+
+        What begins beyond them counts by another clock.
+        """
+        pictures = self.report.footage[self.main].start
+        if start is None or pictures is None:
+            return 0
+        apart = round(start - pictures)
+        return apart if abs(apart) < (self.report.frames or 0) else 0
 
     def with_neighbour(self, fault: Fault, path: Path) -> Fault:
         """For a missing file or a folder, the remedy names the one that was probably meant."""
@@ -166,6 +192,11 @@ def _meant_sequence(path: Path, names: Iterable[str]) -> str | None:
         patterns = [found for found in patterns if found.startswith(start + "%")]
         patterns = [found for found in patterns if Path(found).suffix == path.suffix]
     return patterns[0] if len(patterns) == 1 else None
+
+
+def _told(apart: int) -> str:
+    count = f"{abs(apart)} frame" + ("s" if abs(apart) > 1 else "")
+    return f"{count} {'after' if apart > 0 else 'before'}"
 
 
 def place_in_list(fault: Fault, shot: Shot, production: Production) -> Fault:
