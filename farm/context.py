@@ -37,13 +37,27 @@ def find_and_load(production: Path | None = None) -> Production:
 
 
 def find_ledger(job: str | None, production: Path | None) -> Ledger:
-    """A job of that production, by its name or the beginning of one; None: the newest.
+    """A job of that production, see `choose_job`."""
+    return choose_job(find_and_load(production), job)
+
+
+def choose_job(production: Production, job: str | None) -> Ledger:
+    """The job of this name, or of this beginning of one; None: the newest.
+
+    Which one was taken of several that were meant by a name without its digest is told on stderr.
 
     Raises JobNotFound when there is none, or several.
     """
-    from jobs.ledger import find_job
+    from jobs.ledger import find_job, ledgers
 
-    return find_job(find_and_load(production).paths.jobs, job)
+    jobs = production.paths.jobs
+    ledger = find_job(jobs, job)
+    if job == ledger.name:
+        count = sum(other.name == job for other in ledgers(jobs))
+        if count > 1:
+            told = f"{ledger.job}, the newest of {count} jobs of this name (farm list names them)"
+            typer.echo(told, err=True)
+    return ledger
 
 
 def tell_newest(ledger: Ledger, verb: str) -> None:

@@ -19,13 +19,14 @@ SCHEMA_VERSION = 1
 
 def hand_in(production: Production, request: Request, running: Running, handing: Handing) -> None:
     """Submit a request, or print what that would do."""
+    from farm.context import choose_job
     from farm.follow import stay_or_leave
     from farm.hooks import words
     from farm.submission import plan, submit
     from jobs.records import options
     from jobs.request import job_id
 
-    after = earlier(production, handing.after)
+    after = None if handing.after is None else choose_job(production, handing.after)
     if after is not None:
         _refuse_circle(after, job_id(request))
     chosen = options(**running.chosen(), after=after.job if after else None)
@@ -39,7 +40,7 @@ def hand_in(production: Production, request: Request, running: Running, handing:
 
 
 def earlier(production: Production, name: str | None) -> Ledger | None:
-    """The job that --after names."""
+    """The job that --after names; which one that is, `hand_in` says."""
     from jobs.ledger import find_job
 
     return None if name is None else find_job(production.paths.jobs, name)

@@ -18,10 +18,10 @@ SCHEMA_VERSION = 1
 def report_night(production: Production, job: str, out: Path | None, *, as_json: bool) -> Path:
     """Write the page about a job and say what is on it; returns where it is."""
     from farm.bar import bar
-    from jobs.ledger import find_job
+    from farm.context import choose_job
     from jobs.night_page import write_night
 
-    ledger = find_job(production.paths.jobs, job)
+    ledger = choose_job(production, job)
     path = out or production.folder / "reports" / f"{ledger.job}.html"
     with bar() as on_progress:
         page = write_night(production, ledger, path, on_progress=on_progress)

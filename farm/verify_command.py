@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from farm.bar import bar
-from farm.context import ProductionOption, find_and_load, tell_newest
+from farm.context import ProductionOption, choose_job, find_and_load, tell_newest
 from farm.exit_codes import JOB_FAILED, OK
 from farm.option_groups import JobArgument, JsonOption
 
@@ -48,12 +48,12 @@ def verify(
 
     farm verify --all --json > verify.json
     """
-    from jobs.ledger import find_job, ledgers
+    from jobs.ledger import ledgers
 
     if every and job is not None:
         raise typer.BadParameter("--all takes no JOB")
     found = find_and_load(production)
-    chosen = list(ledgers(found.paths.jobs)) if every else [find_job(found.paths.jobs, job)]
+    chosen = list(ledgers(found.paths.jobs)) if every else [choose_job(found, job)]
     if job is None and not every:
         tell_newest(chosen[0], "verify")
     whole = True

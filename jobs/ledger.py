@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,11 @@ class Ledger:
     @property
     def job(self) -> str:
         return self.folder.name
+
+    @property
+    def name(self) -> str:
+        """The job's, without its digest: what it does and for whom, as other jobs may."""
+        return self.job.rpartition("-")[0]
 
     # -- request, submission, driver, cancellation ---------------------------------------------
 
@@ -78,6 +84,13 @@ class Ledger:
     def submission(self) -> Submission | None:
         """How it was handed over the last time; None: never."""
         return load_record(self.folder / "submission.json", Submission)
+
+    def handed_in(self) -> float | None:
+        """When it was last submitted, else asked for; None where it is gone."""
+        for name in ("submission.json", "request.json"):
+            with suppress(FileNotFoundError):
+                return (self.folder / name).stat().st_mtime
+        return None
 
     def write_submission(self, submission: Submission) -> None:
         save_record(self.folder / "submission.json", submission)
@@ -240,16 +253,10 @@ class Ledger:
 
 def ledgers(jobs: Path) -> Iterator[Ledger]:
     """Every job of a store, the newest first."""
-    found = []
-    for path in jobs.glob("*/request.json"):
-        submission = path.with_name("submission.json")
-        try:
-            newest = (submission if submission.exists() else path).stat().st_mtime_ns
-        except FileNotFoundError:
-            continue
-        found.append((newest, path.parent))
-    for _, folder in sorted(found, reverse=True):
-        yield Ledger(folder)
+    found = [Ledger(path.parent) for path in jobs.glob("*/request.json")]
+    dated = [(ledger.handed_in(), ledger.job, ledger) for ledger in found]
+    for _, _, ledger in sorted((one for one in dated if one[0] is not None), reverse=True):
+        yield ledger
 
 
 def find_job(jobs: Path, name: str | None) -> Ledger:
@@ -266,13 +273,21 @@ def find_job(jobs: Path, name: str | None) -> Ledger:
         return every[0]
     exact = [ledger for ledger in every if ledger.job == name]
     matching = exact or [ledger for ledger in every if ledger.job.startswith(name)]
-    alike = [ledger for ledger in matching if ledger.job.rpartition("-")[0] == name]
+    alike = [ledger for ledger in matching if ledger.name == name]
     if alike or len(matching) == 1:
         return (alike or matching)[0]
     if not matching:
         raise JobNotFound(f"there is no job {name!r}", remedy="see farm list")
-    names = ", ".join(sorted(ledger.job for ledger in matching)[:6])
-    raise JobNotFound(f"{name!r} could be {names}", remedy="write more of its name")
+    listed = [f"{ledger.job} of {_date(ledger)}" for ledger in matching[:6]]
+    more = f" and {len(matching) - 6} more" if matching[6:] else ""
+    raise JobNotFound(
+        f"{name!r} could be {', '.join(listed)}{more}",
+        remedy=f"write more of its name; {matching[0].name} alone is the newest job of that name",
+    )
+
+
+def _date(ledger: Ledger) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(ledger.handed_in()))
 
 
 def _stopped(record: ShotRecord, skipped: bool = False) -> ShotRecord:

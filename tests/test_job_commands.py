@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 import time
 
@@ -241,8 +242,33 @@ def test_a_name_without_its_digest_is_the_newest_job_of_that_name(main, folder):
     older, newer = two_jobs(folder)
     assert find_job(newer.folder.parent, "ingest-ada").job == newer.job
     assert find_job(newer.folder.parent, older.job).job == older.job
-    with pytest.raises(JobNotFound, match="could be"):
+    with pytest.raises(JobNotFound, match="could be") as caught:
         find_job(newer.folder.parent, "ingest-a")
+    date = r" of \d{4}-\d\d-\d\d \d\d:\d\d"
+    listed = f"'ingest-a' could be {newer.job}{date}, {older.job}{date}"
+    assert re.fullmatch(listed, caught.value.fault.message), "with dates, the newest first"
+    assert "ingest-ada alone is the newest" in caught.value.fault.remedy
+
+
+@pytest.mark.parametrize(
+    "line", [["status"], ["verify", "--no-mark"], ["report", "--job"], ["skip", "train_0"]]
+)
+def test_which_job_of_several_a_name_without_its_digest_meant_is_told(main, folder, line):
+    _, newer = two_jobs(folder)
+
+    def said(job):
+        where = 1 if line[0] == "skip" else len(line)
+        return main(folder, *line[:where], job, *line[where:])[2]
+
+    told = f"{newer.job}, the newest of 2 jobs of this name (farm list names them)\n"
+    assert told in said("ingest-ada")
+    assert told not in said(newer.job)
+
+
+def test_the_job_to_wait_for_is_told(main, folder):
+    _, newer = two_jobs(folder)
+    line = ["submit", "ingest", "--camera", "center", "--after", "ingest-ada", "--dry-run"]
+    assert main(folder, *line)[2].count(f"{newer.job}, the newest of 2 jobs") == 1
 
 
 def test_the_log_of_a_shot_is_that_of_the_newest_job_that_has_it(main, folder):
