@@ -10,8 +10,8 @@ import torch
 
 from facecap_core.learning.basis import compute_basis
 from facecap_core.learning.network import shrink
-from facecap_core.learning.rmse import MM_PER_UNIT
 from facecap_core.learning.trainingset import Examples, ShotPaths, read_views
+from facecap_core.units import MM_PER_UNIT
 
 SIZE = (60, 80)
 STRENGTHS = tuple(10.0**power for power in range(-4, 5))  # times the mean variance of the pictures

@@ -15,9 +15,10 @@ from facecap_core.corrections.shot_corrections import ShotCorrections, combine
 from facecap_core.errors import StoreError
 from facecap_core.frame_names import FrameNames
 from facecap_core.outputs import digest_of
-from facecap_core.productions.production import MM_PER_UNIT, Actor, Production
+from facecap_core.productions.production import Actor, Production
 from facecap_core.stores.groups import GroupReader, open_vertices
 from facecap_core.template import Template, read_template
+from facecap_core.units import MM_PER_UNIT
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import typer
 
 from facecap_core.plain_path import plain_path
+from facecap_core.units import UNITS
 from farm.option_groups import Exporting, Reviewing
 
 if TYPE_CHECKING:
@@ -70,7 +71,6 @@ def export_options(production: Production, chosen: Exporting) -> ExportOptions:
     """
     from facecap_core.exports.export import ExportOptions
     from facecap_core.exports.formats import check_start
-    from facecap_core.productions.production import MM_PER_UNIT
 
     units, formats = chosen.units, _formats(chosen.formats)
     start_frame = _start(chosen.start_frame, chosen.start_timecode, production.fps)
@@ -78,7 +78,7 @@ def export_options(production: Production, chosen: Exporting) -> ExportOptions:
         check_start(formats, start_frame)  # once for all shots
     return ExportOptions(
         formats=formats,
-        units=_one_of(units, "--units", list(MM_PER_UNIT)) if units else None,
+        units=_one_of(units, "--units", list(UNITS)) if units else None,
         up_axis=_one_of(chosen.up_axis, "--up-axis", ["y", "z"]),
         start_frame=start_frame,
         corrected=chosen.corrected,

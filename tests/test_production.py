@@ -16,8 +16,9 @@ from facecap_core.productions.production import (
     load_production,
     read_production,
 )
-from facecap_core.productions.production_toml import UNITS, parse_fps, rates_agree
+from facecap_core.productions.production_toml import parse_fps, rates_agree
 from facecap_core.productions.toml_lines import line_of
+from facecap_core.units import UNITS
 
 SETTINGS = """\
 name  = "quantum"

@@ -12,10 +12,10 @@ from facecap_core.corrections.shot_corrections import combine
 from facecap_core.errors import StoreError
 from facecap_core.learning.examples import Examples
 from facecap_core.learning.network import shrink
-from facecap_core.learning.rmse import MM_PER_UNIT
 from facecap_core.stores.groups import open_frames
 from facecap_core.stores.object_folder import ArrayFolder
 from facecap_core.stores.paths import StorePaths
+from facecap_core.units import MM_PER_UNIT
 
 
 @dataclass(frozen=True)

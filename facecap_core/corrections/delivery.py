@@ -18,11 +18,12 @@ from facecap_core.errors import PointCacheError
 from facecap_core.learning.rmse import per_frame_rmse_mm
 from facecap_core.pointcaches.cache import PointCache
 from facecap_core.pointcaches.reader import open_point_cache, split_mesh
-from facecap_core.productions.production import MM_PER_UNIT, Production
+from facecap_core.productions.production import Production
 from facecap_core.productions.production_toml import rates_agree
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.solved_shot import SolvedShot
 from facecap_core.template import read_animated
+from facecap_core.units import MM_PER_UNIT
 
 BLOCK = 64
 UNCHANGED_MM = 0.01  # by units, axes and text no export moves a vertex so far

@@ -10,7 +10,7 @@ import numpy as np
 
 from facecap_core.errors import PointCacheError
 from facecap_core.pointcaches.cache import PointCache
-from facecap_core.productions.production import MM_PER_UNIT
+from facecap_core.units import MM_PER_UNIT
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from facecap_core.learning.examples import Examples
 from facecap_core.learning.model import set_confidence
 from facecap_core.learning.network import shrink
 from facecap_core.learning.novelty import evenly
-from facecap_core.learning.rmse import MM_PER_UNIT
 from facecap_core.learning.trainingset import ShotPaths, load_examples
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.stores.groups import open_frames, open_targets
+from facecap_core.units import MM_PER_UNIT
 
 
 def calibrate_actor(

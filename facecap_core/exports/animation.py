@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecap_core.pointcaches.whole_file import float_blocks
-from facecap_core.productions.production import MM_PER_UNIT
 from facecap_core.template import Template
+from facecap_core.units import MM_PER_UNIT
 
 Read = Callable[[int, int], NDArray[np.float32]]
 """[start, stop) to positions [frame, vertex, xyz], in `source_units`."""

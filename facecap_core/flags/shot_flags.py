@@ -19,11 +19,11 @@ from facecap_core.flags.flagged_range import (
 )
 from facecap_core.flags.frame_signals import FrameSignals, measure_frames
 from facecap_core.flags.usual import Usual
-from facecap_core.productions.production import MM_PER_UNIT
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.regions import actor_regions
 from facecap_core.solved_shot import SolvedShot
 from facecap_core.template import read_animated
+from facecap_core.units import MM_PER_UNIT
 
 BATCH = 64  # a chunk of the stores
 CROSSINGS = {"lips": LIPS_CROSSING, "lids": LIDS_CROSSING}

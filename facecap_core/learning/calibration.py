@@ -14,10 +14,11 @@ from facecap_core.learning.engine import Engine
 from facecap_core.learning.examples import Examples
 from facecap_core.learning.model import Model
 from facecap_core.learning.novelty import FeatureSpace, Known, Signals, evenly
-from facecap_core.learning.rmse import MM_PER_UNIT, per_frame_rmse_mm
+from facecap_core.learning.rmse import per_frame_rmse_mm
 from facecap_core.learning.several_views import view_sets
 from facecap_core.learning.spoilt import augmented, spoilt_views
 from facecap_core.progress import OnProgress, Progress, report
+from facecap_core.units import MM_PER_CM, MM_PER_UNIT
 
 BATCH = 64
 MOST_TRAINING = 2048  # pictures that the feature space is made from
@@ -29,7 +30,6 @@ KINDS = 4
 TRAINING_SEED = 1000  # of the faults that are learned from
 VALIDATION_SEED = 0  # of those that are foretold
 SPOILT_WEIGHT = 0.5  # of all spoilt pictures beside all that are not
-MM_PER_CM = 10.0
 FEWEST_FRAMES = 20  # below which a fit of five numbers says nothing
 
 

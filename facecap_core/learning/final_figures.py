@@ -9,7 +9,8 @@ import torch
 
 from facecap_core.learning.examples import Examples
 from facecap_core.learning.rmse import baselines_mm, per_frame_rmse_mm, pooled_rmse_mm
-from facecap_core.learning.run import MM_PER_CM, Run
+from facecap_core.learning.run import Run
+from facecap_core.units import MM_PER_CM
 
 
 def final_figures(run: Run, animated: np.ndarray) -> dict[str, Any]:

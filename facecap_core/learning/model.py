@@ -23,11 +23,11 @@ from facecap_core.learning.fully_connected import FullyConnected
 from facecap_core.learning.lanes import Lanes
 from facecap_core.learning.networks import AnyNetwork, build_network, to_device
 from facecap_core.learning.prepared_layers import half_type
-from facecap_core.learning.rmse import MM_PER_UNIT
 from facecap_core.learning.whitening import Whitening
 from facecap_core.stores.manifests import verify
 from facecap_core.stores.paths import CALIBRATION
 from facecap_core.stores.versions import whole_directory
+from facecap_core.units import MM_PER_UNIT
 
 SCHEMA_VERSION = 1
 WEIGHTS, METRICS = "weights.safetensors", "metrics.jsonl"

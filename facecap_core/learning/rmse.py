@@ -9,8 +9,6 @@ import torch
 
 from facecap_core.learning.basis import Basis
 
-MM_PER_UNIT = {"mm": 1.0, "cm": 10.0, "dm": 100.0, "m": 1000.0, "in": 25.4, "ft": 304.8}
-
 
 def rmse_mm_of_loss(loss_cm2: float) -> float:
     """The paper's loss (mean over coordinates, cm²) as RMSE over vertices: 10 * sqrt(3 * loss)."""

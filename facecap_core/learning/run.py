@@ -27,9 +27,9 @@ from facecap_core.learning.schedule import augmentation_strength, beta1, learnin
 from facecap_core.learning.several_views import SeveralViews
 from facecap_core.learning.whitening import Whitening, choose_whitening
 from facecap_core.regions import FaceRegions
+from facecap_core.units import MM_PER_CM
 
 VALIDATION_BATCH = 64
-MM_PER_CM = 10.0
 
 
 class Run:

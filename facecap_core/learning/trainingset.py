@@ -11,9 +11,9 @@ import torch
 from facecap_core.errors import TrainingError
 from facecap_core.learning.examples import Examples
 from facecap_core.learning.network import shrink
-from facecap_core.learning.rmse import MM_PER_UNIT
 from facecap_core.stores.groups import open_frames, open_targets
 from facecap_core.stores.object_folder import ArrayFolder
+from facecap_core.units import MM_PER_UNIT
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,13 @@ from facecap_core.productions.production_toml import (
     DLIB,
     CameraSettings,
     Settings,
-    Units,
     read_settings,
 )
 from facecap_core.productions.shots_csv import Shot, read_shots
 from facecap_core.productions.written_text import read_written
 from facecap_core.stores.object_folder import ObjectFolder
 from facecap_core.stores.paths import StorePaths
+from facecap_core.units import MM_PER_UNIT, Units
 
 __all__ = [
     "Actor",
@@ -42,8 +42,6 @@ SETTINGS_FILE = "production.toml"
 SHOTS_FILE = "shots.csv"
 MOST_FAULTS = 20
 """Of a shot list that is quite another file, a few say it all."""
-
-MM_PER_UNIT = {"mm": 1.0, "cm": 10.0, "dm": 100.0, "m": 1000.0, "in": 25.4, "ft": 304.8}
 
 
 class Actor(BaseModel):

@@ -7,7 +7,7 @@ import re
 import tomllib
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -17,9 +17,7 @@ from facecap_core.names import NAME_RULE, did_you_mean, is_name, is_path, neares
 from facecap_core.productions.toml_lines import line_of
 from facecap_core.productions.written_text import read_written
 from facecap_core.stores.object_folder import ObjectFolder
-
-Units = Literal["mm", "cm", "dm", "m", "in", "ft"]
-UNITS: tuple[str, ...] = get_args(Units)
+from facecap_core.units import UNITS, Units
 
 SHOT_COLUMNS = ("shot", "actor", "category", "split", "cache")
 """Columns of shots.csv that are not cameras, so no camera may be called like one."""

@@ -9,12 +9,13 @@ from functools import partial
 import numpy as np
 
 from facecap_core.errors import ConfigError
-from facecap_core.productions.production import MM_PER_UNIT, Production
+from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.solved_shot import SolvedShot, open_solved
 from facecap_core.stores.groups import is_of_mesh, open_targets
 from facecap_core.suggestions.pose_space import ROWS, PoseSpace
 from facecap_core.template import read_animated, read_template
+from facecap_core.units import MM_PER_UNIT
 
 BATCH = 64  # a chunk of the stores
 SAMPLES_A_SECOND = 10  # neighbouring frames say nearly the same
