@@ -131,7 +131,7 @@ def evaluate(
 
 
 def _listed(production: Production, shots: Path, actor: str | None) -> list[str]:
-    from facecap_core.productions.production import read_shot_list
+    from facecap_core.productions.shot_list import read_shot_list
 
     return read_shot_list(shots, production, actor=actor)
 

@@ -20,14 +20,12 @@ def choose_of_any(production: Production, actor: str | None, model: str | None) 
     Raises:
         ProductionError: there is no such actor. ModelError: there is no such model, or several begin with this name.
     """
-    from facecap_core.errors import Fault, ModelError, ProductionError
+    from facecap_core.errors import ModelError
     from facecap_core.names import did_you_mean
     from jobs.models import choose_model, list_models
 
-    if actor is not None and actor not in production.actors:
-        remedy = did_you_mean(actor, production.actors)
-        raise ProductionError([Fault(f"no actor is called {actor!r}", remedy)])
     if actor is not None:
+        production.check_actor(actor)
         chosen = choose_model(production.store, actor, model)
         if model is None:
             say_defaults(production, {actor: chosen.model})

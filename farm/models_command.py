@@ -30,16 +30,13 @@ def models(
     """
     from dataclasses import asdict
 
-    from facecap_core.errors import Fault, ProductionError
-    from facecap_core.names import did_you_mean
     from farm.model_choice import worse_than_base
     from farm.tables import number, print_table
     from jobs.models import list_models
 
     found = find_and_load(production)
-    if actor is not None and actor not in found.actors:
-        remedy = did_you_mean(actor, found.actors)
-        raise ProductionError([Fault(f"no actor is called {actor!r}", remedy)])
+    if actor is not None:
+        found.check_actor(actor)
     listed = list_models(found.store, [actor] if actor else found.actors)
     defaults = list({model.actor: model for model in reversed(listed)}.values())
     if as_json:

@@ -46,7 +46,6 @@ def regions(
     from facecap_core.files import write_text_atomically
     from facecap_core.regions import actor_regions, regions_json
     from facecap_core.template import read_template
-    from farm.actor_choice import chosen_actor
     from farm.output_choice import file_of
     from farm.tables import print_table
 
@@ -54,7 +53,7 @@ def regions(
         if path is not None:
             file_of(path, option)
     found = find_and_load(production)
-    actor = chosen_actor(found, actor)
+    actor = found.actor_named(actor)
     settings = found.actors[actor]
     template = read_template(settings.template)
     these = actor_regions(settings, template)

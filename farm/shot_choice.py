@@ -21,16 +21,15 @@ def solved_shots(
 
     from facecap_core.errors import ConfigError, Fault, ProductionError
     from facecap_core.names import did_you_mean
-    from facecap_core.productions.production import read_shot_list
+    from facecap_core.productions.shot_list import read_shot_list
 
     if not patterns and listed is None and actor is None:
         raise ConfigError(
             "no shot is named",
             remedy="name shots, or all of an actor with --actor, or --shots LIST",
         )
-    if actor is not None and actor not in production.actors:
-        remedy = did_you_mean(actor, production.actors)
-        raise ProductionError([Fault(f"no actor is called {actor!r}", remedy)])
+    if actor is not None:
+        production.check_actor(actor)
     faults, chosen = [], set()
     for pattern in patterns:
         matching = [name for name in production.shots if fnmatchcase(name, pattern)]

@@ -75,23 +75,16 @@ def stabilise(
 def _choose(production: Production, actor: str | None, listed: Path | None) -> list[Shot]:
     """The listed shots, else the actor's tracked ones; every one of them is ingested."""
     from facecap_core.errors import Fault, ProductionError
-    from facecap_core.names import did_you_mean
-    from facecap_core.productions.production import read_shot_list
+    from facecap_core.productions.shot_list import read_shot_list
 
-    place = str(production.settings_path)
-    if actor is not None and actor not in production.actors:
-        remedy = did_you_mean(actor, production.actors)
-        raise ProductionError([Fault(f"no actor is called {actor!r}", remedy, place)])
+    if actor is not None:
+        production.check_actor(actor)
     if listed is not None:
         chosen = [
             production.shots[name] for name in read_shot_list(listed, production, actor=actor)
         ]
-    elif actor is None and len(production.actors) > 1:
-        message = f"the production has {len(production.actors)} actors"
-        remedy = "name one with --actor, or shots with --shots"
-        raise ProductionError([Fault(message, remedy, place)])
     else:
-        name = actor or next(iter(production.actors))
+        name = production.actor_named(actor)
         chosen = [shot for shot in production.shots_of(name) if shot.split]
     if not chosen:
         message = "no shot to stabilise"

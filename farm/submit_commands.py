@@ -49,7 +49,7 @@ def ingest(
 
     farm submit ingest --shots today.txt --dry-run
     """
-    from facecap_core.productions.production import read_shot_list
+    from facecap_core.productions.shot_list import read_shot_list
     from jobs.planning import plan_ingest
 
     found = find_and_load(handing.production)
@@ -88,7 +88,7 @@ def infer(
 
     farm submit infer --actor ada --after train-ada --hung-after 20
     """
-    from facecap_core.productions.production import read_shot_list
+    from facecap_core.productions.shot_list import read_shot_list
     from farm.model_choice import say_defaults
     from jobs.planning import plan_infer
 

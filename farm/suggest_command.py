@@ -51,14 +51,13 @@ def suggest(
     from facecap_core.frame_names import frame_names
     from facecap_core.suggestions.footage_poses import read_poses
     from facecap_core.suggestions.suggestion import suggest as choose
-    from farm.actor_choice import chosen_actor
     from farm.bar import bar
     from farm.output_choice import file_of
 
     if csv is not None:
         file_of(csv, "--csv")
     found = find_and_load(production)
-    actor = chosen_actor(found, actor)
+    actor = found.actor_named(actor)
     began = time.monotonic()
     with bar() as on_progress:
         footage = read_poses(found, actor, on_progress)

@@ -31,7 +31,7 @@ def plan_ingest(
         ProductionError: an unknown actor or camera, or nothing to do.
     """
     if shots is None:
-        name = _actor(production, actor)
+        name = production.actor_named(actor)
         shots = [shot.name for shot in production.shots_of(name) if shot.split]
         if not shots:
             raise _error(
@@ -73,7 +73,7 @@ def plan_train(
             that is of another network, other pictures or another mesh. StoreError: a correction is damaged,
             or of other footage.
     """
-    name = _actor(production, actor)
+    name = production.actor_named(actor)
     training = [shot.name for shot in production.shots_of(name, split="train")]
     validation = [shot.name for shot in production.shots_of(name, split="validation")]
     if not training:
@@ -114,7 +114,7 @@ def choose_base(production: Production, actor: str | None, model: str) -> tuple[
     Raises:
         ProductionError: an unknown actor. ModelError: no such model.
     """
-    name = _actor(production, actor)
+    name = production.actor_named(actor)
     return name, choose_model(production.store, name, model).model
 
 
@@ -170,7 +170,7 @@ def plan_infer(
     elif shots is None and actor is None:
         actor = before.actor
     if shots is None:
-        name = _actor(production, actor)
+        name = production.actor_named(actor)
         shots = [shot.name for shot in production.shots_of(name, split="")]
         if not shots:
             raise _error(
@@ -205,22 +205,6 @@ def plan_infer(
     return request.model_copy(update={"inputs": _inputs(production, request, stamp)})
 
 
-def _actor(production: Production, name: str | None) -> str:
-    if name is None:
-        if len(production.actors) == 1:
-            return next(iter(production.actors))
-        raise _error(
-            production,
-            f"the production has {len(production.actors)} actors",
-            "name one with --actor, or shots with --shots",
-        )
-    if name not in production.actors:
-        raise _error(
-            production, f"no actor is called {name!r}", did_you_mean(name, production.actors)
-        )
-    return name
-
-
 def can_be_stabilised(
     production: Production, actor: str | None, cameras: Sequence[str] = ()
 ) -> bool:
@@ -229,7 +213,7 @@ def can_be_stabilised(
     Raises:
         ProductionError: an unknown actor or camera.
     """
-    name = _actor(production, actor)
+    name = production.actor_named(actor)
     known = production.actors[name].cameras
     return all(known[camera].landmarks for camera in _cameras(production, name, cameras))
 

@@ -13,7 +13,8 @@ import pytest
 from test_production import the_fault, write
 
 from facecap_core.errors import ProductionError
-from facecap_core.productions.production import Production, load_production, read_shot_list
+from facecap_core.productions.production import Production, load_production
+from facecap_core.productions.shot_list import read_shot_list
 
 
 def shot_list(folder: Path, text: str | bytes) -> Path:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from facecap_core.errors import Fault, ProductionError
-from facecap_core.names import did_you_mean, shown
+from facecap_core.names import did_you_mean
 from facecap_core.plain_path import plain_path
 from facecap_core.productions.production_toml import (
     DLIB,
@@ -22,7 +18,6 @@ from facecap_core.productions.production_toml import (
     read_settings,
 )
 from facecap_core.productions.shots_csv import Shot, read_shots
-from facecap_core.productions.written_text import read_written
 from facecap_core.stores.object_folder import ObjectFolder
 from facecap_core.stores.paths import StorePaths
 from facecap_core.units import MM_PER_UNIT, Units
@@ -35,13 +30,10 @@ __all__ = [
     "find_production",
     "load_production",
     "read_production",
-    "read_shot_list",
 ]
 
 SETTINGS_FILE = "production.toml"
 SHOTS_FILE = "shots.csv"
-MOST_FAULTS = 20
-"""Of a shot list that is quite another file, a few say it all."""
 
 
 class Actor(BaseModel):
@@ -103,6 +95,31 @@ class Production(BaseModel):
             if shot.actor == actor and split in (None, shot.split)
         ]
 
+    def actor_named(self, actor: str | None) -> str:
+        """The actor of this name; without one the only actor.
+
+        Raises:
+            ProductionError: there is no such actor, or none was named and there are several.
+        """
+        if actor is None and len(self.actors) == 1:
+            return next(iter(self.actors))
+        if actor is None:
+            message = f"the production has {len(self.actors)} actors"
+            remedy = f"name one with --actor: {', '.join(self.actors)}"
+            raise ProductionError([Fault(message, remedy, str(self.settings_path))])
+        self.check_actor(actor)
+        return actor
+
+    def check_actor(self, actor: str) -> None:
+        """Raises ProductionError where no actor has this name."""
+        if actor not in self.actors:
+            fault = Fault(
+                f"no actor is called {actor!r}",
+                did_you_mean(actor, self.actors),
+                str(self.settings_path),
+            )
+            raise ProductionError([fault])
+
 
 def find_production(start: Path) -> Path:
     """The nearest folder at or above `start` that holds a production.toml.
@@ -151,80 +168,6 @@ def read_production(folder_or_toml: Path) -> tuple[Production | None, list[Fault
         _resolve(settings, shots, path) if settings and (shots or not shot_faults) else None
     )
     return production, faults + shot_faults
-
-
-def read_shot_list(path: Path, production: Production, *, actor: str | None = None) -> list[str]:
-    """The shots that a list names, each once, in the list's order.
-
-    A line is a shot's name or a glob (`ada_rom_*`); `#` begins a comment.
-
-    Args:
-        actor: whose shots are meant: globs stand for these alone, and names of others' are faults.
-
-    Raises:
-        ProductionError: with the first lines that name no shot of the production; there is no such actor.
-    """
-    if actor is not None and actor not in production.actors:
-        remedy = did_you_mean(actor, production.actors)
-        fault = Fault(f"no actor is called {actor!r}", remedy, str(production.settings_path))
-        raise ProductionError([fault])
-    text, faults = _list_text(path)
-    names = [name for name, shot in production.shots.items() if actor in (None, shot.actor)]
-    known = set(names)
-    chosen: dict[str, None] = {}
-    seen: set[str] = set()
-    # Not splitlines, which takes letters for line ends that no editor counts.
-    for number, line in enumerate(io.StringIO(text or "", newline=None), 1):
-        pattern = line.partition("#")[0].strip()
-        if not pattern or pattern in seen:
-            continue
-        seen.add(pattern)
-        found = [pattern] if pattern in known else _matching(pattern, names)
-        chosen.update(dict.fromkeys(found))
-        if not found:
-            faults.append(_unmatched(pattern, production, names, path, number))
-        if len(faults) == MOST_FAULTS:
-            remedy = "mend these first"
-            faults.append(Fault("the lines after it were not read", remedy, str(path), number))
-            break
-    if not seen and not faults:
-        faults.append(Fault("the list names no shot", "write a name or a glob a line", str(path)))
-    if faults:
-        raise ProductionError(faults)
-    return list(chosen)
-
-
-def _list_text(path: Path) -> tuple[str | None, list[Fault]]:
-    remedy = "write a text file with a shot's name or a glob a line"
-    text, faults = read_written(path, remedy=remedy)
-    if text is not None and "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
-        return None, [Fault("is not UTF-8 text: it has a NUL", remedy, str(path), line)]
-    return text, faults
-
-
-_PATTERN = re.compile(r"[A-Za-z0-9_.*?\[\]!-]{1,256}", re.ASCII)
-
-
-def _matching(pattern: str, names: Sequence[str]) -> list[str]:
-    if not _PATTERN.fullmatch(pattern):
-        return []
-    return [name for name in names if fnmatchcase(name, pattern)]
-
-
-def _unmatched(
-    pattern: str, production: Production, names: Sequence[str], path: Path, line: int
-) -> Fault:
-    if not _PATTERN.fullmatch(pattern):
-        remedy = "write a shot's name or a glob, not a path"
-        return Fault(f"{shown(pattern)} is no shot's name", remedy, str(path), line)
-    if others := _matching(pattern, list(production.shots)):
-        whose = production.shots[others[0]].actor
-        message = f"{shown(pattern)} is of {whose}, another actor than was asked for"
-        return Fault(message, f"take the line out, or ask for {whose}", str(path), line)
-    otherwise = f"{production.shots_path} has no shots"
-    remedy = did_you_mean(pattern, names, otherwise=otherwise)
-    return Fault(f"no shot is called {shown(pattern)}", remedy, str(path), line)
 
 
 def _cameras(tables: dict[str, Any] | None) -> dict[str, list[str] | None] | None:
