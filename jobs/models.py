@@ -82,13 +82,15 @@ def choose_model(store: Path, actor: str, model: str | None) -> ModelSummary:
 
 
 def better_base(model: ModelSummary, models: Iterable[ModelSummary]) -> ModelSummary | None:
-    """The one of these that the model was tuned from, where its validation error is the lower one."""
-    for other in models:
-        if (other.actor, other.model) == (model.actor, model.base):
-            before, after = other.validation_rmse_mm, model.validation_rmse_mm
-            if before is not None and after is not None and before < after:
-                return other
-    return None
+    """The best one of these that the model was tuned from, or its base was, and so on, where its validation error
+    is lower than the model's."""
+    known = {other.model: other for other in models if other.actor == model.actor}
+    best, error_mm, base = None, model.validation_rmse_mm, known.pop(model.base, None)
+    while base is not None and error_mm is not None:
+        if base.validation_rmse_mm is not None and base.validation_rmse_mm < error_mm:
+            best, error_mm = base, base.validation_rmse_mm
+        base = known.pop(base.base, None)  # each once, whatever the files say
+    return best
 
 
 def _remedy(model: str, names: list[str]) -> str:

@@ -337,10 +337,10 @@ def make_model(folder, name, date, **facts):
 
 
 def test_the_default_model_is_shown_and_that_its_base_was_better(main, folder):
-    def tuned(error_mm):
+    def tuned(error_mm, base="cpu-2"):
         return {
             "validation": {"rmse_mm": error_mm},
-            "training": {"base": {"model": "cpu-2", "fingerprint": ""}},
+            "training": {"base": {"model": base, "fingerprint": ""}},
         }
 
     make_model(folder, "cpu-1", "2026-01-01", validation={"rmse_mm": 0.4})
@@ -373,6 +373,14 @@ def test_the_default_model_is_shown_and_that_its_base_was_better(main, folder):
     _, _, err = main(folder, *infer)
     assert "cpu_tuned-4 of ada: the newest" in err
     assert "warning" not in err
+    # Better than its base, but that had lost already.
+    make_model(folder, "cpu_tuned-5", "2026-01-05", **tuned(0.495, base="cpu_tuned-3"))
+    make_model(folder, "cpu_tuned-6", "2026-01-06", **tuned(0.505, base="cpu_tuned-5"))
+    make_model(folder, "cpu_tuned-7", "2026-01-07", **tuned(0.498, base="cpu_tuned-6"))
+    _, _, err = main(folder, *infer)
+    assert "cpu_tuned-7 has a validation error of 0.498 mm, cpu_tuned-5, from which" in err
+    make_model(folder, "cpu_tuned-8", "2026-01-08", **tuned(0.6, base="cpu_tuned-8"))
+    assert "warning" not in main(folder, *infer)[2], "a file that was changed by hand"
 
 
 def test_a_tuning_with_nothing_new_to_learn_is_warned_of(main, folder):
