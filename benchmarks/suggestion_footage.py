@@ -69,9 +69,7 @@ def make_footage(folder: Path, minutes: float, seed: int = SEED) -> Production:
         ):
             targets.positions(positions.shape[1]).append(positions)
             targets.set_attributes({"cache_fingerprint": shot.name})
-            luma = group.array(
-                "luma", row_shape=(320, 240), dtype="uint8", dimension_names=("frame", "y", "x")
-            )
+            luma = group.luma()
             for picture in studio.pictures(drawn, imaging(shot.frames, of_shot), of_shot):
                 cropped = picture[y : y + 2 * INPUT[1], x : x + 2 * INPUT[0]]
                 small = cropped.reshape(INPUT[1], 2, INPUT[0], 2).mean(axis=(1, 3))

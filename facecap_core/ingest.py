@@ -67,10 +67,7 @@ def ingest_frames(
     picture_size = source.info.picture_size
     total = source.info.frames_from_header
     with new_group(destination, identity) as group:
-        luma = group.array(
-            "luma", row_shape=(320, 240), dtype="uint8", dimension_names=("frame", "y", "x")
-        )
-        pts = group.array("pts_seconds", row_shape=(), dtype="float64", dimension_names=("frame",))
+        luma, pts = group.luma(), group.pts_seconds()
         done = 0
         for batch in source.batches(FRAMES_PER_CHUNK):
             luma.append(batch.luma)
@@ -114,10 +111,7 @@ def ingest_stabilised(
         return IngestResult(int(found["frames"]), True, seconds, without_face=without_face)
     stabiliser.check_frames(source.frames)
     with new_group(destination, identity) as group:
-        luma = group.array(
-            "luma", row_shape=(320, 240), dtype="uint8", dimension_names=("frame", "y", "x")
-        )
-        pts = group.array("pts_seconds", row_shape=(), dtype="float64", dimension_names=("frame",))
+        luma, pts = group.luma(), group.pts_seconds()
         points = group.array(
             "landmarks",
             row_shape=(POINTS, 2),

@@ -49,6 +49,13 @@ def did_you_mean(word: str, choices: Iterable[str], *, otherwise: str = "") -> s
     return f"did you mean {match!r}?" if match else f"use one of: {listed}"
 
 
+def some_of(names: Iterable[str], most: int = 8) -> str:
+    """`a, b and 3 more`; empty for none."""
+    names = list(names)
+    more = f" and {len(names) - most} more" if names[most:] else ""
+    return ", ".join(names[:most]) + more
+
+
 def shown(text: str, limit: int = 80) -> str:
     """`text` quoted for a message: control characters escaped, and no longer than `limit`."""
     return repr(text if len(text) <= limit else text[: limit - 1] + "…")

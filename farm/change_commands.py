@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facecap_core.names import some_of
 from farm.completion import complete_shot
 from farm.context import ProductionOption, find_and_load, find_ledger, tell_newest
 from farm.exit_codes import OF_JOB_STATE, OK
@@ -152,13 +153,13 @@ def skip(
     if changed:
         typer.echo(_skipped_sentence(status, changed, undo=undo))
     if solved:
-        typer.echo(f"{status.done_word} already, and stay so: {_listed(solved)}")
+        typer.echo(f"{status.done_word} already, and stay so: {some_of(solved)}")
 
 
 def _skipped_sentence(status: JobStatus, names: list[str], *, undo: bool) -> str:
     if not undo:
-        return f"{status.job} leaves out {_listed(names)}"
-    return f"{status.job} leaves {_listed(names)} in again; farm retry {status.job} does what is missing"
+        return f"{status.job} leaves out {some_of(names)}"
+    return f"{status.job} leaves {some_of(names)} in again; farm retry {status.job} does what is missing"
 
 
 def _shots_of(ledger: Ledger, patterns: list[str]) -> list[str]:
@@ -177,10 +178,6 @@ def _shots_of(ledger: Ledger, patterns: list[str]) -> list[str]:
                 f"{ledger.job} has no shot {pattern!r}", remedy=did_you_mean(pattern, every)
             )
     return [name for name in every if any(fnmatchcase(name, p) for p in patterns)]
-
-
-def _listed(names: list[str], most: int = 8) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if names[most:] else "")
 
 
 def _stop(ledger: Ledger) -> None:

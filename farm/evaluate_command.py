@@ -159,14 +159,11 @@ def _subject(
         )
     actor = actor or next(iter(actors), None)
     if vertices and model is None:
-        if actor is None and len(production.actors) > 1:
-            raise ConfigError("the production has several actors", remedy="name one: --actor")
-        actor = actor or next(iter(production.actors))
-        if actor in production.actors:
-            bulk = [shot.name for shot in production.shots_of(actor, split=_column(split))]
-            return open_subject(
-                production, actor, solved_by(production, actor, listed or bulk), device, cameras
-            )
+        actor = production.actor_named(actor)
+        bulk = [shot.name for shot in production.shots_of(actor, split=_column(split))]
+        return open_subject(
+            production, actor, solved_by(production, actor, listed or bulk), device, cameras
+        )
     chosen = choose_of_any(production, actor, model)
     return open_subject(production, chosen.actor, chosen.model, device, cameras)
 

@@ -26,7 +26,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from facecap_core.files import write_text_atomically
-from facecap_core.names import is_name
+from facecap_core.names import is_name, some_of
 from jobs.errors import JobNotFound
 from jobs.ledger_file import load_record, read_text, save_record
 from jobs.records import SHOT_STATES, Driver, JobStatus, ShotRecord, Submission, shot_stage
@@ -278,10 +278,9 @@ def find_job(jobs: Path, name: str | None) -> Ledger:
         return (alike or matching)[0]
     if not matching:
         raise JobNotFound(f"there is no job {name!r}", remedy="see farm list")
-    listed = [f"{ledger.job} of {_date(ledger)}" for ledger in matching[:6]]
-    more = f" and {len(matching) - 6} more" if matching[6:] else ""
+    listed = some_of((f"{ledger.job} of {_date(ledger)}" for ledger in matching), most=6)
     raise JobNotFound(
-        f"{name!r} could be {', '.join(listed)}{more}",
+        f"{name!r} could be {listed}",
         remedy=f"write more of its name; {matching[0].name} alone is the newest job of that name",
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from facecap_core.errors import ModelError
-from facecap_core.names import nearest
+from facecap_core.names import nearest, some_of
 from facecap_core.stores.paths import StorePaths
 
 
@@ -69,16 +69,15 @@ def choose_model(store: Path, actor: str, model: str | None) -> ModelSummary:
     matching = [m for m in models if m.model == model] or [
         m for m in models if m.model.startswith(model)
     ]
-    if len(matching) != 1:
-        raise ModelError(
-            f"{actor} has no model {model!r}; it has {_listed(models)}"
-            if not matching
-            else f"{model!r} could be {_listed(matching)}",
-            remedy="write more of its name"
-            if matching
-            else _remedy(model, [m.model for m in models]),
-        )
-    return matching[0]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        could_be = some_of(m.model for m in matching)
+        raise ModelError(f"{model!r} could be {could_be}", remedy="write more of its name")
+    names = [m.model for m in models]
+    raise ModelError(
+        f"{actor} has no model {model!r}; it has {some_of(names)}", remedy=_remedy(model, names)
+    )
 
 
 def better_base(model: ModelSummary, models: Iterable[ModelSummary]) -> ModelSummary | None:
@@ -96,11 +95,6 @@ def better_base(model: ModelSummary, models: Iterable[ModelSummary]) -> ModelSum
 def _remedy(model: str, names: list[str]) -> str:
     match = nearest(model, names)
     return f"did you mean {match!r}?" if match else "leave the name out for the newest"
-
-
-def _listed(models: list[ModelSummary], most: int = 8) -> str:
-    names = ", ".join(model.model for model in models[:most])
-    return names + (f" and {len(models) - most} more" if models[most:] else "")
 
 
 def _summary(path: Path, actor: str) -> ModelSummary:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecap_core.errors import PointCacheError
+from facecap_core.names import some_of
 from facecap_core.template import Polygons, topology_difference
 
 Matrix = NDArray[np.float64]  # [4, 4], a row vector of homogeneous coordinates stands on its left
@@ -166,5 +167,4 @@ def unit_name(meters: float) -> str | None:
 
 
 def _names(candidates: list[Candidate]) -> str:
-    more = f" and {len(candidates) - 8} more" if len(candidates) > 8 else ""
-    return ", ".join(candidate.name for candidate in candidates[:8]) + more
+    return some_of(candidate.name for candidate in candidates)

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from facecap_core.evaluation.evaluation import Evaluation
+from facecap_core.names import some_of
 from facecap_core.productions.composition import PAPER_MINUTES, PAPER_PARTS, UNNAMED, Composition
 from facecap_core.reports.error_tables import mean_shape_mm
 from facecap_core.reports.page import Card
@@ -57,8 +58,7 @@ def taught_rows(facts: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str,
 
 
 def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOTS_NAMED} more" if len(names) > SHOTS_NAMED else ""
-    return ", ".join(names[:SHOTS_NAMED]) + more or "–"
+    return some_of(names, SHOTS_NAMED) or "–"
 
 
 def composition_of(

@@ -119,6 +119,15 @@ class GroupWriter:
         self.arrays.append(writer)
         return writer
 
+    def luma(self) -> ArrayWriter:
+        """Pictures as a network is given them: uint8 [frame, y=320, x=240]."""
+        names = ("frame", "y", "x")
+        return self.array("luma", row_shape=(320, 240), dtype="uint8", dimension_names=names)
+
+    def pts_seconds(self) -> ArrayWriter:
+        """The time of each picture: float64 [frame]."""
+        return self.array("pts_seconds", row_shape=(), dtype="float64", dimension_names=("frame",))
+
     def positions(self, vertex_count: int) -> ArrayWriter:
         """A mesh a frame, as targets, vertices and corrections have it: float32 [frame, vertex, xyz]."""
         names = ("frame", "vertex", "xyz")
