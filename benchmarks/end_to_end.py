@@ -34,7 +34,7 @@ from facecap_core.inference import infer_shot
 from facecap_core.learning.model import load_model, save_model
 from facecap_core.learning.presets import resolve
 from facecap_core.pictures_ahead import BATCH_FRAMES
-from facecap_core.stores.groups import new_group
+from facecap_core.stores.group_writer import new_group
 
 CROP = (120, 160, 960, 1280)
 FPS = Fraction(30)

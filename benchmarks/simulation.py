@@ -26,7 +26,7 @@ from benchmarks.file_calls import counted
 from benchmarks.many_shots import make
 from benchmarks.record import figure
 from facecap_core.productions.production import load_production
-from facecap_core.stores.groups import FRAMES_PER_CHUNK
+from facecap_core.stores.group_writer import FRAMES_PER_CHUNK
 from jobs.ledger import Ledger
 from jobs.log import Log
 from jobs.metrics import DriverMetrics

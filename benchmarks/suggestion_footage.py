@@ -20,7 +20,7 @@ from facecap_core.madeup.motion import FPS, perform
 from facecap_core.madeup.production import ACTOR, CENTER, SEED, PlannedShot, make_production_files
 from facecap_core.madeup.shoot import Studio, imaging
 from facecap_core.productions.production import Production, load_production
-from facecap_core.stores.groups import new_group
+from facecap_core.stores.group_writer import new_group
 
 INPUT = (60, 80)  # width, height
 TRACKED = (("pangrams", "train", 10), ("expressions", "train", 10))  # category, split, seconds

@@ -19,7 +19,8 @@ from facecap_core.learning.training import train
 from facecap_core.learning.trainingset import load_examples
 from facecap_core.pictures_ahead import Clock
 from facecap_core.productions.production import Production
-from facecap_core.stores.groups import new_group, open_frames, open_targets
+from facecap_core.stores.group_writer import new_group
+from facecap_core.stores.groups import open_frames, open_targets
 from facecap_core.template import read_template
 from facecap_core.vertex_writer import VertexWriter
 

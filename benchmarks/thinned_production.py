@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from facecap_core.productions.production import Production
-from facecap_core.stores.groups import new_group, open_targets
+from facecap_core.stores.group_writer import new_group
+from facecap_core.stores.groups import open_targets
 from facecap_core.template import read_animated, read_template
 
 

@@ -26,7 +26,8 @@ from facecap_core.pictures_ahead import (
 )
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
-from facecap_core.stores.groups import new_group, stored
+from facecap_core.stores.group_writer import new_group
+from facecap_core.stores.groups import stored
 from facecap_core.stores.object_folder import ArrayFolder
 from facecap_core.vertex_writer import VertexWriter
 

@@ -15,7 +15,8 @@ from facecap_core.footage.landmark_file import POINTS
 from facecap_core.pointcaches.reader import fingerprint_cache, open_point_cache
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
-from facecap_core.stores.groups import FRAMES_PER_CHUNK, new_group, open_frames, stored
+from facecap_core.stores.group_writer import FRAMES_PER_CHUNK, new_group
+from facecap_core.stores.groups import open_frames, stored
 from facecap_core.stores.object_folder import ArrayFolder
 from facecap_core.template import Template
 

@@ -9,7 +9,8 @@ import numpy as np
 from facecap_core.errors import PointCacheError
 from facecap_core.learning.rmse import per_frame_rmse_mm
 from facecap_core.pointcaches.reader import open_point_cache
-from facecap_core.stores.groups import FRAMES_PER_CHUNK, open_vertices
+from facecap_core.stores.group_writer import FRAMES_PER_CHUNK
+from facecap_core.stores.groups import open_vertices
 from facecap_core.stores.object_folder import ArrayFolder
 from facecap_core.template import Template
 

@@ -16,7 +16,7 @@ from facecap_core.learning.confidence import FrameFigures, not_estimated
 from facecap_core.learning.engine import Result
 from facecap_core.learning.model import Model
 from facecap_core.pictures_ahead import QUEUED_BATCHES, Clock
-from facecap_core.stores.groups import GroupWriter
+from facecap_core.stores.group_writer import GroupWriter
 
 
 class VertexWriter:

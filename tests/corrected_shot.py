@@ -13,7 +13,7 @@ from facecap_core.exports.animation import Animation
 from facecap_core.exports.formats import FORMATS
 from facecap_core.productions.production import load_production
 from facecap_core.solved_shot import open_solved
-from facecap_core.stores.groups import new_group
+from facecap_core.stores.group_writer import new_group
 from facecap_core.template import read_template
 from farm.app import app
 

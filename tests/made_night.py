@@ -8,7 +8,7 @@ from tiny_model import save_tiny_model
 from tiny_production import make_production
 
 from facecap_core.productions.production import load_production
-from facecap_core.stores.groups import new_group
+from facecap_core.stores.group_writer import new_group
 from facecap_core.template import read_template
 from jobs.ledger import Ledger
 from jobs.planning import plan_infer

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from s3_server import BUCKET
 
-from facecap_core.stores.groups import GroupReader, new_group
+from facecap_core.stores.group_writer import new_group
+from facecap_core.stores.groups import GroupReader
 from facecap_core.stores.object_manifests import published, version_key
 from facecap_core.stores.objects import Bucket
 

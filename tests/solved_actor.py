@@ -10,7 +10,7 @@ from facecap_core.madeup.actor import MadeUpActor
 from facecap_core.madeup.motion import perform
 from facecap_core.madeup.production import template_obj
 from facecap_core.productions.production import load_production
-from facecap_core.stores.groups import new_group
+from facecap_core.stores.group_writer import new_group
 from facecap_core.template import read_template
 
 SETTINGS = """

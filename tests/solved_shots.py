@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from facecap_core.productions.production import load_production
-from facecap_core.stores.groups import new_group
+from facecap_core.stores.group_writer import new_group
 from facecap_core.template import read_template
 
 REST = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], np.float32)

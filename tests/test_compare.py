@@ -19,7 +19,8 @@ from facecap_core.errors import ModelError
 from facecap_core.ingest import ingest_frames
 from facecap_core.learning.presets import resolve
 from facecap_core.productions.production import load_production
-from facecap_core.stores.groups import new_group, open_vertices
+from facecap_core.stores.group_writer import new_group
+from facecap_core.stores.groups import open_vertices
 from facecap_core.stores.versions import remove_whole_directory
 from facecap_core.template import read_template
 from farm.app import app

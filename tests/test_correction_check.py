@@ -19,7 +19,7 @@ from facecap_core.files import files_in
 from facecap_core.fingerprints import fingerprint_file
 from facecap_core.productions.production import load_production
 from facecap_core.solved_shot import open_solved
-from facecap_core.stores.groups import new_group
+from facecap_core.stores.group_writer import new_group
 from farm.app import app
 from jobs.planning import plan_ingest
 

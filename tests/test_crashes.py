@@ -35,7 +35,8 @@ from crashing import (
 
 from facecap_core.errors import StoreError
 from facecap_core.failpoints import STEPS
-from facecap_core.stores.groups import GroupReader, new_group
+from facecap_core.stores.group_writer import new_group
+from facecap_core.stores.groups import GroupReader
 from facecap_core.stores.manifests import verify
 from jobs.ledger import Ledger
 

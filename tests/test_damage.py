@@ -11,7 +11,8 @@ from damaged_files import flip, truncate
 
 from facecap_core.files import files_in
 from facecap_core.stores.damage import Damage, frames_of_part
-from facecap_core.stores.groups import FRAMES_PER_CHUNK, stored
+from facecap_core.stores.group_writer import FRAMES_PER_CHUNK
+from facecap_core.stores.groups import stored
 from facecap_core.stores.manifests import manifest_path, verify
 
 FILES = {

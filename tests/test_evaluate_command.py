@@ -16,7 +16,8 @@ from facecap_core.errors import ConfigError, ModelError, PointCacheError, Produc
 from facecap_core.learning.model import MOST_ERROR_MM
 from facecap_core.pointcaches.pc2 import write_pc2
 from facecap_core.productions.production import load_production
-from facecap_core.stores.groups import new_group, open_targets
+from facecap_core.stores.group_writer import new_group
+from facecap_core.stores.groups import open_targets
 from farm.app import app
 
 

@@ -24,7 +24,7 @@ from facecap_core.frame_names import FrameNames
 from facecap_core.outputs import facts_of
 from facecap_core.pointcaches.reader import open_point_cache
 from facecap_core.productions.production import load_production
-from facecap_core.stores.groups import new_group
+from facecap_core.stores.group_writer import new_group
 from facecap_core.template import read_template
 from facecap_core.timecode import frame_of, timecode
 from farm.app import app

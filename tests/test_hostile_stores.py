@@ -16,7 +16,8 @@ import zarr
 from facecap_core.errors import FacecapError, ModelError, StoreError
 from facecap_core.learning.model import load_model
 from facecap_core.pointcaches.npy import NpyCache
-from facecap_core.stores.groups import GroupReader, new_group
+from facecap_core.stores.group_writer import new_group
+from facecap_core.stores.groups import GroupReader
 
 
 class Bomb:

@@ -19,7 +19,8 @@ from facecap_core.reports.expectation import Expectation
 from facecap_core.reports.learning_curve import amounts, trained_alike
 from facecap_core.reports.remaking import remake_command
 from facecap_core.reports.report import write_report
-from facecap_core.stores.groups import new_group, open_frames
+from facecap_core.stores.group_writer import new_group
+from facecap_core.stores.groups import open_frames
 
 
 @pytest.fixture(scope="module")

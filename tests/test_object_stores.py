@@ -18,7 +18,8 @@ from s3_server import BUCKET
 from facecap_core.errors import StoreError
 from facecap_core.stores import object_versions, owners
 from facecap_core.stores.damage import Damage
-from facecap_core.stores.groups import GroupReader, new_group, stored
+from facecap_core.stores.group_writer import new_group
+from facecap_core.stores.groups import GroupReader, stored
 from facecap_core.stores.manifests import size_of, verify
 from facecap_core.stores.object_folder import ObjectFolder, absent
 from facecap_core.stores.object_manifests import published, version_key
@@ -29,7 +30,7 @@ import os, sys
 import numpy as np
 from facecap_core import failpoints
 from facecap_core.stores.object_folder import ObjectFolder
-from facecap_core.stores.groups import new_group
+from facecap_core.stores.group_writer import new_group
 
 url, value, step = sys.argv[1:]
 

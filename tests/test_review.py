@@ -39,7 +39,7 @@ from facecap_core.reviews.review_page import review_page
 from facecap_core.reviews.reviewed_shot import open_reviewed
 from facecap_core.reviews.slate import Slate
 from facecap_core.solved_shot import open_solved
-from facecap_core.stores.groups import new_group
+from facecap_core.stores.group_writer import new_group
 from facecap_core.template import read_template
 from facecap_core.timecode import timecode
 from farm.app import app

@@ -11,7 +11,8 @@ import pytest
 import zarr
 
 from facecap_core.errors import StoreError
-from facecap_core.stores.groups import FRAMES_PER_CHUNK, GroupReader, new_group, stored
+from facecap_core.stores.group_writer import FRAMES_PER_CHUNK, new_group
+from facecap_core.stores.groups import GroupReader, stored
 
 
 def write(path, rows, batch):

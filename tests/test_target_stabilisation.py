@@ -20,7 +20,8 @@ from facecap_core.learning.target_stabilisation import (
     stabilised_identity,
     write_stabilised,
 )
-from facecap_core.stores.groups import new_group, open_targets
+from facecap_core.stores.group_writer import new_group
+from facecap_core.stores.groups import open_targets
 from facecap_core.template import Template
 
 TURN = np.array([[0.999, -0.04, 0.01], [0.04, 1.01, 0.02], [-0.01, -0.02, 0.98]])

@@ -8,7 +8,7 @@ from facecap_core.learning.actor_training import train_actor
 from facecap_core.learning.config import parse
 from facecap_core.learning.presets import resolve
 from facecap_core.productions.production import load_production
-from facecap_core.stores.groups import new_group
+from facecap_core.stores.group_writer import new_group
 from facecap_core.stores.paths import StorePaths
 
 NAME = "<script>alert('&')</script>"

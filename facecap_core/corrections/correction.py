@@ -18,7 +18,8 @@ import numpy as np
 from facecap_core.errors import StoreError
 from facecap_core.files import make_folder, store_error, write_text_atomically
 from facecap_core.provenance import made
-from facecap_core.stores.groups import GroupReader, new_group
+from facecap_core.stores.group_writer import new_group
+from facecap_core.stores.groups import GroupReader
 from facecap_core.stores.paths import StorePaths
 from facecap_core.stores.versions import finished_names
 

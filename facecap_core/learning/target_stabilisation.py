@@ -14,7 +14,8 @@ import torch
 from facecap_core.errors import StoreError, TrainingError
 from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
-from facecap_core.stores.groups import GroupReader, new_group, open_targets, stored
+from facecap_core.stores.group_writer import new_group
+from facecap_core.stores.groups import GroupReader, open_targets, stored
 from facecap_core.stores.object_folder import ArrayFolder
 from facecap_core.template import Template
 
