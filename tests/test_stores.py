@@ -60,7 +60,7 @@ def test_a_killed_writer_leaves_nothing_visible_and_is_swept(tmp_path):
     script = (
         "import os, sys, numpy as np\n"
         "from pathlib import Path\n"
-        "from facecap_core.stores.groups import new_group\n"
+        "from facecap_core.stores.group_writer import new_group\n"
         "with new_group(Path(sys.argv[1])) as group:\n"
         "    a = group.array('positions', row_shape=(2, 3), dtype='float32', dimension_names=('f', 'v', 'x'))\n"
         "    a.append(np.zeros((500, 2, 3), 'float32'))\n"
