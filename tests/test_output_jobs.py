@@ -93,6 +93,11 @@ def test_other_formats_are_added_and_other_options_replace(folder):
     files = json.loads((folder / "out" / "bulk_0.json").read_text())["files"]
     assert set(files) == {"bulk_0.usdc", "bulk_0.npy", "bulk_0.pc2"}
     assert Usd.Stage.Open(str(folder / "out" / "bulk_0.usdc")).GetStartTimeCode() == 0
+    solve(folder, "bulk_0", FRAMES, model="m2")
+    work(folder, request_for(folder, formats=("npy",)))
+    told = json.loads((folder / "out" / "bulk_0.json").read_text())
+    of = {name: (entry["model"], entry["corrections"]) for name, entry in told["files"].items()}
+    assert of == {"bulk_0.usdc": ("m1", []), "bulk_0.npy": ("m2", []), "bulk_0.pc2": ("m1", [])}
     work(folder, request_for(folder, start_frame=1001.0))
     assert Usd.Stage.Open(str(folder / "out" / "bulk_0.usdc")).GetStartTimeCode() == 1001
 

@@ -151,6 +151,8 @@ def export_shot(
         + ("" if corrections is None else f", {len(corrections.frames)} frames corrected"),
     )
     way = {"units": animation.units, "up_axis": animation.up_axis, "start_frame": start_frame}
+    counting = [] if corrections is None else corrections.told()
+    made_of = {"model": solved.model, "corrections": [one["number"] for one in counting]}
     told = {
         "schema_version": SCHEMA_VERSION,
         "shot": shot,
@@ -167,7 +169,7 @@ def export_shot(
         "missing_cameras": solved.missing_cameras,
         "job": facts.get("job"),
         "solved": facts.get("made"),
-        "corrections": [] if corrections is None else corrections.told(),
+        "corrections": counting,
         "made": made(),
     }
     for name in options.formats:
@@ -177,7 +179,8 @@ def export_shot(
             with replacing(outputs, file, way):
                 FORMATS[name].write(folder / file, animation)
             # At once, for what comes next may be interrupted; those of other formats stay known.
-            entries = outputs.recorded() | {file: {**outputs.entry(file), **way}}
+            entry = {**outputs.entry(file), **way, **made_of}
+            entries = outputs.recorded() | {file: entry}
             outputs.write_record({**told, "files": entries})
     report(on_progress, Progress("export", total, total))
     files = [folder / name for name in outputs.wanted]
