@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from facecap_core.errors import ModelError
 from facecap_core.flags.actor_flags import FlaggedShots, flag_shots
+from facecap_core.names import some_of
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
 from facecap_core.reports.convergence import convergence, read_epochs
@@ -31,6 +32,7 @@ from jobs.night_ledger import ledger_part, shot_rows
 from jobs.night_outputs import outputs_part
 from jobs.request import ExportRequest, InferRequest, Request, ReviewRequest, TrainRequest
 from jobs.sentences import moment_sentence, result_sentence
+from jobs.solved_footage import footage_warnings
 
 WORST_SHOTS = 12
 
@@ -69,8 +71,10 @@ def write_night(
         flagged = flag_shots(production, sorted(solved), on_progress=on_progress)
     elif isinstance(request, (ExportRequest, ReviewRequest)):
         made = outputs_part(production, request, night, destination, on_progress)
+    told = ledger_part(night, request)
     page = {
-        **ledger_part(night, request),
+        **told,
+        "warnings": [*told["warnings"], *_replaced_footage(production, night, request)],
         "production": production.name,
         "training": _training(production, night, request),
         "machines_chart": machines_chart(night.spans) if night.spans else None,
@@ -83,6 +87,20 @@ def write_night(
     }
     size = write_page(destination, "job.html", page)
     return NightPage(destination, night, trust, flagged, size)
+
+
+def _replaced_footage(production: Production, night: Night, request: Request) -> list[str]:
+    """That shots of the job were solved from other footage than there is now."""
+    if not isinstance(request, (InferRequest, ExportRequest, ReviewRequest)):
+        return []
+    made = [record.name for record in night.status.shots if record.state == "solved"]
+    replaced = footage_warnings(production, made)
+    if not replaced:
+        return []
+    return [
+        f"The footage of {some_of(replaced)} was replaced after it was solved:"
+        " solve these shots again, if the pictures differ."
+    ]
 
 
 def _models(production: Production, request: InferRequest, night: Night) -> dict[str, str]:

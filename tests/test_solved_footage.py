@@ -15,6 +15,7 @@ from facecap_core.productions.production import load_production
 from farm.app import app
 from jobs.inputs import stamp
 from jobs.ledger import Ledger
+from jobs.night_page import write_night
 from jobs.output_planning import plan_export, plan_review
 from jobs.preflight import preflight
 from jobs.records import Options
@@ -93,6 +94,8 @@ def test_a_submission_warns_and_so_does_the_log_of_the_shot(folder, kind):
         made_jobs.work(ledger, shot, kind)
         assert (REPLACED in ledger.shot_log_path(shot).read_text()) == (shot == "bulk_1")
     assert told() == {"bulk_0": "", "bulk_1": REPLACED}, "there is nothing to do any more"
+    write_night(production, ledger, folder / "job.html")
+    assert "The footage of bulk_1 was replaced after it was" in (folder / "job.html").read_text()
 
 
 def test_any_of_several_cameras_is_held_against_what_was_solved(folder):
