@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from facecap_core.errors import ModelError
+from facecap_core.learning.validated import validated_on
 from facecap_core.names import nearest, some_of
 from facecap_core.stores.paths import StorePaths
 
@@ -31,6 +32,7 @@ class ModelSummary:
     base: str = ""  # the model that it was tuned from, where there was one
     stabilised_input: bool = False
     units: str = ""  # of what it puts out
+    validated_on: str = ""  # see the function of this name
 
 
 def list_models(store: Path, actors: Iterable[str]) -> list[ModelSummary]:
@@ -81,12 +83,13 @@ def choose_model(store: Path, actor: str, model: str | None) -> ModelSummary:
 
 
 def better_base(model: ModelSummary, models: Iterable[ModelSummary]) -> ModelSummary | None:
-    """The best one of these that the model was tuned from, or its base was, and so on, where its validation error
-    is lower than the model's."""
+    """The best one of these that the model was tuned from, or its base was, and so on, where its error on
+    the same validation frames is lower than the model's."""
     known = {other.model: other for other in models if other.actor == model.actor}
     best, error_mm, base = None, model.validation_rmse_mm, known.pop(model.base, None)
     while base is not None and error_mm is not None:
-        if base.validation_rmse_mm is not None and base.validation_rmse_mm < error_mm:
+        alike = base.validated_on == model.validated_on
+        if alike and base.validation_rmse_mm is not None and base.validation_rmse_mm < error_mm:
             best, error_mm = base, base.validation_rmse_mm
         base = known.pop(base.base, None)  # each once, whatever the files say
     return best
@@ -115,6 +118,7 @@ def _summary(path: Path, actor: str) -> ModelSummary:
         base=str(((facts.get("training") or {}).get("base") or {}).get("model", "")),
         stabilised_input=bool((facts.get("config") or {}).get("stabilised_input")),
         units=str(facts.get("units", "")),
+        validated_on=validated_on(facts),
     )
 
 

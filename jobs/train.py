@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from facecap_core.learning.config import parse
+from facecap_core.learning.validated import held_shots, validated_on
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
 from jobs.ledger import Ledger
@@ -84,8 +85,12 @@ def _figures(
     """What the ledger keeps of the result, as far as it is known."""
     base_mm = math.nan
     if request.base is not None:
-        before = model_facts(production.store, request.actor, request.base.model)
-        base_mm = before["validation"].get("rmse_mm", math.nan)
+        before, after = (
+            model_facts(production.store, request.actor, model)
+            for model in (request.base.model, request.model)
+        )
+        if validated_on(before) == validated_on(after):  # else its log tells of shots in common
+            base_mm = before["validation"].get("rmse_mm", math.nan)
     figures = {
         "training_rmse_mm": result.training_rmse_mm,
         "validation_rmse_mm": result.validation_rmse_mm,
@@ -97,13 +102,13 @@ def _figures(
 
 def _beside_base(production: Production, actor: str, base: str, model: str) -> str:
     """The errors of each validation shot that two models have: one hard shot may hide that all others gained."""
-    before, after = (
-        model_facts(production.store, actor, name)["validation"]["shots"] for name in (base, model)
-    )
+    facts = [model_facts(production.store, actor, name) for name in (base, model)]
+    before, after = (told["validation"]["shots"] for told in facts)
+    known, now = map(held_shots, facts)
     figures = [
         f"{shot} {before[shot]['rmse_mm']:.3f} -> {after[shot]['rmse_mm']:.3f} mm"
         for shot in after
-        if shot in before
+        if known.get(shot) == now[shot]
     ]
     return f"validation, {base} -> {model}: {', '.join(figures) or 'no shot in common'}"
 

@@ -29,6 +29,7 @@ from facecap_core.learning.model import load_model, read_model_facts
 from facecap_core.learning.order import Order
 from facecap_core.learning.presets import resolve
 from facecap_core.learning.run import Run
+from facecap_core.pointcaches.pc2 import write_pc2
 from facecap_core.productions.production import load_production
 from facecap_core.solved_shot import open_solved
 from facecap_core.stores.groups import open_frames, open_targets
@@ -297,6 +298,17 @@ def test_a_job_ingests_solves_and_learns_what_was_corrected(tmp_path):
     ledger = Ledger(production.paths.jobs / job_id(tuning))
     log = ledger.log_path(ledger.training()).read_text()
     assert f"validation_0 {errors[0]:.3f} -> {errors[1]:.3f} mm" in log
+    figures = ledger.training().figures
+    assert figures["base_validation_rmse_mm"] == facts["validation"]["rmse_mm"]
+    tracked = open_targets(production.paths.targets("validation_0")).read("positions")
+    write_pc2(production.shots["validation_0"].cache, tracked + np.float32(0.1))
+    again = plan_train(production, actor="ada", config=fine_tuned(facts), base=base.model)
+    run_job(production, again, "ingest", "train")
+    ledger = Ledger(production.paths.jobs / job_id(again))
+    figures = ledger.training().figures
+    assert "validation_rmse_mm" in figures
+    assert "base_validation_rmse_mm" not in figures, "that was measured against other targets"
+    assert "no shot in common" in ledger.log_path(ledger.training()).read_text()
 
 
 def test_validation_shots_are_not_learned_and_other_footage_is_refused(production):

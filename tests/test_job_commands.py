@@ -381,6 +381,12 @@ def test_the_default_model_is_shown_and_that_its_base_was_better(main, folder):
     assert "cpu_tuned-7 has a validation error of 0.498 mm, cpu_tuned-5, from which" in err
     make_model(folder, "cpu_tuned-8", "2026-01-08", **tuned(0.6, base="cpu_tuned-8"))
     assert "warning" not in main(folder, *infer)[2], "a file that was changed by hand"
+    harder = tuned(0.6)
+    harder["validation"]["shots"] = {"validation_0": {"frames": 30, "rmse_mm": 0.6}}
+    make_model(folder, "cpu_tuned-9", "2026-01-09", **harder)
+    _, _, err = main(folder, *infer)
+    assert "cpu_tuned-9 of ada: the newest" in err
+    assert "warning" not in err, "errors of other frames say nothing about the two"
 
 
 def test_a_tuning_with_nothing_new_to_learn_is_warned_of(main, folder):

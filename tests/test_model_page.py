@@ -116,6 +116,21 @@ def test_the_learning_curve_takes_models_that_differ_in_footage_alone(trained, t
         ),
         ("tuned", lambda f: f["training"].update(frames=20, base={"model": "m1"})),
         ("held-otherwise", lambda f: f["validation"]["shots"].pop("held_b")),
+        (
+            "tracked-again",
+            lambda f: f["training"].update(
+                frames=20,
+                fingerprints=f["training"]["fingerprints"] | {"held_b": {"cache": "another"}},
+            ),
+        ),
+        (
+            "other-vertices",
+            lambda f: (f["training"].update(frames=20), f.update(animated_count=12)),
+        ),
+        (
+            "other-crop",
+            lambda f: (f["training"].update(frames=20), f["crop"].update(center=[0, 0, 120, 160])),
+        ),
     ):
         shutil.copytree(models / "m1", models / name)
         other = facts_of(trained)

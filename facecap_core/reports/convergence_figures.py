@@ -9,6 +9,7 @@ from typing import Any
 from facecap_core.errors import ModelError
 from facecap_core.evaluation.subject import Subject
 from facecap_core.learning.model import read_model_facts
+from facecap_core.learning.validated import validated_on
 from facecap_core.reports.convergence import (
     Level,
     convergence,
@@ -51,7 +52,7 @@ def kind_of(facts: Mapping[str, Any]) -> str:
 
 
 def newest_of_kind(models: Path, kind: str, like: Mapping[str, Any]) -> Path | None:
-    """The newest model of this kind in a folder of models, with the validation shots and targets of `like`."""
+    """The newest model of this kind in a folder of models, with the validation frames and targets of `like`."""
     found: list[tuple[str, Path]] = []
     for path in sorted(models.glob("*/model.json")):
         if path.parent.name.startswith("."):
@@ -65,8 +66,8 @@ def newest_of_kind(models: Path, kind: str, like: Mapping[str, Any]) -> Path | N
     return max(found)[1] if found else None
 
 
-def _held_against(facts: Mapping[str, Any]) -> tuple[list[str], str]:
-    return sorted(facts["validation"]["shots"]), str(facts["config"].get("targets", "original"))
+def _held_against(facts: Mapping[str, Any]) -> tuple[str, str]:
+    return validated_on(facts), str(facts["config"].get("targets", "original"))
 
 
 def _chart(

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from facecap_core.errors import ModelError
 from facecap_core.learning.model import read_model_facts
+from facecap_core.learning.validated import validated_on
 from facecap_core.reports.figures import BLUE, INK, ORANGE, STYLE, grid, svg
 
 UNALIKE = ("seed", "preset", "validate_every_epochs")  # settings that may differ
@@ -99,7 +100,8 @@ def _kind(facts: Mapping[str, Any]) -> tuple[Any, ...]:
         config,
         facts["cameras"],
         facts["topology_sha256"],
-        sorted(facts["validation"]["shots"]),
+        facts["crop"],
+        validated_on(facts),
         training.get("base"),
         training.get("corrections"),
     )
