@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -192,6 +193,18 @@ def vertices_identity(production: Production, shot: str, *, corrected: bool = Tr
     corrections = standing(production.paths, actor, shot) if corrected else ()
     contents = [[one.content, one.blend] if one.blend else one.content for one in corrections]
     return digest_of([_store(production, shot).attributes, contents])
+
+
+def fingerprints_solved(facts: Mapping[str, Any], main: str) -> dict[str, str | None]:
+    """Of the footage that a shot was solved from, by camera, as its vertex store says of itself; None: it does not.
+
+    Args:
+        main: the camera, where the store names none.
+    """
+    told = facts.get("footage_fingerprints")
+    if isinstance(told, dict):  # of a model of several cameras
+        return told
+    return {str(facts.get("camera", main)): facts.get("footage_fingerprint")}
 
 
 def _store(production: Production, shot: str) -> GroupReader:

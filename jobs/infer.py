@@ -30,6 +30,9 @@ def infer_shot(
         footage = {c: shot.footage[c] for c in cameras_of(production, request, shot)}
         for camera, path in footage.items():
             log.line(f"{camera}: {path}, model {model}")
+        for camera in request.cameras_of(shot.actor):
+            if camera not in footage:
+                log.line(f"{camera}: no footage of the shot, model {model} has to do without")
         result = inference.infer_shot(
             paths.model(shot.actor, model),
             footage,

@@ -35,7 +35,10 @@ def footage_warnings(production: Production, shots: Iterable[str]) -> dict[str, 
 
 def _replaced(production: Production, name: str, jobs: dict[str, Ledger]) -> list[str]:
     """The cameras that the shot was solved from whose footage has other content now."""
-    from facecap_core.stores.groups import open_vertices  # Zarr, which other requests do without
+    from facecap_core.solved_shot import (
+        fingerprints_solved,  # Zarr, which other requests do without
+    )
+    from facecap_core.stores.groups import open_vertices
 
     shot = production.shots.get(name)
     if shot is None:
@@ -44,18 +47,14 @@ def _replaced(production: Production, name: str, jobs: dict[str, Ledger]) -> lis
         facts = open_vertices(production.paths.vertices(shot.actor, name)).attributes
     except FacecapError:  # whoever reads the vertices says so
         return []
-    job = facts.get("job")
+    job, main = facts.get("job"), production.actors[shot.actor].main_camera
     if isinstance(job, str) and is_name(job):
         ledger = jobs.setdefault(job, Ledger(production.paths.jobs / job))
         if _as_then(production, name, ledger):
             return []
-    solved = facts.get("footage_fingerprints")
-    if not isinstance(solved, dict):
-        main = str(facts.get("camera", production.actors[shot.actor].main_camera))
-        solved = {main: facts.get("footage_fingerprint")}
     return [
         camera
-        for camera, fingerprint in solved.items()
+        for camera, fingerprint in fingerprints_solved(facts, main).items()
         if fingerprint is not None
         and camera in shot.footage
         and _differs(shot.footage[camera], fingerprint)

@@ -99,6 +99,8 @@ def test_two_cameras_all_the_way(tmp_path, dropout):
     write_video(production.shots["bulk_0"].footage["left"], 20, seed=7)
     assert compared.stored("bulk_0") is None, "the second camera's footage was replaced"
     alone = done(ledger, "bulk_1", "infer")
+    logs = [ledger.shot_log_path(shot).read_text() for shot in ("bulk_0", "bulk_1")]
+    assert ["left: no footage of the shot" in log for log in logs] == [False, True]
     if dropout:
         assert alone["state"] == "solved"
     else:

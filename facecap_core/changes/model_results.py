@@ -18,6 +18,7 @@ from facecap_core.inference import stabilisers_of, views_of
 from facecap_core.learning.model import Model, load_model, read_model_facts
 from facecap_core.pictures_ahead import Clock, Decoding, Pictures, PicturesAhead
 from facecap_core.productions.production import Production
+from facecap_core.solved_shot import fingerprints_solved
 from facecap_core.stores.groups import GroupReader, open_frames, open_vertices
 
 BLOCK = 64  # frames at once: a chunk of the stores
@@ -49,9 +50,8 @@ class ComparedModel:
         store = open_vertices(path)
         if store.attributes.get("model_fingerprint") != self.fingerprint:
             return None
-        told = store.attributes
-        first = {str(told.get("camera")): told.get("footage_fingerprint")}
-        for camera, known in told.get("footage_fingerprints", first).items():
+        main = self.production.actors[self.actor].main_camera
+        for camera, known in fingerprints_solved(store.attributes, main).items():
             footage = self.production.shots[shot].footage.get(camera)
             if footage is None or not footage.exists():
                 continue  # nothing to hold it against: what was solved is what there is

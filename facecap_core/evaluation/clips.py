@@ -15,6 +15,7 @@ from facecap_core.frame_names import frame_names
 from facecap_core.learning.rmse import per_frame_rmse_mm
 from facecap_core.learning.trainingset import ShotPaths, read_views
 from facecap_core.pointcaches.reader import open_point_cache
+from facecap_core.solved_shot import fingerprints_solved
 from facecap_core.stores.groups import open_frames, open_targets, open_vertices
 from facecap_core.stores.object_folder import ArrayFolder
 
@@ -129,8 +130,7 @@ def _hold_what_was_solved(subject: Subject, shot: EvaluatedShot, solved: ArrayFo
     if not all(view.exists() for view in shot.views):
         return False
     told = open_vertices(solved).attributes
-    first = {told.get("camera", subject.cameras[0]): told.get("footage_fingerprint")}
-    known = told.get("footage_fingerprints", first)
+    known = fingerprints_solved(told, subject.cameras[0])
     for camera, view in zip(subject.cameras, shot.views, strict=True):
         fingerprint = known.get(camera)
         if fingerprint not in (None, open_frames(view).attributes.get("footage_fingerprint")):
