@@ -144,6 +144,8 @@ def _print(changes: list[ShotChange], threshold_mm: float, csv: Path | None) -> 
                 for change in changed
             ],
             right=["frames", "changed", "worst mm", "at frame", "rmse mm"],
+            spare=["rmse mm", "frames", "at frame"],
+            prose=["where"],
         )
     few, all_frames = (
         sum(c.changed_frames(threshold_mm) for c in changed),

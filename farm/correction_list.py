@@ -64,7 +64,13 @@ def print_corrections(listed: list[Correction | DamagedCorrection]) -> None:
         _damaged_row(one) if isinstance(one, DamagedCorrection) else _row(one) for one in listed
     ]
     columns = ["shot", "no", "frames", "count", "mm", "by", "date", "corrects", "state", "note"]
-    print_table(columns, rows, right=["no", "count", "mm"])
+    print_table(
+        columns,
+        rows,
+        right=["no", "count", "mm"],
+        spare=["corrects", "count", "date", "by", "note"],
+        prose=["frames", "note"],
+    )
 
 
 def _row(one: Correction) -> list[str]:

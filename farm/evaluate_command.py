@@ -227,4 +227,5 @@ def _print(measured: Evaluation) -> None:
             for name, one in shots
         ],
         right=["frames", "rmse mm", "95 %", "worst", "at frame", *regions],
+        spare=["at frame", "95 %", "frames", "worst", *reversed(regions)],
     )

@@ -156,6 +156,8 @@ def _print(flagged: FlaggedShots, rows: list[dict[str, Any]]) -> None:
                 for row in rows
             ],
             right=["", "severity"],
+            spare=["severity", "timecode", "why"],
+            prose=["why"],
         )
     listed = "" if len(rows) == len(flagged.ranges) else f"{len(rows)} of "
     typer.echo(

@@ -127,6 +127,7 @@ def _print(
             for row in rows
         ],
         right=["", "seconds", "worth", "from tracked", "expected"],
+        spare=["seconds", "timecode", "from tracked", "expected"],
     )
     worth = sum(row["worth_percent"] for row in rows)
     frames = _frames(footage)

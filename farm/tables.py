@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PIPED_WIDTH = 400  # where no terminal says how wide it is
+PROSE_WIDTH = 24  # columns in which a sentence can be read
 COLOURS = {
     "done": "green",
     "solved": "green",
@@ -40,22 +41,26 @@ def print_table(
     *,
     right: Collection[str] = (),
     spare: Sequence[str] = (),
+    prose: Collection[str] = (),
 ) -> None:
     """Print rows under their columns. States are coloured.
 
     Args:
         right: columns of numbers.
         spare: what a narrow terminal may do without, the first one first; a line says what was left out.
+        prose: columns that may break into lines; names and numbers do so only where nothing else helps.
     """
     from rich.table import Table
     from rich.text import Text
 
     console = terminal(PIPED_WIDTH)
-    kept = fitting(columns, rows, spare, console.width)
+    kept = fitting(columns, rows, spare, console.width, prose=prose)
+    broken = [name for name in kept if name in prose]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in kept:
         justify = "right" if name in right else "left"
-        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+        whole = bool(broken) and name not in broken
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=whole)  # type: ignore[arg-type]
     for row in rows:
         cells = dict(zip(columns, row, strict=True))
         table.add_row(*(Text(cells[name], COLOURS.get(cells[name], "")) for name in kept))
@@ -71,14 +76,19 @@ def fitting(
     width: int,
     *,
     gap: int = 2,
+    prose: Collection[str] = (),
 ) -> list[str]:
-    """The columns that stand beside each other in `width` unbroken, without as many of `spare` as it takes."""
+    """The columns that stand beside each other in `width` unbroken, without as many of `spare` as it takes.
+
+    Those of `prose` may be broken at `PROSE_WIDTH`.
+    """
     from rich.cells import cell_len
 
     widths = {
         name: max(cell_len(line) for cell in cells for line in (cell or " ").splitlines())
         for name, *cells in zip(columns, columns, *rows, strict=True)
     }
+    widths |= {name: min(widths[name], PROSE_WIDTH) for name in prose}
     kept = list(columns)
     for name in spare:
         if sum(widths[other] + gap for other in kept) - gap <= width:

@@ -7,11 +7,13 @@ import pty
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from made_jobs import make_job
+from solved_shots import solve
 from tiny_production import make_production
 
-from farm.tables import fitting, left_out_sentence
+from farm.tables import PROSE_WIDTH, fitting, left_out_sentence, print_table
 
 COLUMNS = ["shot", "state", "took", "host"]
 ROWS = [["ada_line_0001", "failed", "5m12s", "render-node-0117"], ["b", "queued", "", ""]]
@@ -72,3 +74,27 @@ def test_names_and_states_stay_whole_in_60_columns(tmp_path):
         found = on_a_terminal(folder, width, "status")
         assert "train_1  failed" in found
         assert "train_1: x.mp4: no such file -> find it" in found
+
+
+def test_a_sentence_breaks_where_names_and_figures_stay_whole(capsys, monkeypatch):
+    columns, rows = ["shot", "severity", "why"], [["ada_line_0001", "1.5", "a word " * 9]]
+    room = 13 + 2 + 8 + 2 + PROSE_WIDTH
+    assert fitting(columns, rows, ("severity", "why"), room, prose=("why",)) == columns
+    assert fitting(columns, rows, ("severity", "why"), room - 1, prose=("why",)) == ["shot", "why"]
+    assert fitting(columns, rows, ("severity", "why"), 36, prose=("why",)) == ["shot"]
+    monkeypatch.setattr("farm.tables.PIPED_WIDTH", room)
+    print_table(columns, rows, spare=("severity", "why"), prose=("why",))
+    first, second = capsys.readouterr().out.splitlines()[1:3]
+    assert first.split()[:4] == ["ada_line_0001", "1.5", "a", "word"]
+    assert second.split()[:3] == ["word", "a", "word"]
+    assert second.startswith(" " * 25)
+
+
+def test_flagged_shots_stay_whole_in_80_columns(tmp_path):
+    folder = make_production(tmp_path / "tiny", bulk=1, frames=20)
+    solve(folder, "bulk_0", 20, confidence=np.linspace(1, 0.1, 20))
+    for width in (60, 80):
+        told = on_a_terminal(folder, width, "flag", "bulk_0")
+        assert "bulk_0  " in told
+        assert "low confidence" in told
+        assert max(map(len, told.splitlines())) <= width
