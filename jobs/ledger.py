@@ -286,7 +286,9 @@ def find_job(jobs: Path, name: str | None) -> Ledger:
 
 
 def _date(ledger: Ledger) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(ledger.handed_in()))
+    submission = ledger.submission()
+    when = submission.submitted if submission else ledger.handed_in()
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(when))
 
 
 def _stopped(record: ShotRecord, skipped: bool = False) -> ShotRecord:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import threading
 import time
 
@@ -234,6 +233,7 @@ def two_jobs(folder):
             ledger.shot_log_path(name).parent.mkdir(exist_ok=True)
             ledger.shot_log_path(name).write_text(f"{name} {lines}\n")
     past = time.time() - 60
+    submit(older, submitted=past - 86400)
     os.utime(older.folder / "submission.json", (past, past))
     return older, newer
 
@@ -244,9 +244,11 @@ def test_a_name_without_its_digest_is_the_newest_job_of_that_name(main, folder):
     assert find_job(newer.folder.parent, older.job).job == older.job
     with pytest.raises(JobNotFound, match="could be") as caught:
         find_job(newer.folder.parent, "ingest-a")
-    date = r" of \d{4}-\d\d-\d\d \d\d:\d\d"
-    listed = f"'ingest-a' could be {newer.job}{date}, {older.job}{date}"
-    assert re.fullmatch(listed, caught.value.fault.message), "with dates, the newest first"
+    dated = [
+        f"{one.job} of {time.strftime('%Y-%m-%d %H:%M', time.localtime(one.submission().submitted))}"
+        for one in (newer, older)
+    ]
+    assert caught.value.fault.message == f"'ingest-a' could be {', '.join(dated)}"
     assert "ingest-ada alone is the newest" in caught.value.fault.remedy
 
 
