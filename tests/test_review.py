@@ -35,6 +35,7 @@ from facecap_core.reviews.canvas import Planes
 from facecap_core.reviews.contact_sheet import choose
 from facecap_core.reviews.measures import measure
 from facecap_core.reviews.panels import side_camera
+from facecap_core.reviews.review import ReviewOptions, review_outputs
 from facecap_core.reviews.review_page import review_page
 from facecap_core.reviews.reviewed_shot import open_reviewed
 from facecap_core.reviews.slate import Slate
@@ -452,18 +453,29 @@ def test_a_camera_that_is_gone_is_said(production, tmp_path):
     assert len(with_pictures[0]) == 1, "the result alone"
 
 
-def test_a_target_of_another_template_is_none(production, tmp_path):
+def test_a_target_of_another_template_or_of_a_cache_that_was_taken_out_is_none(
+    production, tmp_path
+):
     folder = tmp_path / "show"
     shutil.copytree(production, folder, symlinks=True)
-    found = load_production(folder)
-    for topology, known in (
-        (open_reviewed(found, "bulk_0").template.topology_sha256, True),
-        ("", False),
+    shots = (folder / "shots.csv").read_text()
+    topology = open_reviewed(load_production(folder), "bulk_0").template.topology_sha256
+    made = set()
+    for cache, told, known in (
+        ("caches/bulk_0.pc2", topology, True),
+        ("caches/bulk_0.pc2", "of another", False),
+        ("", topology, False),
     ):
+        (folder / "shots.csv").write_text(
+            shots.replace("bulk_0,ada,rom,,,", f"bulk_0,ada,rom,,{cache},")
+        )
+        found = load_production(folder)
         with new_group(found.paths.targets("bulk_0")) as group:
             group.positions(4).append(result(FRAMES))
-            group.set_attributes({"topology_sha256": topology})
+            group.set_attributes({"topology_sha256": told})
         assert (open_reviewed(found, "bulk_0").target is not None) == known
+        made |= set(review_outputs(found, "bulk_0", tmp_path, ReviewOptions()).wanted.values())
+    assert len(made) == 3 * 2, "video and sheet are made anew each time"
 
 
 def test_a_thumbnail_is_of_the_pictures_that_were_solved(production, tmp_path):

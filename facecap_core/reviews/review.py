@@ -175,5 +175,5 @@ def flags_of(
 def _target_identity(production: Production, shot: str, against: str | None) -> str:
     if against is not None:
         return fingerprint_cache(truth_of(against, shot))
-    tracked = production.paths.targets(shot)
-    return digest_of(open_targets(tracked).attributes) if tracked.exists() else ""
+    tracked, cached = production.paths.targets(shot), production.shots[shot].cache is not None
+    return digest_of(open_targets(tracked).attributes) if cached and tracked.exists() else ""

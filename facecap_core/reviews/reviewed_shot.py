@@ -172,7 +172,7 @@ def open_reviewed(
     footage, crop = solved.footage(production)
     target: Path | GroupReader | None = against
     tracked = production.paths.targets(shot)
-    if target is None and tracked.exists():
+    if target is None and production.shots[shot].cache is not None and tracked.exists():
         found = open_targets(tracked)
         target = found if is_of_mesh(found, solved.template.topology_sha256, count) else None
     return ReviewedShot(
