@@ -6,16 +6,17 @@ import errno
 import math
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facecap_core.errors import StoreError
-from facecap_core.exports.animation import Animation
+from facecap_core.exports.animation import Animation, Read
 from facecap_core.exports.formats import FORMATS, check_formats, check_start
 from facecap_core.exports.replacing import replacing
 from facecap_core.files import store_error
@@ -124,7 +125,6 @@ def export_shot(
     outputs = export_outputs(production, shot, folder, options)
     due = {damage.part for damage in outputs.damages()}
     solved = open_solved(production, shot, corrected=options.corrected)
-    facts, template, corrections = solved.facts, solved.template, solved.corrections
     start_frame = _start(solved, options.start_frame)
     check_start(options.formats, start_frame)
     total = solved.frames * len(due)
@@ -136,42 +136,11 @@ def export_shot(
         done += stop - start
         return solved.read(start, stop)
 
-    animation = Animation(
-        name=shot,
-        frames=solved.frames,
-        fps=solved.fps,
-        template=template,
-        read=read,
-        source_units=str(facts["units"]),
-        units=options.units or str(facts["units"]),
-        up_axis=options.up_axis,
-        start_frame=start_frame,
-        figures=_figures(solved),
-        about=f"{shot} of {solved.actor.name}, solved by {solved.solver}"
-        + ("" if corrections is None else f", {len(corrections.frames)} frames corrected"),
-    )
+    animation = _animation(solved, options, start_frame, read)
     way = {"units": animation.units, "up_axis": animation.up_axis, "start_frame": start_frame}
-    counting = [] if corrections is None else corrections.told()
+    counting = [] if solved.corrections is None else solved.corrections.told()
     made_of = {"model": solved.model, "corrections": [one["number"] for one in counting]}
-    told = {
-        "schema_version": SCHEMA_VERSION,
-        "shot": shot,
-        "actor": solved.actor.name,
-        "files": {},
-        "frames": animation.frames,
-        "vertices": template.vertex_count,
-        "fps": str(animation.fps),
-        "start_timecode": solved.names.start_timecode,
-        **way,
-        "topology_sha256": template.topology_sha256,
-        "model": solved.model,
-        "cameras": solved.cameras,
-        "missing_cameras": solved.missing_cameras,
-        "job": facts.get("job"),
-        "solved": facts.get("made"),
-        "corrections": counting,
-        "made": made(),
-    }
+    told = _told(solved, way, counting)
     for name in options.formats:
         file = f"{shot}{FORMATS[name].suffix}"
         if file in due:
@@ -185,6 +154,53 @@ def export_shot(
     report(on_progress, Progress("export", total, total))
     files = [folder / name for name in outputs.wanted]
     return ExportResult(shot, animation.frames, files, start_frame, animation.fps, reused=not due)
+
+
+def _animation(
+    solved: SolvedShot, options: ExportOptions, start_frame: float, read: Read
+) -> Animation:
+    about = f"{solved.name} of {solved.actor.name}, solved by {solved.solver}"
+    if solved.corrections is not None:
+        about += f", {len(solved.corrections.frames)} frames corrected"
+    units = str(solved.facts["units"])
+    return Animation(
+        name=solved.name,
+        frames=solved.frames,
+        fps=solved.fps,
+        template=solved.template,
+        read=read,
+        source_units=units,
+        units=options.units or units,
+        up_axis=options.up_axis,
+        start_frame=start_frame,
+        figures=_figures(solved),
+        about=about,
+    )
+
+
+def _told(
+    solved: SolvedShot, way: Mapping[str, Any], counting: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """SHOT.json without its files: `way` says how they are written, `counting` with which corrections."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "shot": solved.name,
+        "actor": solved.actor.name,
+        "files": {},
+        "frames": solved.frames,
+        "vertices": solved.template.vertex_count,
+        "fps": str(solved.fps),
+        "start_timecode": solved.names.start_timecode,
+        **way,
+        "topology_sha256": solved.template.topology_sha256,
+        "model": solved.model,
+        "cameras": solved.cameras,
+        "missing_cameras": solved.missing_cameras,
+        "job": solved.facts.get("job"),
+        "solved": solved.facts.get("made"),
+        "corrections": counting,
+        "made": made(),
+    }
 
 
 def _check_room(path: Path, animation: Animation) -> None:
