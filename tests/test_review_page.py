@@ -224,9 +224,10 @@ def test_a_saved_page_holds_all_that_it_shows(production, tmp_path):
 
 
 @contextlib.asynccontextmanager
-async def browser(folder, address):
+async def browser(folder, address, window):
     """Headless Chromium at that address, as something that evaluates JavaScript in it."""
     options = [
+        "--window-size={},{}".format(*window),
         "--headless",
         "--no-sandbox",
         f"--user-data-dir={folder}",
@@ -263,14 +264,14 @@ async def until(evaluate, expression, meant):
     pytest.fail(f"{expression}: {found!r}, not {meant!r}")
 
 
-def use(folder, page, steps):
+def use(folder, page, steps, window=(1400, 1000)):
     """Do some steps with a page in Chromium; none without it."""
     pytest.importorskip("k3d")
     if CHROMIUM is None:
         pytest.skip("no Chromium")
 
     async def session():
-        async with browser(folder / "profile", page) as evaluate:
+        async with browser(folder / "profile", page, window) as evaluate:
             await until(evaluate, "document.getElementById('wait')?.hidden", True)
             await steps(evaluate)
 
@@ -300,6 +301,23 @@ def test_corrected_frames_are_marked_in_a_browser(production, tmp_path):
             await evaluate(press)
 
     use(tmp_path, page.as_uri(), steps)
+
+
+def test_the_face_keeps_its_place_in_a_low_window(production, tmp_path):
+    page = tmp_path / "bulk_0.html"
+    save(production, page)
+
+    async def steps(evaluate):
+        box = "document.getElementById('{}').getBoundingClientRect().{}"
+        height = await evaluate(box.format("view", "height"))
+        assert height >= 230, "the scale of colours needs as much"
+        assert await evaluate(box.format("picture", "height")) == height
+        bottom = await evaluate(box.format("view", "bottom"))
+        assert await evaluate(box.format("strips", "top")) > bottom
+        await evaluate("window.scrollTo(0, 10000)")
+        assert await evaluate(box.format("strips", "bottom")) <= await evaluate("innerHeight")
+
+    use(tmp_path, page.as_uri(), steps, window=(1000, 480))
 
 
 def test_a_saved_page_plays_in_a_browser(production, tmp_path):
