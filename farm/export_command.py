@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -16,6 +17,10 @@ from farm.option_groups import (
     SolvedShotsArgument,
     grouped,
 )
+
+if TYPE_CHECKING:
+    from facecap_core.exports.export import ExportResult
+    from facecap_core.progress import OnProgress
 
 SCHEMA_VERSION = 1
 
@@ -47,11 +52,10 @@ def export(
 
     farm export --shots bulk.txt --format abc --start-timecode 01:00:00:00
     """
-    from facecap_core.errors import Cancelled, FacecapError
     from facecap_core.exports.export import export_shot
     from facecap_core.exports.formats import check_formats
-    from farm.bar import bar
-    from farm.output_choice import export_options, folder_of, warn_of_footage
+    from farm.each_shot import each_shot
+    from farm.output_choice import export_options, folder_of
     from farm.shot_choice import solved_shots
 
     found = find_and_load(production)
@@ -59,24 +63,17 @@ def export(
     names = solved_shots(found, shots or [], listed, actor)
     folder = folder_of(found, exporting.out, "exports")
     check_formats(options.formats)  # once for all shots
-    results, failed, warnings = [], {}, []
-    for name in names:
-        try:
-            with bar() as on_progress:
-                results.append(export_shot(found, name, folder, options, on_progress=on_progress))
-        except Cancelled:
-            raise
-        except FacecapError as error:
-            if len(names) == 1:
-                raise
-            failed[name] = str(error)
-            typer.echo(f"{name}: {error}", err=True)
-            continue
-        warnings += warn_of_footage(found, name)
+
+    def work(name: str, on_progress: OnProgress | None) -> ExportResult:
+        return export_shot(found, name, folder, options, on_progress=on_progress)
+
+    def tell(result: ExportResult, _: float) -> None:
         if not as_json:
-            files = ", ".join(file.name for file in results[-1].files)
-            there = ", there already" if results[-1].reused else ""
-            typer.echo(f"{name}: {results[-1].frames} frames, {files}{there}")
+            files = ", ".join(file.name for file in result.files)
+            there = ", there already" if result.reused else ""
+            typer.echo(f"{result.shot}: {result.frames} frames, {files}{there}")
+
+    done = each_shot(found, names, work, tell)
     if as_json:
         told = {
             "schema_version": SCHEMA_VERSION,
@@ -90,15 +87,15 @@ def export(
                     "files": [str(file) for file in result.files],
                     "reused": result.reused,
                 }
-                for result in results
+                for result in done.made.values()
             ],
-            "failed": failed,
-            "warnings": warnings,
+            "failed": done.failed,
+            "warnings": done.warnings,
         }
         typer.echo(json.dumps(told))
     else:
         typer.echo(str(folder))
-        if failed:
-            typer.echo(f"{len(results)} of {len(names)} shots exported", err=True)
-    if failed:
+        if done.failed:
+            typer.echo(f"{len(done.made)} of {len(names)} shots exported", err=True)
+    if done.failed:
         raise typer.Exit(JOB_FAILED)

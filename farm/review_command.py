@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,13 +82,12 @@ def review(
 
     farm review 'ada_*' --against 'truth/{shot}.pc2' --sheet
     """
-    from facecap_core.errors import Cancelled, FacecapError
     from facecap_core.evaluation.solved import truth_of
     from facecap_core.progress import OnProgress
     from facecap_core.reviews.measures import Measures, measure
     from facecap_core.reviews.review import flags_of, review_shot
     from facecap_core.reviews.reviewed_shot import ReviewedShot, open_reviewed
-    from farm.bar import bar
+    from farm.each_shot import each_shot
     from farm.output_choice import file_of, folder_of, review_options, warn_of_footage
     from farm.review_viewer import save_page, show
     from farm.shot_choice import solved_shots
@@ -111,32 +109,16 @@ def review(
     if opened:
         return show(source, names, port=port, browser=browser, as_json=as_json)
     folder = folder_of(found, reviewing.out, "reviews")
-    made: dict[str, ReviewResult] = {}
-    failed: dict[str, str] = {}
-    warnings: list[str] = []
-    for name in names:
-        began = time.monotonic()
-        try:
-            with bar() as on_progress:
-                made[name] = review_shot(
-                    found,
-                    name,
-                    folder,
-                    options,
-                    threads=cpus or os.cpu_count() or 1,
-                    on_progress=on_progress,
-                )
-        except Cancelled:
-            raise
-        except FacecapError as error:
-            if len(names) == 1:
-                raise
-            failed[name] = str(error)
-            typer.echo(f"{name}: {error}", err=True)
-            continue
-        warnings += warn_of_footage(found, name)
+
+    def work(name: str, on_progress: OnProgress | None) -> ReviewResult:
+        threads = cpus or os.cpu_count() or 1
+        return review_shot(found, name, folder, options, threads=threads, on_progress=on_progress)
+
+    def tell(result: ReviewResult, seconds: float) -> None:
         if not as_json:
-            typer.echo(_sentence(made[name], time.monotonic() - began))
+            typer.echo(_sentence(result, seconds))
+
+    done = each_shot(found, names, work, tell)
     if as_json:
         told = {
             "schema_version": SCHEMA_VERSION,
@@ -150,13 +132,13 @@ def review(
                     "sheet": str(folder / f"{name}.png"),
                     "reused": result.reused,
                 }
-                for name, result in made.items()
+                for name, result in done.made.items()
             ],
-            "failed": failed,
-            "warnings": warnings,
+            "failed": done.failed,
+            "warnings": done.warnings,
         }
         typer.echo(json.dumps(told))
-    if failed:
+    if done.failed:
         raise typer.Exit(JOB_FAILED)
     return None
 
