@@ -66,11 +66,12 @@ def test_jpeg_keeps_gray_gray():
     assert np.abs(back.astype(int) - gray[..., None]).max() < 12
 
 
-def write_model(folder, name, kind, date, *, shots=("a", "b"), targets="original"):
+def write_model(folder, name, kind, date, *, shots=("a", "b"), targets="original", **files):
     facts = {
         "schema_version": 1,
         "config": {"network": {"kind": kind}, "targets": targets},
         "validation": {"shots": {shot: {} for shot in shots}},
+        "training": {"fingerprints": {"a": {"footage": "f", "cache": "c"} | files}},
         "made": {"date": date},
     }
     (folder / name).mkdir(parents=True)
@@ -82,9 +83,10 @@ def test_figure_9_takes_the_newest_model_that_was_validated_alike(tmp_path):
     """A loss on other shots, or against other targets, is no line to hold a run against."""
     like = write_model(tmp_path, "conv", "convolutional", "2026-01-09")
     write_model(tmp_path, "old", "fully-connected", "2026-01-01")
-    write_model(tmp_path, "new", "fully-connected", "2026-01-02")
+    write_model(tmp_path, "new", "fully-connected", "2026-01-02", footage="of another camera")
     write_model(tmp_path, "shots", "fully-connected", "2026-01-03", shots=("a",))
     write_model(tmp_path, "targets", "fully-connected", "2026-01-03", targets="stabilised")
+    write_model(tmp_path, "tracked", "fully-connected", "2026-01-03", cache="again")
     write_model(tmp_path, ".staged", "fully-connected", "2026-01-04")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "model.json").write_text("{")
