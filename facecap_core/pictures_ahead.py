@@ -126,9 +126,10 @@ class PicturesAhead:
             for camera, batch in batches.items()
         }
         if len(set(lengths.values())) > 1:
-            shorter = min(lengths, key=lambda camera: lengths[camera])
+            shorter = min(lengths, key=lengths.__getitem__)
+            longer = max(lengths, key=lengths.__getitem__)
             raise FootageError(
-                f"camera {shorter} has {lengths[shorter]} frames, another one has more",
+                f"camera {shorter} has {lengths[shorter]} frames, camera {longer} has more",
                 remedy="cut all cameras of the shot to the same frames",
                 file=self._views[shorter].footage,
             )
