@@ -32,7 +32,7 @@ from tiny_production import make_production, write_shots, write_video
 
 from benchmarks.arguments import arguments
 from facecap_core.productions.production import load_production
-from jobs.ledger import find_job
+from jobs.job_list import find_job
 from jobs.verification import verify_job
 
 MODEL = ["--preset", "demo", "--epochs", "2", "--set", "network.components=3"]

@@ -48,7 +48,7 @@ def choose_job(production: Production, job: str | None) -> Ledger:
 
     Raises JobNotFound when there is none, or several.
     """
-    from jobs.ledger import find_job, ledgers
+    from jobs.job_list import find_job, ledgers
 
     jobs = production.paths.jobs
     ledger = find_job(jobs, job)
@@ -62,7 +62,7 @@ def choose_job(production: Production, job: str | None) -> Ledger:
 
 def tell_newest(ledger: Ledger, verb: str) -> None:
     """Say on stderr which job was taken where none was named and there are others."""
-    from jobs.ledger import ledgers
+    from jobs.job_list import ledgers
 
     count = sum(1 for _ in ledgers(ledger.folder.parent))
     if count > 1:

@@ -41,7 +41,7 @@ def hand_in(production: Production, request: Request, running: Running, handing:
 
 def earlier(production: Production, name: str | None) -> Ledger | None:
     """The job that --after names; which one that is, `hand_in` says."""
-    from jobs.ledger import find_job
+    from jobs.job_list import find_job
 
     return None if name is None else find_job(production.paths.jobs, name)
 

@@ -39,7 +39,7 @@ def list_jobs(
 
     from farm.follow import status_json
     from farm.status_tables import print_jobs
-    from jobs.ledger import ledgers
+    from jobs.job_list import ledgers
 
     found = islice(ledgers(find_and_load(production).paths.jobs), limit)
     statuses = [ledger.status() for ledger in found]
@@ -172,7 +172,7 @@ def wait(
 def _newest_with(shot: str, production: Path | None) -> Ledger:
     """The newest job that has this shot or training; the newest of all where none has."""
     from jobs.errors import JobNotFound
-    from jobs.ledger import ledgers
+    from jobs.job_list import ledgers
 
     for ledger in ledgers(find_and_load(production).paths.jobs):
         with suppress(JobNotFound):

@@ -139,7 +139,7 @@ def report(
 def _model(production: Production, actor: str | None, name: str | None) -> ModelSummary:
     from facecap_core.errors import ModelError
     from farm.model_choice import choose_of_any
-    from jobs.ledger import ledgers
+    from jobs.job_list import ledgers
 
     try:
         return choose_of_any(production, actor, name)

@@ -48,7 +48,7 @@ def verify(
 
     farm verify --all --json > verify.json
     """
-    from jobs.ledger import ledgers
+    from jobs.job_list import ledgers
 
     if every and job is not None:
         raise typer.BadParameter("--all takes no JOB")

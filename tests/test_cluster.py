@@ -17,7 +17,8 @@ from facecap_core.learning.presets import resolve
 from facecap_core.productions.production import load_production
 from facecap_core.stores.groups import GroupReader
 from facecap_core.stores.manifests import verify
-from jobs.ledger import Ledger, find_job
+from jobs.job_list import find_job
+from jobs.ledger import Ledger
 from jobs.planning import plan_train
 
 pytestmark = pytest.mark.cluster

@@ -21,7 +21,7 @@ from waiting import wait_for
 from facecap_core.productions.production import load_production
 from facecap_core.stores.groups import open_vertices
 from farm.head import LocalHead
-from jobs.ledger import find_job
+from jobs.job_list import find_job
 from jobs.models import list_models
 
 pytestmark = pytest.mark.cluster

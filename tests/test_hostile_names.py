@@ -14,7 +14,8 @@ from facecap_core.names import is_name
 from facecap_core.productions.production import load_production
 from facecap_core.stores.paths import StorePaths
 from jobs.errors import JobNotFound
-from jobs.ledger import Ledger, find_job
+from jobs.job_list import find_job
+from jobs.ledger import Ledger
 from jobs.models import list_models
 from jobs.records import ShotRecord
 from jobs.request import InferRequest, IngestRequest, TrainRequest, parse_request

@@ -18,7 +18,8 @@ from facecap_core.productions.production import load_production
 from facecap_core.template import read_template
 from farm.watch import plain_lines
 from jobs.errors import JobNotFound
-from jobs.ledger import Ledger, find_job
+from jobs.job_list import find_job
+from jobs.ledger import Ledger
 from jobs.planning import plan_ingest, plan_train
 from jobs.preflight import preflight
 from jobs.records import options

@@ -14,7 +14,8 @@ import pytest
 from facecap_core.errors import FootageTruncated, StoreError
 from jobs.cancel import cancel_unfinished
 from jobs.errors import JobNotFound
-from jobs.ledger import Ledger, find_job, ledgers
+from jobs.job_list import find_job, ledgers
+from jobs.ledger import Ledger
 from jobs.processes import SILENT_SECONDS, known_dead, this_host, this_process
 from jobs.records import Cause, Driver, Process, ShotRecord, Submission
 from jobs.request import IngestRequest, TrainRequest
