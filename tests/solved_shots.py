@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from typer.testing import CliRunner
 
 from facecap_core.productions.production import load_production
 from facecap_core.stores.group_writer import new_group
 from facecap_core.template import read_template
+from farm.app import app
 
 REST = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], np.float32)
 
@@ -35,3 +37,8 @@ def solve(folder, shot, frames, positions=None, *, model="m1", confidence=None, 
                 **facts,
             }
         )
+
+
+def review(folder, *arguments):
+    """`farm review` of the production, its answer as JSON."""
+    return CliRunner().invoke(app, ["review", *arguments, "--production", str(folder), "--json"])

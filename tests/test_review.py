@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 import torch
 from pxr import Usd
-from solved_shots import result, solve
-from tiny_production import make_production, write_cache, write_video
-from typer.testing import CliRunner
+from solved_shots import result, review, solve
+from tiny_production import make_production, write_video
 
 from facecap_core.corrections.correction import add_correction
 from facecap_core.errors import StoreError
@@ -22,28 +21,22 @@ from facecap_core.exports.export import ExportOptions, export_shot
 from facecap_core.fingerprints import fingerprint_footage
 from facecap_core.flags.shot_flags import Limits, flag_shot
 from facecap_core.footage.footage import Footage
-from facecap_core.ingest import ingest_frames, ingest_targets
-from facecap_core.madeup.actor import MadeUpActor
+from facecap_core.ingest import ingest_frames
 from facecap_core.pointcaches.pc2 import write_pc2
 from facecap_core.productions.production import load_production
-from facecap_core.rasteriser import Rasteriser
 from facecap_core.reports.lettering import PITCH, Lettering
 from facecap_core.reports.shot_trust import read_trust
 from facecap_core.reports.worst_moments import thumbnails
 from facecap_core.reviews.ahead import ahead
 from facecap_core.reviews.canvas import Planes
-from facecap_core.reviews.contact_sheet import choose
 from facecap_core.reviews.measures import measure
-from facecap_core.reviews.panels import side_camera
 from facecap_core.reviews.review import ReviewOptions, review_outputs
 from facecap_core.reviews.review_page import review_page
 from facecap_core.reviews.reviewed_shot import open_reviewed
 from facecap_core.reviews.slate import Slate
 from facecap_core.solved_shot import open_solved
 from facecap_core.stores.group_writer import new_group
-from facecap_core.template import read_template
 from facecap_core.timecode import timecode
-from farm.app import app
 
 FRAMES = 66  # more than a scene
 
@@ -53,10 +46,6 @@ def production(tmp_path_factory):
     folder = make_production(tmp_path_factory.mktemp("review") / "show", bulk=2, frames=FRAMES)
     solve(folder, "bulk_0", FRAMES)
     return folder
-
-
-def run(folder, *arguments):
-    return CliRunner().invoke(app, ["review", *arguments, "--production", str(folder), "--json"])
 
 
 def pictures_of(path):
@@ -70,7 +59,7 @@ def pictures_of(path):
 
 
 def test_every_frame_is_shown_beside_its_result(production, tmp_path):
-    done = run(production, "bulk_0", "--out", str(tmp_path), "--cpus", "3")
+    done = review(production, "bulk_0", "--out", str(tmp_path), "--cpus", "3")
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert told["shots"][0]["frames"] == FRAMES
@@ -100,7 +89,7 @@ def test_every_frame_is_shown_beside_its_result(production, tmp_path):
 def test_the_distance_to_a_target_is_measured_and_drawn(production, tmp_path):
     write_pc2(tmp_path / "truth" / "bulk_0.pc2", result(FRAMES) + np.float32([0.3, 0, 0]))
     out = ["--out", str(tmp_path)]
-    done = run(production, "bulk_0", *out, "--against", str(tmp_path / "truth"))
+    done = review(production, "bulk_0", *out, "--against", str(tmp_path / "truth"))
     assert done.exit_code == 0, done.output
     (shot,) = json.loads(done.stdout)["shots"]
     assert shot["rmse_mm"] == pytest.approx(3.0, rel=1e-4), "0.3 cm"
@@ -114,10 +103,10 @@ def test_what_cannot_be_shown_is_said_and_leaves_nothing(production, tmp_path):
         (["bulk_1"], "the shot is not solved"),
         (["bulk_0", "--against", str(tmp_path / "truth")], "65 frames in the target, 66 in"),
     ):
-        done = run(production, *arguments, *out)
+        done = review(production, *arguments, *out)
         assert isinstance(done.exception, StoreError), done.output
         assert words in str(done.exception)
-    some = run(production, "bulk_*", *out)
+    some = review(production, "bulk_*", *out)
     assert some.exit_code == 100
     told = json.loads(some.stdout[some.stdout.index("{") :])
     assert [shot["shot"] for shot in told["shots"]] == ["bulk_0"]
@@ -131,7 +120,7 @@ def test_footage_of_another_length_is_refused(production, tmp_path, solved):
     folder = make_production(tmp_path / "show", bulk=1, frames=4)
     write_video(folder / "footage" / "bulk_0.mp4", FRAMES)
     solve(folder, "bulk_0", solved)
-    done = run(folder, "bulk_0", "--out", str(tmp_path / "out"))
+    done = review(folder, "bulk_0", "--out", str(tmp_path / "out"))
     assert isinstance(done.exception, StoreError)
     assert f"{solved} frames are solved" in str(done.exception)
     assert not list((tmp_path / "out").iterdir())
@@ -144,50 +133,12 @@ def test_footage_that_was_replaced_after_the_solve_is_warned_of(tmp_path):
     warning = "bulk_0: its footage is another file than the one that was solved -> solve it again"
     ways = (["--sheet", "--out", str(tmp_path)], ["--save", str(tmp_path / "page.html")])
     for way in ways:
-        done = run(folder, "bulk_0", *way)
+        done = review(folder, "bulk_0", *way)
         assert (done.exit_code, warning in done.stderr) == (0, False), done.output
     write_video(footage, 4, seed=7)
     for way in ways:
-        done = run(folder, "bulk_0", *way)
+        done = review(folder, "bulk_0", *way)
         assert (done.exit_code, warning in done.stderr) == (0, True), done.output
-
-
-def test_the_contact_sheet_has_the_best_median_and_worst_frames():
-    badness = np.abs(np.arange(100) - 40.0)  # best at 40, worst at the end
-    chosen = choose(badness, apart=10)
-    assert chosen["best"] == [40, 29, 51, 18], "not neighbours"
-    assert chosen["worst"] == [99, 88, 0, 77]
-    middle = np.median(badness)
-    assert all(abs(badness[frame] - middle) <= 11 for frame in chosen["median"])
-    assert choose(np.zeros(2), apart=10)["worst"], "there may be fewer frames than places"
-    few = choose(np.arange(5.0), apart=10)
-    assert few["worst"][0] == 4
-    assert len(set(few["worst"])) == 4, "nearer to each other where there is no room"
-
-
-@pytest.mark.parametrize("frames", [3, 5, 9, 12, 16, 24, 40, 61])
-def test_the_frames_of_a_short_shot_are_of_the_kind_that_the_sheet_says(frames):
-    badness = np.random.default_rng(frames).permutation(frames).astype(float)  # ranks
-    chosen = choose(badness, apart=15)
-    half = max(4, (frames + 1) // 2)
-    assert all(badness[frame] < half for frame in chosen["best"])
-    assert all(badness[frame] >= frames - half for frame in chosen["worst"])
-    assert {len(kind) for kind in chosen.values()} == {min(4, frames)}
-    for kind, sign in (("best", 1), ("worst", -1)):
-        assert chosen[kind] == sorted(chosen[kind], key=lambda frame: sign * badness[frame])
-
-
-def test_the_result_from_the_side_is_whole():
-    actor = MadeUpActor(5)
-    rest = actor.template
-    bounds = np.stack([rest.min(0) - [0.2, 1.5, 0.2], rest.max(0) + [0.2, 0, 0.4]])
-    drawing = Rasteriser(actor.mask.triangles(), size=(120, 160))
-    for moved in (rest, rest + (bounds[0] - rest.min(0)), rest + (bounds[1] - rest.max(0))):
-        seen = drawing.look(moved.astype(np.float32), side_camera(rest, bounds, 120 / 160))
-        face = drawing.shade(seen, background=(0.0, 0.0, 0.0)).numpy().max(axis=0) > 0
-        edges = [face[0], face[-1], face[:, 0], face[:, -1]]
-        assert not np.concatenate(edges).any()
-        assert face.any(axis=0).mean() > 0.6, "and large"
 
 
 @pytest.mark.parametrize(("known", "ranked"), [(True, "expected RMSE"), (False, "motion")])
@@ -195,7 +146,7 @@ def test_frames_are_ranked_by_the_best_that_is_known(tmp_path, known, ranked):
     folder = make_production(tmp_path / "show", bulk=1, frames=20)
     confidence = np.linspace(1, 0.1, 20)
     solve(folder, "bulk_0", 20, confidence=confidence if known else None)
-    done = run(folder, "bulk_0", "--sheet", "--out", str(tmp_path))
+    done = review(folder, "bulk_0", "--sheet", "--out", str(tmp_path))
     assert done.exit_code == 0, done.output
     assert {path.name for path in tmp_path.glob("bulk_0*")} == {"bulk_0.png", "bulk_0.review.json"}
     told = json.loads((tmp_path / "bulk_0.review.json").read_text())
@@ -204,63 +155,7 @@ def test_frames_are_ranked_by_the_best_that_is_known(tmp_path, known, ranked):
         assert told["frames_shown"]["worst"][0] == 19
         assert {flag["reason"] for flag in told["flags"]} >= {"low confidence"}
     line = ["bulk_0", "--sheet", "--out", str(tmp_path)]
-    assert json.loads(run(folder, *line).stdout)["shots"][0]["reused"]
-
-
-@pytest.mark.parametrize(
-    ("key", "texts"),
-    [
-        ("animated", ["0\n1\n2\n", "0\n1\n"]),
-        (
-            "regions",
-            [
-                f'{{"groups": {{"lips": {n}}}, "lip_pairs": [], "lid_pairs": []}}'
-                for n in ([0], [1])
-            ],
-        ),
-    ],
-)
-def test_a_review_is_made_anew_where_other_vertices_count(tmp_path, key, texts):
-    folder = make_production(tmp_path / "show", bulk=1, frames=20)
-    solve(folder, "bulk_0", 20)
-    settings = (folder / "production.toml").read_text()
-    settings = settings.replace("[actors.ada]\n", f'[actors.ada]\n{key} = "{key}"\n')
-    (folder / "production.toml").write_text(settings)
-    for text in texts:
-        (folder / key).write_text(text)
-        done = [run(folder, "bulk_0", "--sheet", "--out", str(tmp_path)) for _ in range(2)]
-        reused = [json.loads(one.stdout)["shots"][0]["reused"] for one in done]
-        assert reused == [False, True]
-
-
-def test_a_review_is_made_anew_where_targets_of_its_own_shot_came_or_changed(tmp_path):
-    folder = make_production(tmp_path / "show", train=2, frames=20)
-    solve(folder, "train_0", 20)
-
-    def reviewed():
-        line = ["train_0", "--sheet", "--out", str(tmp_path)]
-        (shot,) = json.loads(run(folder, *line).stdout)["shots"]
-        return shot["reused"], shot["rmse_mm"] is not None
-
-    def ingest(shot, seed=None):
-        cache = folder / "caches" / f"{shot}.pc2"
-        if seed is not None:
-            write_cache(cache, 20, seed)
-        targets = load_production(folder).paths.targets(shot)
-        facts = {"template": read_template(folder / "template.obj"), "units": "cm"}
-        ingest_targets(cache, fps=Fraction(30), destination=targets, **facts)
-
-    assert reviewed() == (False, False)
-    ingest("train_1")
-    assert reviewed() == (True, False), "another shot was tracked"
-    ingest("train_0")
-    assert reviewed() == (False, True), "it has a target now"
-    ingest("train_0")
-    assert reviewed() == (True, True), "of the same cache"
-    ingest("train_0", seed=9)
-    assert reviewed() == (False, True), "its target is another one"
-    ingest("train_1", seed=9)
-    assert reviewed() == (True, True)
+    assert json.loads(review(folder, *line).stdout)["shots"][0]["reused"]
 
 
 def test_corrected_frames_are_marked_and_nobody_is_sent_to_them(tmp_path):
@@ -271,7 +166,7 @@ def test_corrected_frames_are_marked_and_nobody_is_sent_to_them(tmp_path):
     right = result(20)[15:]
     right[2] += 5
     add_correction(found.paths, "ada", "bulk_0", frames=np.arange(15, 20), blocks=[right], facts={})
-    done = run(folder, "bulk_0", "--out", str(tmp_path))
+    done = review(folder, "bulk_0", "--out", str(tmp_path))
     assert done.exit_code == 0, done.output
     told = json.loads((tmp_path / "bulk_0.review.json").read_text())
     assert told["corrected"] == [[15, 19]]
@@ -319,7 +214,7 @@ def test_corrected_frames_are_marked_and_nobody_is_sent_to_them(tmp_path):
     assert (trust.confidence[15:] == 1).all()
     assert trust.worst_frame == 14
     # As it was solved there are none.
-    as_solved = run(folder, "bulk_0", "--sheet", "--as-solved", "--out", str(tmp_path / "other"))
+    as_solved = review(folder, "bulk_0", "--sheet", "--as-solved", "--out", str(tmp_path / "other"))
     assert as_solved.exit_code == 0, as_solved.output
     told = json.loads((tmp_path / "other" / "bulk_0.review.json").read_text())
     assert (told["corrected"], told["frames_shown"]["worst"][0]) == ([], 19)
@@ -343,7 +238,7 @@ def test_reviews_and_exports_say_which_cameras_a_shot_was_solved_from(
     settings += "[actors.ada.cameras.left]\ncrop = [0, 0, 48, 64]\n"
     (folder / "production.toml").write_text(settings)
     solve(folder, "bulk_0", 4, cameras=seen, missing_cameras=missing)
-    assert run(folder, "bulk_0", "--sheet", "--out", str(tmp_path)).exit_code == 0
+    assert review(folder, "bulk_0", "--sheet", "--out", str(tmp_path)).exit_code == 0
     found = load_production(folder)
     export_shot(found, "bulk_0", tmp_path, ExportOptions())
     for record in ("bulk_0.review.json", "bulk_0.json"):
@@ -375,7 +270,7 @@ def test_the_rate_is_exact_and_flagged_frames_are_marked(tmp_path):
     write_video(folder / "footage" / "bulk_0.mp4", 24, rate=Fraction(24000, 1001))
     confidence = np.where(np.arange(24) < 16, 1.0, 0.1)
     solve(folder, "bulk_0", 24, confidence=confidence, fps="24000/1001", start_frame=100)
-    done = run(folder, "bulk_0", "--out", str(tmp_path))
+    done = review(folder, "bulk_0", "--out", str(tmp_path))
     assert done.exit_code == 0, done.output
     with av.open(str(tmp_path / "bulk_0.mp4")) as video:
         stream = video.streams.video[0]
@@ -444,7 +339,7 @@ def test_a_camera_that_is_gone_is_said(production, tmp_path):
     shutil.copytree(production, folder, symlinks=True)
     solve(folder, "bulk_0", FRAMES, camera="witness")
     for more in (["--sheet"], ["--save", str(tmp_path / "page.html")]):
-        done = run(folder, "bulk_0", "--out", str(tmp_path / "out"), *more)
+        done = review(folder, "bulk_0", "--out", str(tmp_path / "out"), *more)
         assert done.exit_code
         assert isinstance(done.exception, StoreError)
         assert "solved from the camera witness" in str(done.exception)
