@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 if TYPE_CHECKING:
     from facecap_core.productions.production import Production
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 def solved_shots(
     production: Production, patterns: list[str], listed: Path | None, actor: str | None
 ) -> list[str]:
-    """The shots meant, in the production's order.
+    """The shots meant, in the production's order. Of all of an actor, bulk shots that are not solved are told on stderr.
 
     Raises:
         ConfigError: none is meant. ProductionError: there is no such shot or actor.
@@ -20,7 +22,7 @@ def solved_shots(
     from fnmatch import fnmatchcase
 
     from facecap_core.errors import ConfigError, Fault, ProductionError
-    from facecap_core.names import did_you_mean
+    from facecap_core.names import did_you_mean, some_of
     from facecap_core.productions.shot_list import read_shot_list
 
     if not patterns and listed is None and actor is None:
@@ -47,16 +49,14 @@ def solved_shots(
     if listed is not None:
         chosen.update(read_shot_list(listed, production, actor=actor))
     if not patterns and listed is None and actor is not None:
-        paths = production.paths
-        chosen.update(
-            shot.name
-            for shot in production.shots_of(actor)
-            if paths.vertices(actor, shot.name).exists()
-        )
+        shots, paths = production.shots_of(actor), production.paths
+        chosen.update(shot.name for shot in shots if paths.vertices(actor, shot.name).exists())
+        solving = f"farm submit infer --actor {actor}"
         if not chosen:
-            raise ConfigError(
-                f"no shot of {actor} is solved", remedy=f"farm submit infer --actor {actor}"
-            )
+            raise ConfigError(f"no shot of {actor} is solved", remedy=solving)
+        out = [shot.name for shot in shots if not shot.split and shot.name not in chosen]
+        if out:
+            typer.echo(f"not solved, so left out: {some_of(out)} ({solving})", err=True)
     return [
         name
         for name, shot in production.shots.items()
