@@ -63,7 +63,7 @@ def print_result(status: JobStatus, *, rows: bool = True) -> None:
         typer.echo(left)
     training = status.training
     if training is not None and training.state == "running" and training.progress is not None:
-        typer.echo(f"training {moment_sentence(training.progress)}")
+        typer.echo(f"training {training_line(training)}")
     if training is not None and training.state == "solved":
         typer.echo(f"model {training.name}: {result_sentence(training.figures)}")
     for line in stale_lines(status):
@@ -104,7 +104,7 @@ def job_line(status: JobStatus) -> str:
 def training_line(record: ShotRecord) -> str:
     """Where a training is, or what came of it."""
     if record.progress is not None:
-        return moment_sentence(record.progress)
+        return moment_sentence(record.progress, left=False)  # the line of the shots has it
     return result_sentence(record.figures) or f"training {record.state}"
 
 

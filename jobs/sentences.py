@@ -8,23 +8,28 @@ from facecap_core.progress import Progress
 from jobs.records import JobStatus, Moment, ShotRecord
 
 
-def moment_sentence(now: Moment | Progress) -> str:
-    """`epoch 3.2/60, 620 frames/s, 1m20s left, ...` of a training, `decode 128/442 frames` else."""
+def moment_sentence(now: Moment | Progress, *, left: bool = True) -> str:
+    """`epoch 3.2/60, 620 frames/s, 1m20s left, ...` of a training, `decode 128/442 frames` else.
+
+    Args:
+        left: with the time left, which those leave out who say when the job ends.
+    """
     if "epoch" in now.figures:
-        return _epoch_sentence(now.figures)
+        ended = now.total is not None and now.done >= now.total  # calibration is still to come
+        return _epoch_sentence(now.figures, left=left and not ended)
     end = "" if now.total is None else f"/{now.total}"
     others = [f", {name.replace('_', ' ')} {value:.4g}" for name, value in now.figures.items()]
     return f"{now.what} {now.done}{end} {now.unit}{''.join(others)}"
 
 
-def _epoch_sentence(figures: Mapping[str, float]) -> str:
+def _epoch_sentence(figures: Mapping[str, float], *, left: bool) -> str:
     """Epoch, speed, time left, loss and validation error, as far as they are known."""
     parts = [f"epoch {figures['epoch']:.1f}"]
     if "epochs" in figures:
         parts[0] += f"/{figures['epochs']:g}"
     if "frames_per_second" in figures:
         parts.append(f"{figures['frames_per_second']:.0f} frames/s")
-    if "seconds_left" in figures:
+    if left and "seconds_left" in figures:
         parts.append(f"{duration(figures['seconds_left'])} left")
     if "loss_cm2" in figures:
         parts.append(f"loss {figures['loss_cm2']:.5f} cm²")

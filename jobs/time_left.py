@@ -139,9 +139,11 @@ def _training_left(training: ShotRecord, now: float) -> float | None:
         progress is None or progress.what != "train"
     ):  # what it took so far says nothing of reading or calibrating
         return None
+    done = _done(training)
+    if done >= 1:  # nor does it say how long saving and calibrating will
+        return None
     if "seconds_left" in progress.figures:
         return max(0.0, progress.figures["seconds_left"])
-    done = _done(training)
     return _elapsed(training, now) * (1 - done) / done if done else None
 
 

@@ -8,7 +8,9 @@ from statistics import median
 
 import pytest
 
+from farm.status_tables import training_line
 from jobs.records import Moment, ShotRecord
+from jobs.sentences import moment_sentence
 from jobs.time_left import seconds_left
 
 
@@ -153,7 +155,24 @@ def test_a_training_is_asked_itself():
     moment = moment.model_copy(update={"figures": {"epoch": 1.0, "seconds_left": 70.0}})
     running = running.model_copy(update={"progress": moment})
     assert seconds_left([shot, running], now=5.0) == 70.0
-    after = moment.model_copy(update={"what": "calibrate", "done": 1})
-    assert seconds_left([shot, running.model_copy(update={"progress": after})], now=900.0) is None
+    for what, done in (
+        ("train", 100),
+        ("calibrate", 1),
+    ):  # a model is not there before it is calibrated
+        after = moment.model_copy(
+            update={"what": what, "done": done, "figures": {"epoch": 9.0, "seconds_left": 0.0}}
+        )
+        last = running.model_copy(update={"progress": after})
+        assert seconds_left([shot, last], now=900.0) is None
     solved = training.model_copy(update={"state": "solved"})
     assert seconds_left([shot, solved], now=5.0) == 0.0
+
+
+def test_the_time_left_of_a_training_is_told_once():
+    figures = {"epoch": 1.0, "epochs": 10.0, "seconds_left": 70.0}
+    moment = Moment(what="train", done=10, total=100, unit="frames", figures=figures)
+    assert moment_sentence(moment) == "epoch 1.0/10, 1m10s left"
+    record = ShotRecord(name="m", stage="train", state="running", progress=moment)
+    assert training_line(record) == "epoch 1.0/10", "beside what the line of the shots says"
+    ended = moment.model_copy(update={"done": 100, "figures": {"epoch": 10.0, "seconds_left": 0.0}})
+    assert moment_sentence(ended) == "epoch 10.0", "calibration is still to come"
