@@ -87,7 +87,7 @@ def evaluate(
     from facecap_core.evaluation.evaluation_files import evaluation_json, write_evaluation
     from facecap_core.reports.report import write_findings
     from farm.bar import bar
-    from farm.output_choice import folder_of
+    from farm.output_choice import check_writable, folder_of
 
     if vertices and camera:
         raise ConfigError(
@@ -107,6 +107,7 @@ def evaluate(
         *(subject.cameras if camera else ()),
     ]
     folder = folder_of(found, out, f"reports/{'-'.join(parts)}")
+    check_writable(folder, "name another folder: --out")
     with bar() as on_progress:
         mean = evaluation.mean_of_training(subject, on_progress)
         measured = evaluation.evaluate(subject, evaluated, mean_shape=mean, on_progress=on_progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -34,15 +35,32 @@ def file_of(path: Path, option: str) -> Path:
     """The file that an option names, from here; what is wrong with it is told before the work for it is done.
 
     Raises:
-        ConfigError: it is a folder, or a file stands in the place of one above it.
+        ConfigError: it is a folder, a file stands in the place of one above it, or nothing can be written there.
     """
     from facecap_core.errors import ConfigError
 
     file = plain_path(path)
     if file.is_dir():
         raise ConfigError("is a folder, not a file", remedy=f"name a file: {option}", file=file)
-    _check_folder(file.parent, f"name a file elsewhere: {option}")
+    elsewhere = f"name a file elsewhere: {option}"
+    _check_folder(file.parent, elsewhere)
+    check_writable(file.parent, elsewhere)
     return file
+
+
+def check_writable(folder: Path, remedy: str) -> None:
+    """Tell before long work that nothing can be written there, where the folder or the one that it goes into exists.
+
+    Raises:
+        ConfigError: this user may not, or the disk can only be read.
+    """
+    from facecap_core.errors import ConfigError
+
+    place = next(place for place in (folder, *folder.parents) if place.exists())
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise ConfigError(
+            "cannot be written to", remedy=f"make it writable, or {remedy}", file=place
+        )
 
 
 def _check_folder(folder: Path, remedy: str) -> None:

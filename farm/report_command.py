@@ -89,11 +89,13 @@ def report(
     from facecap_core.reports.side_by_side import write_comparison
     from farm.bar import bar
     from farm.model_choice import choose_two
-    from farm.output_choice import file_of
+    from farm.output_choice import check_writable, file_of
 
+    found = find_and_load(production)
     if out is not None:
         out = file_of(out, "--out")
-    found = find_and_load(production)
+    else:
+        check_writable(found.folder / "reports", "name a file elsewhere: --out")
     names = models or []
     if job is not None:
         if names or actor:

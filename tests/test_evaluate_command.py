@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shutil
 
@@ -244,3 +245,18 @@ def test_regions_are_shown_written_and_drawn(trained, tmp_path):
     assert "derived from the template's openings" in table
     assert f"{told['lip_pairs']} pairs across the mouth" in table
     assert_fault(run(trained, "regions", "-a", "bob"), ProductionError, "no actor is called 'bob'")
+
+
+def test_a_folder_that_may_only_be_read_is_told_before_anything_is_measured(
+    trained, tmp_path, monkeypatch
+):
+    def access(place, mode):  # as for another user than root, who may write everywhere
+        return os.stat(place).st_mode & 0o222 != 0
+
+    shut = tmp_path / "shut"
+    shut.mkdir(mode=0o555)
+    monkeypatch.setattr(os, "access", access)
+    monkeypatch.setattr("facecap_core.evaluation.evaluation.evaluate", None)  # not to be called
+    done = run(trained, "evaluate", "--out", str(shut / "e"))
+    assert isinstance(done.exception, ConfigError)
+    assert "name another folder: --out" in str(done.exception)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 
 import pytest
@@ -244,3 +245,27 @@ def test_a_file_that_cannot_be_written_is_named_before_the_work(main, folder):
         code, _, err = main(folder, *command, option, "footage")
         assert code == 2, err
         assert f"footage: is a folder, not a file -> name a file: {option}" in err
+
+
+def test_a_folder_that_may_only_be_read_is_named_before_the_work(main, folder, monkeypatch):
+    """Nothing is solved or trained here, as above."""
+
+    def access(place, mode):  # as for another user than root, who may write everywhere
+        return os.stat(place).st_mode & 0o222 != 0
+
+    monkeypatch.setattr(os, "access", access)
+    shut = folder / "shut"
+    shut.mkdir(mode=0o555)
+    for *command, option in (
+        ["compare", "a", "b", "--csv"],
+        ["flag", "--actor", "ada", "--csv"],
+        ["regions", "--out"],
+        ["report", "--out"],
+    ):
+        code, _, err = main(folder, *command, option, "shut/new/file.csv")
+        assert code == 2, err
+        remedy = f"make it writable, or name a file elsewhere: {option}"
+        assert f"shut: cannot be written to -> {remedy}" in err
+    (folder / "reports").mkdir(mode=0o555)
+    code, _, err = main(folder, "report")
+    assert (code, "reports: cannot be written to" in err) == (2, True)
