@@ -24,7 +24,6 @@ from facecap_core.footage.footage import Footage
 from facecap_core.ingest import ingest_frames
 from facecap_core.pointcaches.pc2 import write_pc2
 from facecap_core.productions.production import load_production
-from facecap_core.reports.lettering import PITCH, Lettering
 from facecap_core.reports.shot_trust import read_trust
 from facecap_core.reports.worst_moments import thumbnails
 from facecap_core.reviews.ahead import ahead
@@ -33,10 +32,8 @@ from facecap_core.reviews.measures import measure
 from facecap_core.reviews.review import ReviewOptions, review_outputs
 from facecap_core.reviews.review_page import review_page
 from facecap_core.reviews.reviewed_shot import open_reviewed
-from facecap_core.reviews.slate import Slate
 from facecap_core.solved_shot import open_solved
 from facecap_core.stores.group_writer import new_group
-from facecap_core.timecode import timecode
 
 FRAMES = 66  # more than a scene
 
@@ -250,19 +247,6 @@ def test_reviews_and_exports_say_which_cameras_a_shot_was_solved_from(
     assert stage.GetRootLayer().comment == f"bulk_0 of ada, solved by {words}"
 
 
-@pytest.mark.parametrize(
-    "model", ["m1", "cpu_tuned_from_what_was_tracked_in_november_at_the_second_stage-5b2e8d01"]
-)
-def test_what_solved_a_shot_does_not_run_into_its_figures(tmp_path, model):
-    folder = make_production(tmp_path / "show", bulk=1, frames=4)
-    solve(folder, "bulk_0", 4, confidence=np.ones(4), model=model)
-    shot = open_reviewed(load_production(folder), "bulk_0")
-    luma = Slate(shot, measure(shot)).picture(next(shot.scenes()), 0).luma
-    inked = (luma[:44] < 150).any(axis=0)
-    assert inked[600:1262].any()
-    assert not inked[460:470].any(), "between the unit of the error that is expected and the words"
-
-
 def test_the_rate_is_exact_and_flagged_frames_are_marked(tmp_path):
     folder = make_production(tmp_path / "show", bulk=1, frames=4)
     settings = (folder / "production.toml").read_text()
@@ -287,16 +271,6 @@ def test_the_rate_is_exact_and_flagged_frames_are_marked(tmp_path):
     strip = pictures[0][690, 80:1200].astype(int)
     assert (strip[40:600, 2] > strip[40:600, 0] + 40).all(), "beyond the cursor"
     assert (strip[-300:, 0] > strip[-300:, 2] + 40).all()
-
-
-@pytest.mark.parametrize("dropping", [False, True])
-def test_every_character_of_a_timecode_is_drawn(dropping):
-    text = timecode(107882, Fraction(30000, 1001), dropping=dropping)
-    assert text == ("00:59:59;20" if dropping else "00:59:56:02")
-    picture = np.full((16, PITCH * len(text)), 235, np.uint8)
-    Lettering(video=True).write(picture, text, 0, 0)
-    columns = picture.reshape(16, len(text), PITCH)
-    assert (columns.min((0, 2)) < 128).all()
 
 
 def test_colours_are_those_that_a_player_shows():
