@@ -170,6 +170,7 @@ def _attributes(model: Model, views: Sequence[str]) -> dict[str, Any]:
         "camera": views[0],
         "cameras": views,
         "missing_cameras": [camera for camera in model.cameras if camera not in views],
+        "crops": {camera: list(model.crop(camera)) for camera in views},
         "topology_sha256": model.facts["topology_sha256"],
         "confidence": confidence,
     }

@@ -106,20 +106,42 @@ class SolvedShot:
         without = f", without {' and '.join(self.missing_cameras)}" if self.missing_cameras else ""
         return f"{self.model} from {' and '.join(self.cameras)}{without}"
 
-    def footage(self, production: Production) -> tuple[Path, tuple[int, int, int, int]]:
-        """What the camera saw, and its crop.
+    def footage(
+        self, production: Production, camera: str | None = None
+    ) -> tuple[Path, tuple[int, int, int, int]]:
+        """What a camera saw, and the crop of it, see `crop`.
+
+        Args:
+            camera: one of those that it was solved from; None: the first.
 
         Raises:
-            StoreError: the production has no such camera, or no footage of it any more.
+            StoreError: it was not solved from this camera, or the production has no such camera or no footage
+                of it any more.
         """
-        place, camera = production.shots[self.name].footage.get(self.camera), self.camera
-        if place is None or camera not in self.actor.cameras:
+        camera = camera or self.camera
+        if camera not in self.cameras:
+            raise StoreError(
+                f"was not solved from a camera {camera!r}",
+                remedy=f"choose of {', '.join(self.cameras)}",
+                file=str(self.store.path),
+            )
+        place, crop = production.shots[self.name].footage.get(camera), self.crop(camera)
+        if place is None or crop is None:
             raise StoreError(
                 f"was solved from the camera {camera}, of which the production has no footage any more",
                 remedy=f"put the camera back in production.toml and shots.csv, or solve {self.name} again",
                 file=str(self.store.path),
             )
-        return place, self.actor.cameras[camera].crop
+        return place, crop
+
+    def crop(self, camera: str) -> tuple[int, int, int, int] | None:
+        """x, y, width, height of what the model saw, which the production may have changed since; None: not known."""
+        told = self.facts.get("crops")
+        if isinstance(told, dict) and camera in told:
+            x, y, width, height = (int(v) for v in told[camera])
+            return x, y, width, height
+        known = self.actor.cameras.get(camera)  # stores of earlier versions do not tell it
+        return known.crop if known is not None else None
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Frames [start, stop), float32 [frame, vertex, xyz] in the production's units."""

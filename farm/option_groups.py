@@ -219,6 +219,14 @@ class Reviewing:
             show_default=False,
         ),
     ] = None
+    camera: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Whose pictures are shown of shots that were solved from several. Else the first.",
+            show_default=False,
+        ),
+    ] = None
     sheet: Annotated[bool, typer.Option("--sheet", help="Only the contact sheet, no video.")] = (
         False
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -103,15 +104,26 @@ def export_options(production: Production, chosen: Exporting) -> ExportOptions:
     )
 
 
-def review_options(chosen: Reviewing) -> ReviewOptions:
-    """What --against and --sheet mean."""
+def review_options(
+    production: Production, shots: Sequence[str], chosen: Reviewing
+) -> ReviewOptions:
+    """What --against, --camera and --sheet mean for these shots.
+
+    Raises:
+        ConfigError: no actor of theirs has such a camera.
+    """
     from facecap_core.reviews.review import ReviewOptions
 
     against = chosen.against
+    if chosen.camera is not None:
+        actors = dict.fromkeys(production.shots[shot].actor for shot in shots)
+        known = [camera for actor in actors for camera in production.actors[actor].cameras]
+        _one_of(chosen.camera, "--camera", list(dict.fromkeys(known)))
     return ReviewOptions(
         against=str(plain_path(Path(against))) if against is not None else None,
         video=not chosen.sheet,
         corrected=chosen.corrected,
+        camera=chosen.camera,
     )
 
 

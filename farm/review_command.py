@@ -80,6 +80,8 @@ def review(
 
     farm review --actor ada --out /mnt/dailies
 
+    farm review ada_line_0042 --camera left --out side
+
     farm review 'ada_*' --against 'truth/{shot}.pc2' --sheet
     """
     from facecap_core.evaluation.solved import truth_of
@@ -94,11 +96,11 @@ def review(
 
     found = find_and_load(production)
     names = solved_shots(found, shots or [], listed, actor)
-    options = review_options(reviewing)
+    options = review_options(found, names, reviewing)
 
     def source(name: str, on_progress: OnProgress | None) -> tuple[ReviewedShot, Measures]:
         truth = truth_of(options.against, name) if options.against else None
-        shot = open_reviewed(found, name, truth, corrected=options.corrected)
+        shot = open_reviewed(found, name, truth, corrected=options.corrected, camera=options.camera)
         warn_of_footage(found, name)
         return shot, measure(shot, flags_of(found, shot, on_progress), on_progress)
 

@@ -96,13 +96,14 @@ def review(
     from jobs.output_planning import plan_review
 
     found = find_and_load(handing.production)
-    options: dict[str, Any] = asdict(review_options(reviewing))
+    after = earlier(found, handing.after)
+    names = _shots(found, shots, listed, actor, after)
+    options: dict[str, Any] = asdict(review_options(found, names, reviewing))
     if options["against"] is not None:
         options["against"] = _inside(found, Path(options["against"]))
-    after = earlier(found, handing.after)
     request = plan_review(
         found,
-        _shots(found, shots, listed, actor, after),
+        names,
         after=after,
         folder=_inside(found, folder_of(found, reviewing.out, "reviews")),
         **options,

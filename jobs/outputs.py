@@ -105,4 +105,5 @@ def review_options(production: Production, request: ReviewRequest) -> ReviewOpti
         video=request.video,
         sheet=request.sheet,
         corrected=request.corrected,
+        camera=request.camera,
     )

@@ -183,6 +183,13 @@ class ReviewRequest(_OutputRequest):
     against: str | None = Field(default=None, description="point caches beside which they are held")
     video: bool = True
     sheet: bool = True
+    camera: str | None = Field(default=None, description="whose pictures; None: each shot's first")
+
+    @model_serializer(mode="wrap")
+    def _unless_chosen(self, inner: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Requests of before that do not choose one stay what they were.
+        told: dict[str, Any] = inner(self)
+        return {key: told[key] for key in told if key != "camera" or told[key] is not None}
 
 
 OutputRequest = ExportRequest | ReviewRequest

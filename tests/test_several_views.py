@@ -211,6 +211,7 @@ def test_vertices_are_what_the_network_makes_of_both_cameras(tmp_path, models, f
     np.testing.assert_allclose(store.read("positions"), expected, rtol=1e-4, atol=1e-5)
     assert store.attributes["cameras"] == ["center", "left"]
     assert store.attributes["missing_cameras"] == []
+    assert store.attributes["crops"] == {c: list(model.crop(c)) for c in ("center", "left")}
     assert set(store.attributes["footage_fingerprints"]) == {"center", "left"}
     assert solve(folder, footage, tmp_path / "v.zarr").reused
     other = footage | {"left": footage["center"]}

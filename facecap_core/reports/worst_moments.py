@@ -77,7 +77,8 @@ def _luma(production: Production, solved: SolvedShot, frame: int) -> np.ndarray:
     stored = production.paths.frames(solved.name, solved.camera)
     if stored.exists():
         store = open_frames(stored)
-        if known in (None, store.attributes.get("footage_fingerprint")):
+        same = known in (None, store.attributes.get("footage_fingerprint"))
+        if same and store.attributes.get("crop") == list(solved.crop(solved.camera) or ()):
             luma: np.ndarray = store.read("luma", frame, frame + 1)[0]
             return luma
     footage, crop = solved.footage(production)

@@ -39,6 +39,9 @@ class ReviewOptions:
     video: bool = True
     sheet: bool = True
     corrected: bool = True  # False: as it was solved, without the corrections of artists
+    camera: str | None = (
+        None  # whose pictures are shown; None: the first that the shot was solved from
+    )
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ def review_outputs(
             if path is not None and path.exists()
         },
         "version": VERSION,
+        **({} if options.camera is None else {"camera": options.camera}),
     }
     names = []
     if options.video:
@@ -105,7 +109,9 @@ def review_shot(
     """
     outputs = review_outputs(production, shot, folder, options)
     truth = truth_of(options.against, shot) if options.against else None
-    reviewed = open_reviewed(production, shot, truth, corrected=options.corrected)
+    reviewed = open_reviewed(
+        production, shot, truth, corrected=options.corrected, camera=options.camera
+    )
     due = {damage.part for damage in outputs.damages()}
     told = outputs.read_record()
     if due:

@@ -157,19 +157,25 @@ class ReviewedShot:
 
 
 def open_reviewed(
-    production: Production, shot: str, against: Path | None = None, *, corrected: bool = True
+    production: Production,
+    shot: str,
+    against: Path | None = None,
+    *,
+    corrected: bool = True,
+    camera: str | None = None,
 ) -> ReviewedShot:
     """A solved shot; its target is `against`, else that of the store where it was tracked on this template.
 
     Args:
         corrected: with the frames that artists corrected, see `open_solved`.
+        camera: whose pictures are shown, see `SolvedShot.footage`.
 
     Raises:
-        StoreError: the shot is not solved, or its footage is not known any more. TemplateError: the template cannot be read.
+        StoreError: the shot is not solved, not from this camera, or its footage is not known any more. TemplateError: the template cannot be read.
     """
     solved = open_solved(production, shot, corrected=corrected)
     actor, count = solved.actor, solved.template.vertex_count
-    footage, crop = solved.footage(production)
+    footage, crop = solved.footage(production, camera)
     target: Path | GroupReader | None = against
     tracked = production.paths.targets(shot)
     if target is None and production.shots[shot].cache is not None and tracked.exists():

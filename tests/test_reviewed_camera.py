@@ -1,0 +1,110 @@
+"""The camera whose pictures a review shows, with the crop that its model saw."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from solved_shots import review, solve
+from tiny_production import make_production, write_video
+
+from facecap_core.errors import ConfigError
+from facecap_core.ingest import ingest_frames
+from facecap_core.productions.production import load_production
+from facecap_core.reports.worst_moments import thumbnails
+from facecap_core.reviews.reviewed_shot import open_reviewed
+from jobs.output_planning import plan_review
+from jobs.request import job_id
+
+FRAMES = 4
+LEFT = "[actors.ada.cameras.left]\ncrop = [0, 0, 48, 64]\n"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A shot of two cameras that show different things, solved from both."""
+    made = make_production(tmp_path / "show", bulk=1, frames=FRAMES)
+    write_video(made / "footage" / "side.mp4", FRAMES, seed=9)
+    settings = made / "production.toml"
+    settings.write_text(settings.read_text() + LEFT)
+    with open(made / "shots.csv", newline="") as file:
+        columns, row = csv.reader(file)
+    with open(made / "shots.csv", "w", newline="") as file:
+        csv.writer(file).writerows([[*columns, "left"], [*row, "footage/side.mp4"]])
+    solve(made, "bulk_0", FRAMES, cameras=["center", "left"])
+    return made
+
+
+def pictures(folder, camera=None):
+    """uint8 [frame, y, x], what a review shows of the shot."""
+    shot = open_reviewed(load_production(folder), "bulk_0", camera=camera)
+    return np.concatenate([scene.luma for scene in shot.scenes()])
+
+
+def test_another_camera_can_be_chosen_and_makes_the_files_anew(folder, tmp_path):
+    center, left = pictures(folder, "center"), pictures(folder, "left")
+    assert (pictures(folder) == center).all()
+    assert np.abs(center.astype(int) - left).mean() > 10
+
+    def sheet(*more):
+        done = review(folder, "bulk_0", "--sheet", "--out", str(tmp_path / "out"), *more)
+        assert done.exit_code == 0, done.output
+        reused = json.loads(done.stdout)["shots"][0]["reused"]
+        return (tmp_path / "out" / "bulk_0.png").read_bytes(), reused
+
+    first, _ = sheet()
+    second, reused = sheet("--camera", "left")
+    assert second != first
+    assert not reused
+    assert sheet("--camera", "left") == (second, True)
+    assert sheet() == (first, False)
+
+
+def test_the_page_takes_it_too(folder, tmp_path):
+    pages = []
+    for camera in ("center", "left"):
+        file = tmp_path / f"{camera}.html"
+        done = review(folder, "bulk_0", "--save", str(file), "--camera", camera)
+        assert done.exit_code == 0, done.output
+        pages.append(file.read_bytes())
+    assert pages[0] != pages[1]
+
+
+def test_a_camera_that_nobody_has_is_refused_before_any_work(folder, tmp_path):
+    done = review(folder, "bulk_0", "--out", str(tmp_path / "out"), "--camera", "lefft")
+    assert isinstance(done.exception, ConfigError)
+    assert "choose of center, left" in str(done.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_camera_that_the_shot_was_not_solved_from_is_refused(folder, tmp_path):
+    solve(folder, "bulk_0", FRAMES, cameras=["center"])
+    done = review(folder, "bulk_0", "--sheet", "--out", str(tmp_path / "out"), "--camera", "left")
+    assert done.exit_code
+    assert "was not solved from a camera 'left'" in str(done.exception)
+
+
+def test_a_job_of_another_camera_is_another_job(folder):
+    production = load_production(folder)
+    usual = plan_review(production, ["bulk_0"], folder="reviews")
+    left = plan_review(production, ["bulk_0"], folder="reviews", camera="left")
+    assert "camera" not in json.loads(usual.canonical()), "jobs of before stay what they were"
+    assert json.loads(left.canonical())["camera"] == "left"
+    assert job_id(usual) != job_id(left)
+
+
+def test_the_crop_is_that_of_the_solve_where_the_production_has_another_now(folder):
+    solve(folder, "bulk_0", FRAMES, cameras=["center"], crops={"center": [0, 0, 24, 32]})
+    production = load_production(folder)
+    shot = open_reviewed(production, "bulk_0")
+    assert shot.crop == (0, 0, 24, 32)
+    assert production.actors["ada"].cameras["center"].crop == (0, 0, 48, 64)
+    # Pictures that were decoded with the other crop are not taken for those of the solve.
+    frames = production.paths.frames("bulk_0", "center")
+    footage = production.shots["bulk_0"].footage["center"]
+    (whole,) = thumbnails(production, [("bulk_0", 3)])
+    ingest_frames(footage, crop=(0, 0, 48, 64), fps=production.fps, destination=frames)
+    (beside,) = thumbnails(production, [("bulk_0", 3)])
+    assert beside == whole
