@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated
@@ -81,17 +82,22 @@ def retry(
 ) -> None:
     """Do what is missing of a job: failed, cancelled and interrupted shots, never the solved ones.
 
+    Solved shots are missing where their result is gone or replaced, or their model was trained anew since.
+
     Without JOB the newest is meant; farm list names them all. It runs as the job was last submitted, but for
-    what is said anew here.
+    what is said anew here, and on the cluster that is named now. Your command of --on-done is kept in ~/.facecap (or
+    FARM_HOME) and runs again; --on-done '' leaves it out.
 
     Examples:
 
     farm retry infer-ada --wait
 
     farm retry infer-ada --memory 32 --max-parallel 4
+
+    farm retry infer-ada --on-done ''
     """
     from farm.follow import stay_or_leave
-    from farm.hooks import words
+    from farm.hooks import keep, kept, words
     from farm.submission import resubmit
     from jobs.records import options
 
@@ -101,8 +107,12 @@ def retry(
         tell_newest(ledger, "retry")
     changes = running.chosen()
     options(**changes)  # refuses what no machine could have
-    hook = words(on_done) if on_done is not None else None
+    hook = words(on_done) if on_done else None  # empty: none, not even the one of before
     submitted = resubmit(found, ledger, address, changes)
+    if on_done is not None:
+        keep(ledger, hook)
+    elif submitted.new and (hook := kept(ledger)) is not None:
+        typer.echo(f"--on-done {shlex.join(hook)}, as before ('' leaves it out)", err=True)
     stay_or_leave(found, submitted, wait=wait, hook=hook, as_json=as_json)
 
 

@@ -21,7 +21,7 @@ def hand_in(production: Production, request: Request, running: Running, handing:
     """Submit a request, or print what that would do."""
     from farm.context import choose_job
     from farm.follow import stay_or_leave
-    from farm.hooks import words
+    from farm.hooks import keep, words
     from farm.submission import plan, submit
     from jobs.records import options
     from jobs.request import job_id
@@ -36,6 +36,8 @@ def hand_in(production: Production, request: Request, running: Running, handing:
         _print_plan(whole, request, as_json=handing.as_json)
         return
     submitted = submit(production, request, chosen, handing.address)
+    if submitted.new or hook is not None:
+        keep(submitted.ledger, hook)
     stay_or_leave(production, submitted, wait=handing.wait, hook=hook, as_json=handing.as_json)
 
 

@@ -1,7 +1,9 @@
-"""Hooks: a command of the user's own that runs when a job ends."""
+"""Hooks: a command of the user's own that runs when a job ends, kept for when that is tried again."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shlex
 import shutil
@@ -40,6 +42,58 @@ def words(command: str) -> list[str]:
             " --on-done 'sh -c \"…\"'",
         )
     return found
+
+
+def keep(ledger: Ledger, command: list[str] | None) -> None:
+    """Keep the command with which the user submitted a job, for `farm retry`; None: there is none now.
+
+    It is kept in a file of this user's alone and not in the ledger: who can write the store shall not have commands
+    run by others.
+    """
+    path = _kept_path(ledger)
+    try:
+        path.unlink(missing_ok=True)
+        if command is None:
+            return
+        path.parents[1].mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.parent.mkdir(exist_ok=True, mode=0o700)
+        partial = path.with_suffix(f".{os.getpid()}")
+        partial.unlink(missing_ok=True)
+        facts = {"schema_version": 1, "folder": str(ledger.folder.resolve()), "command": command}
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with open(os.open(partial, flags, 0o600), "w", encoding="utf-8") as file:
+            json.dump(facts, file)
+        os.replace(partial, path)
+    except OSError as error:
+        typer.echo(
+            f"warning: --on-done is not kept for farm retry: {error.filename}: {error.strerror}",
+            err=True,
+        )
+
+
+def kept(ledger: Ledger) -> list[str] | None:
+    """The command with which this user submitted a job the last time; None where there was none.
+
+    A file that another user owns or could have written counts for nothing.
+    """
+    try:
+        with open(_kept_path(ledger), encoding="utf-8") as file:
+            status = os.fstat(file.fileno())
+            if status.st_uid != os.getuid() or status.st_mode & 0o022:
+                return None
+            facts = json.load(file)
+        if facts["folder"] != str(ledger.folder.resolve()):
+            return None
+        return [str(word) for word in facts["command"]] or None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _kept_path(ledger: Ledger) -> Path:
+    from farm.head import LocalHead
+
+    digest = hashlib.sha256(str(ledger.folder.resolve()).encode()).hexdigest()[:16]
+    return LocalHead().home / "hooks" / f"{ledger.job}-{digest}.json"
 
 
 def run_hook(command: list[str], status: JobStatus) -> None:

@@ -8,17 +8,26 @@ import secrets
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import typer
 
 from facecap_core.errors import FacecapError
+from facecap_core.names import shown
 from facecap_core.productions.production import Production
 from farm.cluster import Cluster, ClusterError, remote_cluster
 from farm.head import LocalHead
 from jobs.ledger import Ledger
-from jobs.preflight import Plan, check_placement, missing_shots, preflight, training_missing
+from jobs.preflight import (
+    Plan,
+    PlannedShot,
+    check_placement,
+    missing_shots,
+    preflight,
+    training_missing,
+)
 from jobs.processes import this_host
 from jobs.records import Cause, JobStatus, Options, Submission
 from jobs.records import options as options_of
@@ -88,10 +97,7 @@ def submit(
         HeadError: the local head does not start. StoreError: the store cannot be written.
     """
     planned = preflight(production, request, options, None)
-    for shot in planned.warnings:
-        typer.echo(f"warning: {shot.shot}: {shot.warning}", err=True)
-    if planned.warnings and isinstance(request, TrainRequest):
-        typer.echo(ALL_OR_NONE, err=True)
+    _warn(planned.warnings, request)
     ledger = Ledger(production.paths.jobs / job_id(request))
     if (ledger.folder / "request.json").exists():
         status = ledger.status()
@@ -118,8 +124,14 @@ def resubmit(
 ) -> Submitted:
     """Submit what is missing of a job that ended or was interrupted, with its own options.
 
+    What is visibly wrong with the shots that are to be done is told on stderr, and that it goes to another cluster
+    than before.
+
     Args:
         changes: fields of `Options` to replace; None leaves them.
+
+    Raises:
+        As `submit`.
     """
     request, status = ledger.request(), ledger.status()
     if status.state in ("queued", "running"):
@@ -130,8 +142,13 @@ def resubmit(
     before = submission.options.model_dump() if submission else {}
     given = {name: value for name, value in (changes or {}).items() if value is not None}
     options = options_of(**{**before, **given})
+    planned = preflight(production, request, options, None)
+    _warn([shot for shot in planned.warnings if shot.action != "nothing"], request)
+    if submission is not None:
+        _warn_of_other_cluster(submission, chosen_cluster(address))
     cluster = started_cluster(address)
-    ledger.add_sizes(preflight(production, request, options, cluster.nodes()).sizes)
+    check_placement(request, options, cluster.nodes())
+    ledger.add_sizes(planned.sizes)
     return hand_over(production, ledger, cluster, options)
 
 
@@ -199,6 +216,24 @@ def cluster_of(submission: Submission) -> Cluster:
         f"{submission.address} was not told, for RAY_ADDRESS does not name it",
         remedy=f"RAY_ADDRESS={submission.address} and the same command, if that is your cluster",
     )
+
+
+def _warn(shots: Sequence[PlannedShot], request: Request) -> None:
+    for shot in shots:
+        typer.echo(f"warning: {shot.shot}: {shot.warning}", err=True)
+    if shots and isinstance(request, TrainRequest):
+        typer.echo(ALL_OR_NONE, err=True)
+
+
+def _warn_of_other_cluster(submission: Submission, chosen: Cluster | None) -> None:
+    """The ledger's address is not taken by itself, see `cluster_of`."""
+    if submission.keeper is None and (chosen is None or chosen.address != submission.address):
+        before, now = shown(submission.address), chosen.address if chosen else "the local head"
+        typer.echo(
+            f"warning: it was last submitted to {before}, and goes to {now} now:"
+            f" --address {before} submits it there again, if that is your cluster",
+            err=True,
+        )
 
 
 def _missing(production: Production, request: Request, ledger: Ledger) -> bool:
