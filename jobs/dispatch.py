@@ -80,7 +80,8 @@ class Dispatch:
         """Ids of the machines on which it shall not run."""
         avoid = set(tries.avoid)
         leaves_gpus = self._stage not in ON_GPU and len(with_gpu) < len(nodes)
-        if leaves_gpus and fits(self._place, nodes, with_gpu):
+        memory_gb = tries.memory_gb
+        if leaves_gpus and fits(self._place, nodes, with_gpu, memory_gb=memory_gb):
             avoid |= with_gpu
         # Better the same machine again than none.
-        return avoid if fits(self._place, nodes, avoid) else set()
+        return avoid if fits(self._place, nodes, avoid, memory_gb=memory_gb) else set()

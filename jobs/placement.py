@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,10 +82,18 @@ def placement(stage: str, options: Options, nodes: Sequence[Mapping[str, float]]
     return wanted
 
 
-def fits(place: Placement, nodes: Sequence[Mapping[str, Any]], without: set[str]) -> bool:
-    """Whether a machine other than those could take the task, when idle."""
+def fits(
+    place: Placement,
+    nodes: Sequence[Mapping[str, Any]],
+    without: Collection[str] = (),
+    *,
+    memory_gb: float | None = None,
+) -> bool:
+    """Whether a machine other than those could take the task, when idle, with so much memory reserved."""
     return any(
-        node.get("CPU", 0.0) >= place.cpus and node.get("GPU", 0.0) >= place.gpus
+        node.get("CPU", 0.0) >= place.cpus
+        and node.get("GPU", 0.0) >= place.gpus
+        and node.get("memory", math.inf) >= GB * (memory_gb or 0.0)
         for node in nodes
         if node["NodeID"] not in without
     )

@@ -172,7 +172,9 @@ class Stage:
     def _again(self, record: ShotRecord, tries: Tries) -> ShotRecord | None:
         cause = record.cause
         assert cause is not None
-        largest = largest_memory_gb(alive_nodes())
+        nodes = alive_nodes()
+        # Of those that could run it: a larger one without a GPU is of no use to what takes one.
+        largest = largest_memory_gb([n for n in nodes if fits(self.place, [n])] or nodes)
         again = next_try(
             tries, cause, node=record.node, peak_gb=record.peak_memory_gb, largest_gb=largest
         )
@@ -244,11 +246,7 @@ class Stage:
     def _tell_stuck(self, counts: Mapping[str, int]) -> None:
         """Say once that everything waits for machines that are not there."""
         stuck = ""
-        if (
-            self._running
-            and not counts.get("running")
-            and not fits(self.place, alive_nodes(), set())
-        ):
+        if self._running and not counts.get("running") and not fits(self.place, alive_nodes()):
             stuck = f"{self.name}: waits for a machine with {self.place}; there is none now"
         if stuck and stuck != self._stuck:
             self.say(stuck)
