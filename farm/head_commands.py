@@ -39,7 +39,14 @@ def up(
     """
     from farm.head import LocalHead
 
-    state = LocalHead().up(cpus=cpus, gpus=gpus)
+    head = LocalHead()
+    before = head.state()
+    state = head.up(cpus=cpus, gpus=gpus)
+    if state == before and (cpus is not None or gpus is not None):
+        typer.echo(
+            "warning: it ran already, and offers what it did: farm down ends it, with the jobs on it",
+            err=True,
+        )
     if as_json:
         found = {
             "schema_version": SCHEMA_VERSION,

@@ -37,12 +37,17 @@ def list_jobs(
     """
     from itertools import islice
 
+    from facecap_core.errors import StoreError
     from farm.follow import status_json
     from farm.status_tables import print_jobs
     from jobs.job_list import ledgers
 
-    found = islice(ledgers(find_and_load(production).paths.jobs), limit)
-    statuses = [ledger.status() for ledger in found]
+    statuses = []
+    for ledger in islice(ledgers(find_and_load(production).paths.jobs), limit):
+        try:
+            statuses.append(ledger.status())
+        except StoreError as error:  # of one job, which hides no others
+            typer.echo(f"warning: {ledger.job} is left out: {error}", err=True)
     if as_json:
         brief = [
             {k: v for k, v in status_json(status).items() if k not in ("shots", "schema_version")}

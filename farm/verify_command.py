@@ -94,10 +94,17 @@ def account(status: JobStatus) -> dict[str, int]:
 
 def _checked(production: Production, ledger: Ledger, *, mark: bool) -> list[Verified]:
     """All of a job's results, read; damaged shots are marked as soon as they are found."""
+    from facecap_core.names import some_of
     from facecap_core.progress import Progress
     from jobs.verification import mark_damaged, verify_job
 
     status = ledger.status()
+    gone = [record.name for record in status.shots if record.name not in production.shots]
+    if gone:
+        typer.echo(
+            f"warning: {status.job}: not read, for shots.csv has them no more: {some_of(gone)}",
+            err=True,
+        )
     training = status.training is not None and status.training.state == "solved"
     total = status.counts["solved"] + training
     checked = []

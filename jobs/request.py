@@ -215,6 +215,6 @@ def parse_request(text: str, file: str = "") -> Request:
         where = ".".join(str(part) for part in first["loc"])
         raise StoreError(
             f"is not a request of this version ({where}: {first['msg']})",
-            remedy="submit the job again",
+            remedy="use the version that wrote it, or remove this file and submit the job again",
             file=file,
         ) from error

@@ -53,10 +53,13 @@ class Verified:
 
 
 def verify_job(production: Production, ledger: Ledger) -> Iterator[Verified]:
-    """Read everything that a job's solved shots (and its training) stored, one after the other."""
+    """Read everything that a job's solved shots (and its training) stored, one after the other.
+
+    Shots that shots.csv has no more are passed over: whose they were is not known, and no job could make them again.
+    """
     request = ledger.request()
     for name in request.shots:
-        if ledger.shot(name).state != "solved":
+        if name not in production.shots or ledger.shot(name).state != "solved":
             continue
         if isinstance(request, OutputRequest):
             yield _verified_outputs(production, request, name)

@@ -98,9 +98,13 @@ def test_the_head_is_on_loopback_alone_and_asks_for_its_token(head):
     assert not [line for line in lines if token in line]
 
 
-def test_a_head_that_runs_is_found_again(farm, production, head):
+def test_a_head_that_runs_is_found_again(farm, production, head, capfd):
     before = head.state()
     farm.run(production, "up")
+    assert head.state() == before
+    capfd.readouterr()
+    assert farm.main(production, "up", "--cpus", "1") == 0
+    assert "it ran already, and offers what it did" in capfd.readouterr().err
     assert head.state() == before
     shown = json.loads(farm.run(production, "dashboard", "--json"))
     assert shown["dashboard"] == before.dashboard

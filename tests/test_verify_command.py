@@ -131,3 +131,17 @@ def test_a_damaged_calibration_asks_for_no_other_training(tmp_path):
     assert ledger.training().state == "solved"
     assert farm(ledger, *remedy.split()[1:])[0] == 0
     assert farm(ledger, "verify")[0] == 0
+
+
+def test_a_shot_that_the_list_has_no_more_is_not_called_whole(ledger):
+    shots = ledger.folder.parents[2] / "shots.csv"
+    rows = shots.read_text().splitlines(keepends=True)
+    shots.write_text("".join(row for row in rows if not row.startswith("train_1,")))
+    folder = ledger.folder.parents[2]
+    done = CliRunner().invoke(app, ["verify", "--production", str(folder)])
+    assert done.exit_code == 0
+    assert re.search(rf"{ledger.job}: 1 result, \d+ files, .* MB: all whole", done.stdout)
+    assert (
+        f"warning: {ledger.job}: not read, for shots.csv has them no more: train_1" in done.stderr
+    )
+    assert ledger.shot("train_1").state == "solved"
