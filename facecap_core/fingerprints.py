@@ -100,7 +100,12 @@ def fingerprint_weights(directory: Path) -> str:
         raise ModelError(
             "is not a model", remedy="`farm models` lists what there is", file=directory
         ) from error
-    return hashlib.sha256(weights).hexdigest()[:32]
+    return short_fingerprint(hashlib.sha256(weights).hexdigest())
+
+
+def short_fingerprint(sha256: str) -> str:
+    """As much of a SHA-256 as tells weights apart."""
+    return sha256[:32]
 
 
 def members_of(path: Path) -> list[Path]:

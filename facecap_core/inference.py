@@ -42,6 +42,7 @@ class InferResult:
     waited_seconds: float = 0.0  # that the network waited for pictures
     network_seconds: float = 0.0
     decoder: str = ""  # what decoded, for the log
+    weights: str = ""  # what tells the model's from others, see `fingerprint_weights`
 
 
 def infer_shot(
@@ -87,7 +88,12 @@ def infer_shot(
         identity["landmarks"] = {camera: one.identity for camera, one in still.items()}
     found = stored(destination, identity)
     if found is not None:
-        return InferResult(int(found["frames"]), True, time.monotonic() - started)
+        return InferResult(
+            int(found["frames"]),
+            True,
+            time.monotonic() - started,
+            weights=identity["model_fingerprint"],
+        )
     decodings = {
         camera: Decoding(
             Path(footage[camera]), model.crop(camera), fps, model.picture_size(camera), hardware
@@ -137,6 +143,7 @@ def infer_shot(
         waited_seconds=clock.waited_seconds,
         network_seconds=clock.network_seconds,
         decoder=pictures.decoder,
+        weights=identity["model_fingerprint"],
     )
 
 

@@ -67,7 +67,7 @@ def calibrate(
         right=figures,
     )
     typer.echo(what_it_means(facts))
-    typer.echo(f"solve with it: farm submit infer --actor {chosen.actor}")
+    typer.echo(f"solve with it: farm submit infer --actor {chosen.actor} --model {chosen.model}")
 
 
 def what_it_means(facts: Mapping[str, Any]) -> str:

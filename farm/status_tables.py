@@ -6,6 +6,7 @@ import time
 
 import typer
 
+from facecap_core.names import some_of
 from farm.tables import number, print_table
 from jobs.records import JobStatus, ShotRecord
 from jobs.sentences import counted, duration, moment_sentence, result_sentence
@@ -66,7 +67,7 @@ def print_result(status: JobStatus, *, rows: bool = True) -> None:
         typer.echo(f"training {training_line(training)}")
     if training is not None and training.state == "solved":
         typer.echo(f"model {training.name}: {result_sentence(training.figures)}")
-    for line in stale_lines(status):
+    for line in [*stale_lines(status), *warning_lines(status)]:
         typer.echo(line)
     if rows:
         failed = [record for record in status.shots if record.state == "failed"]
@@ -123,9 +124,18 @@ def stale_lines(status: JobStatus) -> list[str]:
     """A line for each actor whose vertices here are of an older model."""
     return [
         f"stale: {actor} has a newer model {model};"
-        f" farm submit infer --actor {actor} solves with it"
+        f" farm submit infer --actor {actor} --model {model} solves with it"
         for actor, model in sorted(status.stale.items())
     ]
+
+
+def warning_lines(status: JobStatus) -> list[str]:
+    """A line for each thing to be looked at in what is done, with the names of the shots."""
+    names: dict[str, list[str]] = {}
+    for record in [*status.shots, *([status.training] if status.training else [])]:
+        for text in record.warnings if record.state == "solved" else ():
+            names.setdefault(text, []).append(record.name)
+    return [f"warning: {some_of(shots)}: {text}" for text, shots in names.items()]
 
 
 def frames(record: ShotRecord) -> str:

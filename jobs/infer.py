@@ -54,7 +54,13 @@ def infer_shot(
         how = "solved already"
         if not result.reused:
             how = f"solved in {result.seconds:.1f} s, decoded by {result.decoder}"
-        sentence, versions = f"{result.frames} frames {how}", versions_of(production, request, name)
-        return Outcome(result.frames, result.reused, figures, sentence, versions)
+        return Outcome(
+            result.frames,
+            result.reused,
+            figures,
+            sentence=f"{result.frames} frames {how}",
+            versions=versions_of(production, request, name),
+            weights={shot.actor: result.weights},
+        )
 
     return carry_out(ledger, ledger.shot(name), lot, task)

@@ -19,7 +19,7 @@ from jobs.ledger import Ledger
 from jobs.log import Log
 from jobs.records import Lot, ShotRecord
 from jobs.request import InferRequest, Request, TrainRequest
-from jobs.shots import cameras_of, shot_of, versions_of
+from jobs.shots import cameras_of, shot_of, versions_of, wanted_cameras
 from jobs.worker import Outcome, carry_out
 
 
@@ -133,8 +133,8 @@ def _check_cameras(
     """
     if not cameras:
         raise FootageMissing(
-            "the shot has no footage of " + ", ".join(production.actors[shot.actor].cameras),
-            remedy="fill in its camera columns",
+            f"the shot has no footage of {' or '.join(wanted_cameras(production, request, shot))}",
+            remedy="fill in that column of its row",
             file=production.shots_path,
             line=shot.line,
         )

@@ -236,7 +236,7 @@ class Ledger:
             seconds_left=None
             if ended
             else seconds_left(everything, now=time.time(), sizes=self.sizes()),
-            stale=stale_models(self.folder.parent.parent, request) if ended else {},
+            stale=stale_models(self.folder.parent.parent, request, shots) if ended else {},
             job=self.job,
             kind=request.kind,
             label=request.label,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from facecap_core.errors import ModelError
+from facecap_core.fingerprints import fingerprint_weights, short_fingerprint
 from facecap_core.learning.validated import validated_on
 from facecap_core.names import nearest, some_of
+from facecap_core.stores.manifests import listed_sha256
 from facecap_core.stores.paths import StorePaths
 
 
@@ -55,6 +58,18 @@ def model_facts(store: Path, actor: str, model: str) -> dict[str, Any]:
         (StorePaths(store).model(actor, model) / "model.json").read_text(encoding="utf-8")
     )
     return facts
+
+
+def weights_of(store: Path, actor: str, model: str) -> str | None:
+    """The fingerprint of a model's weights, which another training under the same name changes; None where there
+    are none."""
+    folder = StorePaths(store).model(actor, model)
+    listed = listed_sha256(folder, "weights.safetensors")  # they are not read at each look at a job
+    if listed is not None:
+        return short_fingerprint(listed)
+    with suppress(ModelError):  # models of version 0.1 have no manifest
+        return fingerprint_weights(folder)
+    return None
 
 
 def choose_model(store: Path, actor: str, model: str | None) -> ModelSummary:

@@ -97,7 +97,7 @@ def _warnings(status: JobStatus) -> list[str]:
     told = [status.detail] if status.detail else []
     told += [
         f"{actor} has a newer model than the one that solved these shots: {model}. "
-        f"farm submit infer --actor {actor} solves them with it."
+        f"farm submit infer --actor {actor} --model {model} solves them with it."
         for actor, model in sorted(status.stale.items())
     ]
     return told

@@ -144,7 +144,7 @@ def _trust(trust: Trust) -> dict[str, Any]:
         )
         notes.insert(
             0,
-            f"{some} solved by a model that knows how far it can be believed: train it again with this version.",
+            f"{some} solved by a model that knows how far it can be believed: farm calibrate, then solve them again.",
         )
     told: dict[str, Any] = {"notes": notes, "chart": None}
     if trust.shots:

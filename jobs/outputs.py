@@ -74,10 +74,14 @@ def make_outputs(
                 figures["rmse_mm"] = round(reviewed.rmse_mm, 6)
         for file in files:
             log.line(str(file))
-        for warning in footage_warnings(production, [name]).values():
-            log.line(f"warning: {warning}")
         how = "there already" if reused else "written"
-        return Outcome(frames, reused, figures, f"{frames} frames, {len(files)} files {how}")
+        return Outcome(
+            frames,
+            reused,
+            figures,
+            sentence=f"{frames} frames, {len(files)} files {how}",
+            warnings=tuple(footage_warnings(production, [name]).values()),
+        )
 
     return carry_out(ledger, ledger.shot(name), lot, task)
 

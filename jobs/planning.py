@@ -17,7 +17,7 @@ from jobs.corrections import corrections_to_learn
 from jobs.inputs import content, file_content, stamp
 from jobs.job_settings import actors_of, settings_of
 from jobs.ledger import Ledger
-from jobs.models import ModelSummary, choose_model, model_facts
+from jobs.models import choose_model, model_facts
 from jobs.request import Base, InferRequest, IngestRequest, Request, TrainRequest, one_or_several
 from jobs.shots import STABILISED, footage_of, numbers_of
 
@@ -192,13 +192,14 @@ def plan_infer(
         if before is not None and before.actor == name:
             models[name], cameras[name] = before.model, before.camera
             stabilised = before.config.get(STABILISED)
+            _check_units(production, name, before.model, before.settings.get("units"))
         else:
             chosen = choose_model(production.store, name, model)
             models[name], cameras[name] = chosen.model, one_or_several(chosen.cameras)
             if chosen.calibration:  # another one gives other confidences
                 settings["actors"][name]["calibration"] = chosen.calibration
             stabilised = chosen.stabilised_input
-            _check_units(production, name, chosen)
+            _check_units(production, name, chosen.model, chosen.units)
         if stabilised:  # other landmarks give other vertices
             settings["actors"][name][STABILISED] = True
     request = InferRequest(settings=settings, models=models, cameras=cameras, shots=tuple(shots))
@@ -256,13 +257,13 @@ def _check_stabilised(
             )
 
 
-def _check_units(production: Production, actor: str, model: ModelSummary) -> None:
+def _check_units(production: Production, actor: str, model: str, units: str | None) -> None:
     """What a model puts out is in the units that it was trained in, and its shots would say so."""
-    if model.units and model.units != production.units:
+    if units and units != production.units:
         raise ModelError(
-            f"{model.model} was trained in {model.units}, the production is in {production.units} now",
+            f"{model} was trained in {units}, the production is in {production.units} now",
             remedy=f"put units in production.toml back, or train {actor} again",
-            file=production.paths.model(actor, model.model),
+            file=production.paths.model(actor, model),
         )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,14 +15,16 @@ from facecap_core.files import store_error
 from facecap_core.productions.production import Production
 from facecap_core.stores.manifests import replaced, verify
 from facecap_core.stores.object_folder import ArrayFolder, absent
+from jobs.camera_lengths import length_warnings
 from jobs.ledger import Ledger
 from jobs.models import model_facts
 from jobs.outputs import folder_of, outputs_of
 from jobs.placement import Placement, placement
 from jobs.records import Options
 from jobs.request import InferRequest, OutputRequest, Request, TrainRequest, job_id
-from jobs.shots import cameras_of, inputs_of, stores_of
+from jobs.shots import cameras_of, inputs_of, stores_of, wanted_cameras
 from jobs.solved_footage import footage_warnings
+from jobs.staleness import of_other_weights, weights_now
 
 LEAST_FREE_BYTES = 2**30
 FREE_BYTES_A_SHOT = 50 * 2**20
@@ -91,12 +94,16 @@ def preflight(
     known = (ledger.folder / "request.json").exists()
     missing = set(missing_shots(production, request, ledger)) if known else set(request.shots)
     action = _ACTIONS.get(request.kind, "decode")
-    needed = _needed_cameras(production, request)
-    looks = {name: _look(production, request, name, needed) for name in missing}
-    if isinstance(request, OutputRequest) and not request.solved_by:
+    needed, later = _needed_cameras(production, request), _solved_later(production, request)
+    looks = {name: _look(production, request, name, needed, later) for name in missing}
+    if isinstance(request, OutputRequest):
         # Of files that are there already too: they may be of other pictures than the footage has now.
-        replaced = footage_warnings(production, request.shots)
-        looks |= {name: (warning, 0) for name, warning in replaced.items()}
+        there = [name for name in request.shots if name not in later]
+        looks |= {name: (told, 0) for name, told in footage_warnings(production, there).items()}
+    else:
+        whole = [name for name in request.shots if name in looks and not looks[name][0]]
+        for name, told in length_warnings(production, request, whole).items():
+            looks[name] = (told, looks[name][1])
     shots = [
         PlannedShot(
             name,
@@ -131,15 +138,18 @@ def check_placement(
 
 def missing_shots(production: Production, request: Request, ledger: Ledger) -> list[str]:
     """The request's shots that are not solved, or whose output is gone, visibly incomplete, or was replaced
-    since by another job, of another model or another crop.
+    since by another job, of another model or another crop; or whose model was trained anew, to other weights.
 
     Shots that shall be skipped are not missing.
     """
     outputs: dict[str, list[ArrayFolder]] = {}
     versions: dict[ArrayFolder, str] = {}
     skipped = set()
+    weights = weights_now(production.store, request) if isinstance(request, InferRequest) else {}
     for name in request.shots:
         record = ledger.shot(name)
+        if of_other_weights(record, weights):
+            continue
         if record.state == "solved" and isinstance(request, OutputRequest):
             if _is_there(production, request, name):
                 outputs[name] = []
@@ -200,18 +210,37 @@ def _needed_cameras(production: Production, request: Request) -> dict[str, tuple
     return needed
 
 
+def _solved_later(production: Production, request: Request) -> frozenset[str]:
+    """The shots that the job which is to be done before has yet to solve."""
+    if isinstance(request, OutputRequest) and request.solved_by:
+        before = Ledger(production.paths.jobs / request.solved_by)
+        with contextlib.suppress(FacecapError):  # its ledger is gone, and it solves nothing more
+            shots = before.request().shots
+            return frozenset(name for name in shots if before.shot(name).state != "solved")
+    return frozenset()
+
+
 def _look(
-    production: Production, request: Request, name: str, needed: Mapping[str, tuple[str, ...]]
+    production: Production,
+    request: Request,
+    name: str,
+    needed: Mapping[str, tuple[str, ...]],
+    later: Collection[str],
 ) -> tuple[str, int]:
-    """What is visibly wrong with a shot, and the bytes that it reads, 0 where that is not known."""
+    """What is visibly wrong with a shot, and the bytes that it reads, 0 where that is not known.
+
+    Args:
+        needed: see `_needed_cameras`.
+        later: see `_solved_later`.
+    """
     shot = production.shots.get(name)
     if shot is None:
         return "is not in shots.csv", 0
     if isinstance(request, OutputRequest):
         solved = production.paths.vertices(shot.actor, name).exists()
-        return "" if solved or request.solved_by else "is not solved", 0
+        return "" if solved or name in later else "is not solved", 0
     if not cameras_of(production, request, shot):
-        return "has no footage of the camera", 0
+        return f"has no footage of {' or '.join(wanted_cameras(production, request, shot))}", 0
     absent_cameras = [c for c in needed.get(shot.actor, ()) if c not in shot.footage]
     if absent_cameras:
         return f"has no footage of {' and '.join(absent_cameras)}", 0

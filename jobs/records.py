@@ -124,6 +124,13 @@ class ShotRecord(_Record):
         default_factory=dict,
         description="store: the version that was made, or found to be the same",
     )
+    weights: dict[str, str] = Field(
+        default_factory=dict,
+        description="actor: fingerprint of the weights of the model that solved it",
+    )
+    warnings: list[str] = Field(
+        default_factory=list, description="what is to be looked at, though it is done"
+    )
     earlier: list[Try] = Field(default_factory=list, description="its tries before this one")
 
     @property
@@ -225,6 +232,7 @@ class Driver(_Record):
     ray_job_id: str = Field(default="", description="the driver's name in Ray's own logs")
     dashboard: str = ""
     waits_for: str = Field(default="", description="the job that must be done first")
+    waits_state: str = Field(default="", description="the state of that job")
     cause: Cause | None = None
 
 

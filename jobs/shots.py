@@ -32,19 +32,23 @@ def shot_of(production: Production, name: str) -> Shot:
 
 
 def cameras_of(production: Production, request: Request, shot: Shot) -> list[str]:
-    """The cameras that the request reads of this shot, as far as it has footage of them.
+    """The cameras that the request reads of this shot, as far as it has footage of them."""
+    wanted = wanted_cameras(production, request, shot)
+    return [camera for camera in wanted if camera in shot.footage]
+
+
+def wanted_cameras(production: Production, request: Request, shot: Shot) -> list[str]:
+    """The cameras that the request reads, of any shot of this actor.
 
     Of a solved shot the one that it was solved from is read, which its store knows.
     """
     if isinstance(request, OutputRequest):
         return []
     if isinstance(request, IngestRequest):
-        wanted = list(request.cameras or production.actors[shot.actor].cameras)
-    elif isinstance(request, InferRequest):
-        wanted = list(request.cameras_of(shot.actor))
-    else:
-        wanted = list(request.cameras)
-    return [camera for camera in wanted if camera in shot.footage]
+        return list(request.cameras or production.actors[shot.actor].cameras)
+    if isinstance(request, InferRequest):
+        return list(request.cameras_of(shot.actor))
+    return list(request.cameras)
 
 
 def inputs_of(production: Production, request: Request, name: str) -> list[Path]:

@@ -22,6 +22,11 @@ from jobs.worker import Outcome, carry_out
 if TYPE_CHECKING:
     from facecap_core.learning.training import TrainResult
 
+UNCALIBRATED = (
+    "too few validation frames: what this model solves will have no confidence"
+    " -> give some shots split validation, then farm calibrate"
+)
+
 
 def train_model(ledger: Ledger, production: Production, request: Request, lot: Lot) -> ShotRecord:
     """Train the request's model and note it in the ledger; a killed training goes on where it was."""
@@ -48,17 +53,15 @@ def train_model(ledger: Ledger, production: Production, request: Request, lot: L
             threads=lot.threads,
             on_progress=on_progress,
         )
-        if not result.calibrated:
-            log.line(
-                "too few validation frames: what this model solves will have no confidence;"
-                " give some shots split validation, then farm calibrate"
-            )
         if request.base is not None:
             log.line(_beside_base(production, request.actor, request.base.model, request.model))
         figures = _figures(production, request, result)
         frames = sum(ledger.shot(name).frames or 0 for name in request.training)
         return Outcome(
-            frames, figures=figures, sentence=f"{result.directory}: {result_sentence(figures)}"
+            frames,
+            figures=figures,
+            sentence=f"{result.directory}: {result_sentence(figures)}",
+            warnings=() if result.calibrated else (UNCALIBRATED,),
         )
 
     return carry_out(ledger, record, lot, task)

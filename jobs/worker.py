@@ -32,6 +32,8 @@ class Outcome:
     figures: dict[str, float] = field(default_factory=dict)
     sentence: str = ""
     versions: dict[str, str] = field(default_factory=dict)  # of the stores, see `versions_of`
+    weights: dict[str, str] = field(default_factory=dict)  # see `ShotRecord.weights`
+    warnings: tuple[str, ...] = ()
 
 
 Task = Callable[[OnProgress, Log], Outcome]
@@ -82,6 +84,7 @@ def _begun(record: ShotRecord, lot: Lot) -> ShotRecord:
             "ended": None,
             "cause": None,
             "progress": None,
+            "warnings": [],
         }
     )
 
@@ -103,6 +106,7 @@ def _worked(reporter: _Reporter, log: Log, task: Task) -> ShotRecord:
         if not isinstance(error, FacecapError):
             log.line(traceback.format_exc())
         return reporter.record.model_copy(update={"state": "failed", "cause": cause})
+    log.lines([f"warning: {warning}" for warning in outcome.warnings])
     log.line(outcome.sentence or f"{outcome.frames} frames")
     return reporter.record.model_copy(
         update={
@@ -111,6 +115,8 @@ def _worked(reporter: _Reporter, log: Log, task: Task) -> ShotRecord:
             "reused": outcome.reused,
             "figures": outcome.figures,
             "store_versions": outcome.versions,
+            "weights": outcome.weights,
+            "warnings": list(outcome.warnings),
         }
     )
 
@@ -144,6 +150,8 @@ class _Reporter:
         self._count(progress)
         if now - self._told >= TELL_SECONDS:
             self._told = now
+            if self._ledger.attempt(self.record) > self.record.attempt:
+                return False  # it was given up and begun elsewhere, and its state is another's
             update = {"progress": _moment(progress), "peak_memory_gb": _peak_memory_gb()}
             self.record = self.record.model_copy(update=update)
             self._ledger.write(self.record)

@@ -12,8 +12,9 @@ from facecap_core.changes.model_results import open_compared
 from facecap_core.learning.presets import resolve
 from facecap_core.productions.production import load_production
 from facecap_core.stores.groups import open_vertices
+from jobs.camera_lengths import length_warnings
 from jobs.ledger import Ledger
-from jobs.planning import plan_infer, plan_train
+from jobs.planning import plan_infer, plan_ingest, plan_train
 from jobs.preflight import preflight
 from jobs.records import Lot, Options
 from jobs.tasks import TaskCall, work
@@ -85,8 +86,15 @@ def test_two_cameras_all_the_way(tmp_path, dropout):
         assert done(ledger, name, "ingest")["state"] == "solved"
         assert production.paths.frames(name, "left").exists()
     made_jobs.work(ledger, None, "train")
+    left = production.shots["bulk_0"].footage["left"]
     solving = plan_infer(production, actor="ada", shots=None, model=None)
     assert solving.cameras == {"ada": ("center", "left")}
+    whole = left.read_bytes()
+    write_video(left, 19)
+    planned = preflight(production, solving, Options(), None)
+    assert "camera left has 19 frames" in planned.shots[0].warning
+    assert planned.shots[0].bytes, "the time left is guessed all the same"
+    left.write_bytes(whole)
     planned = preflight(production, solving, Options(), None)
     warned = {shot.shot: shot.warning for shot in planned.warnings}
     assert warned == ({} if dropout else {"bulk_1": "has no footage of left"})
@@ -116,7 +124,14 @@ def test_training_names_the_shots_that_lack_a_camera_or_differ_in_length(tmp_pat
     )
     planned = preflight(production, request, Options(), None)
     warned = {shot.shot: shot.warning for shot in planned.warnings}
-    assert warned == {"validation_0": "has no footage of left"}, "before the night"
+    assert warned == {
+        "train_1": "camera center has 20 frames, camera left has 19 frames, by their files' heads"
+        " -> cut all cameras of the shot to the same frames (farm check counts them)",
+        "validation_0": "has no footage of left",
+    }, "before the night"
+    assert not length_warnings(production, request, request.shots, seconds=-1.0), "no time is left"
+    alone = plan_train(production, actor="ada", config=resolve("demo", SMALL))
+    assert not preflight(production, alone, Options(), None).warnings, "one camera is read"
     ledger = job(production, request)
     assert done(ledger, "train_0", "ingest")["state"] == "solved"
     shorter = done(ledger, "train_1", "ingest")
@@ -125,3 +140,14 @@ def test_training_names_the_shots_that_lack_a_camera_or_differ_in_length(tmp_pat
     lacking = done(ledger, "validation_0", "ingest")
     assert lacking["state"] == "failed"
     assert "no footage of left" in lacking["cause"]["message"]
+
+
+def test_the_camera_that_was_asked_for_is_named_where_a_shot_lacks_it(tmp_path):
+    production = two_cameras(tmp_path / "tiny", {"train_0": 20})
+    request = plan_ingest(production, actor=None, shots=["train_0", "train_1"], camera="left")
+    planned = preflight(production, request, Options(), None)
+    warned = {shot.shot: shot.warning for shot in planned.warnings}
+    assert warned == {"train_1": "has no footage of left"}
+    record = done(job(production, request), "train_1", "ingest")
+    assert record["state"] == "failed"
+    assert record["cause"]["message"].endswith("the shot has no footage of left")

@@ -40,6 +40,7 @@ SMALL += ["network.refine=[false,false]"]
 BY_NAME = {"figures", "inputs", "stale", "models", "cameras", "stages", "actors", "crops"}
 BY_NAME |= {"failed", "footage", "not_judged", "paper_minutes", "minutes", "shots"}
 BY_NAME |= {"by_shot", "fits", "vertices", "regions_mm", "region_amplitudes", "store_versions"}
+BY_NAME |= {"weights"}
 """Objects whose keys are names of the user's own, or figures."""
 TWICE = {"minutes", "shots"}
 """Those that hold such objects in turn."""

@@ -214,6 +214,10 @@ def test_solving_can_be_planned_before_its_training_is_done(tmp_path):
     request = plan_infer(production, actor=None, shots=None, model=None, after=after)
     assert request.models == {"ada": train.model}
     assert request.cameras == {"ada": "center"}
+    settings = production.settings_path
+    settings.write_text(settings.read_text().replace('units = "cm"', 'units = "m"'))
+    with pytest.raises(ModelError, match="was trained in cm, the production is in m now"):
+        plan_infer(load_production(settings), actor=None, shots=None, model=None, after=after)
 
 
 def two_cameras(production):

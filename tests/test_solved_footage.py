@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from facecap_core.fingerprints import fingerprint_footage
 from facecap_core.productions.production import load_production
 from farm.app import app
+from farm.status_tables import warning_lines
 from jobs.inputs import stamp
 from jobs.ledger import Ledger
 from jobs.night_page import write_night
@@ -69,6 +70,29 @@ def test_farm_export_and_farm_review_warn_also_of_what_is_there(folder, line):
     assert f"warning: bulk_1: {REPLACED}\n" in said
 
 
+def test_of_a_job_that_solves_before_what_it_has_solved_already_is_looked_at(folder):
+    production = load_production(folder)
+    solving = InferRequest(
+        settings={}, models={"ada": "m1"}, cameras={"ada": "center"}, shots=("bulk_0", "bulk_1")
+    )
+    before = Ledger.create(production.paths.jobs, solving)
+    made_jobs.submit(before)
+    made_jobs.note(before, "bulk_0", "solved")
+    for shot in ("bulk_0", "bulk_1"):
+        replace(folder, shot)
+    request = plan_export(
+        production, ("bulk_0", "bulk_1"), after=before, formats=("npy",), folder="out"
+    )
+
+    def told():
+        planned = preflight(production, request, Options(), None)
+        return {shot.shot: shot.warning for shot in planned.warnings}
+
+    assert told() == {"bulk_0": REPLACED}, "the other one is still to be solved, from what there is"
+    made_jobs.note(before, "bulk_1", "solved")
+    assert set(told()) == {"bulk_0", "bulk_1"}
+
+
 @pytest.mark.parametrize("kind", ["export", "review"])
 def test_a_submission_warns_and_so_does_the_log_of_the_shot(folder, kind):
     production = load_production(folder)
@@ -93,6 +117,8 @@ def test_a_submission_warns_and_so_does_the_log_of_the_shot(folder, kind):
     for shot in request.shots:
         made_jobs.work(ledger, shot, kind)
         assert (REPLACED in ledger.shot_log_path(shot).read_text()) == (shot == "bulk_1")
+    made_jobs.drive(ledger, "finished")
+    assert warning_lines(ledger.status()) == [f"warning: bulk_1: {REPLACED}"]
     assert told() == {"bulk_0": "", "bulk_1": REPLACED}, "there is nothing to do any more"
     write_night(production, ledger, folder / "job.html")
     assert "The footage of bulk_1 was replaced after it was" in (folder / "job.html").read_text()

@@ -92,7 +92,8 @@ def test_newer_models_and_time_left_are_told(ledger):
     assert left_sentence(status.model_copy(update={"seconds_left": None})) == ""
     status = status.model_copy(update={"stale": {"ada": "cpu-1f3a9c20"}, "seconds_left": 59.7})
     assert stale_lines(status) == [
-        "stale: ada has a newer model cpu-1f3a9c20; farm submit infer --actor ada solves with it"
+        "stale: ada has a newer model cpu-1f3a9c20;"
+        " farm submit infer --actor ada --model cpu-1f3a9c20 solves with it"
     ]
     assert "stale: ada" in drawn(status)
     assert "about 1m00s left" in job_line(status)

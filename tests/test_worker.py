@@ -117,6 +117,32 @@ def test_a_task_that_was_begun_again_elsewhere_does_not_write_over_it(ledger):
     assert (found.state, found.frames, found.attempt) == ("solved", 7, 2)
 
 
+def test_progress_of_a_task_that_was_begun_again_elsewhere_is_not_written(ledger, monkeypatch):
+    """Its machine was only cut off, and works on."""
+    monkeypatch.setattr(worker, "TELL_SECONDS", 0.0)
+
+    def task(on_progress, log):
+        report(on_progress, Progress("decode", 1, 9))
+        again = ledger.shot("a").model_copy(update={"attempt": 2, "state": "solved", "frames": 7})
+        ledger.write(again)
+        report(on_progress, Progress("decode", 2, 9))
+        raise AssertionError("nobody stopped us")
+
+    carry_out(ledger, ledger.shot("a"), LOT, task)
+    found = ledger.shot("a")
+    assert (found.state, found.frames, found.attempt) == ("solved", 7, 2)
+
+
+def test_warnings_stay_with_the_shot_until_it_is_done_again(ledger):
+    def task(on_progress, log):
+        return Outcome(3, warnings=("look at it",))
+
+    assert carry_out(ledger, ledger.shot("a"), LOT, task).warnings == ["look at it"]
+    assert "warning: look at it\n" in ledger.shot_log_path("a").read_text()
+    again = carry_out(ledger, ledger.shot("a"), LOT, lambda on_progress, log: Outcome(3))
+    assert again.warnings == []
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [

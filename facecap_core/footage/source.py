@@ -119,6 +119,17 @@ def count_packets(path: str | Path) -> int:
         return sum(1 for _ in video.packets())
 
 
+def frames_in_head(path: str | Path) -> int | None:
+    """The number of pictures as a file says it beforehand (or by listing files), without reading more; None: it does not.
+
+    An edit list may hide some of them. Raises the errors of `probe`, as far as they show so early.
+    """
+    if is_pattern(path):
+        return len(find_image_sequence(path).files)
+    with open_video(path) as video:
+        return video.frames_from_header
+
+
 def pixel_aspect(path: str | Path) -> Fraction | None:
     """Width to height of a pixel as players show it, before the picture is turned; None: its file does not say.
 

@@ -110,6 +110,14 @@ def size_of(final: ArrayFolder) -> tuple[int, int]:
     return len(listed), sum(size for size, _ in listed.values())
 
 
+def listed_sha256(final: Path, name: str) -> str | None:
+    """The SHA-256 of a folder's file as it was written, which is not read for it; None where no manifest has it."""
+    try:
+        return _listed(manifest_path(final))[name][1]
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
 def _listed(path: Path) -> dict[str, tuple[int, str]]:
     content = json.loads(path.read_text(encoding="utf-8"))
     if content["schema_version"] != 1:
