@@ -105,7 +105,7 @@ class JobDriver:
     def _end(self, heart: threading.Thread, *, state: str, cause: Cause | None) -> None:
         self._ended.set()
         heart.join()
-        self._note(state=state, cause=cause, waits_for="")
+        self._note(state=state, cause=cause, waits_for="", waits_state="")
 
     # -- the work ------------------------------------------------------------------------------
 
@@ -148,12 +148,15 @@ class JobDriver:
             FacecapError: it failed or was cancelled. Cancelled: this job was.
         """
         other = Ledger(self._ledger.folder.parent / job)
-        self.say(f"waits for {job}")
-        self._note(waits_for=job)
+        told = ""
         while True:
             status = other.status()
             if status.state == "done":
                 break
+            if status.state != told:
+                told = status.state
+                self.say(f"waits for {job}, which is {told}")
+                self._note(waits_for=job, waits_state=told)
             if status.state in ("failed", "cancelled"):
                 raise FacecapError(
                     f"{job}, which was to be done before, {status.state}",
@@ -163,7 +166,7 @@ class JobDriver:
                 cancel_unfinished(self._ledger)
                 raise Cancelled(f"{self._ledger.job} was cancelled while it waited for {job}")
             self._stop.wait(LOOK_SECONDS)
-        self._note(waits_for="")
+        self._note(waits_for="", waits_state="")
 
     # -- ends ----------------------------------------------------------------------------------
 

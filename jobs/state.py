@@ -35,12 +35,19 @@ def job_state(
     elif now - driver.beat > SILENT_SECONDS:
         silent = f"no sign of its driver on {driver.process.host} for {now - driver.beat:.0f} s"
     elif driver.waits_for:
-        return "queued", f"waits for {driver.waits_for}"
+        return "queued", f"waits for {driver.waits_for}{_held_up(driver)}"
     else:
         return "running", ""
     if cancelled:
         return "cancelled", ""
     return "interrupted", f"{silent}; farm retry goes on with what is missing"
+
+
+def _held_up(driver: Driver) -> str:
+    """What makes a job go on that waits for one which stands still: nothing else does."""
+    if driver.waits_state != "interrupted":
+        return ""
+    return f", which is interrupted: farm retry {driver.waits_for} goes on with it"
 
 
 def _before_the_driver(

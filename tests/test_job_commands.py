@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 
 import pytest
 from made_jobs import drive, make_job, note, submit, work
@@ -13,6 +14,7 @@ from tiny_production import make_production
 from facecap_core.learning.presets import resolve
 from facecap_core.productions.production import load_production
 from farm.watch import plain_lines
+from jobs.driver import JobDriver
 from jobs.ledger import Ledger
 from jobs.planning import plan_ingest, plan_train
 from jobs.preflight import preflight
@@ -76,6 +78,49 @@ def test_a_job_can_wait_for_another_but_not_for_itself(main, folder):
     assert f"{second.job} waits for {first.job} waits for {second.job}" in err
     code, _, err = main(folder, *arguments, "--after", second.job)
     assert (code, "does not wait for it" in err) == (2, True)
+
+
+def test_a_job_that_waits_says_when_the_other_one_stands_still(folder, monkeypatch):
+    monkeypatch.setattr("jobs.driver.LOOK_SECONDS", 0.05)
+    first = make_job(folder, "interrupted")
+    request = plan_ingest(load_production(folder), actor=None, shots=["train_0"], camera=None)
+    second = Ledger.create(first.folder.parent, request)
+    submit(second, options=options(after=first.job))
+    drive(second)
+    driver = JobDriver(second)
+    driver._driver = second.driver()
+    waiting = threading.Thread(target=driver._wait_for, args=[first.job])
+    waiting.start()
+
+    def says(text):
+        deadline = time.monotonic() + 60.0
+        while text != second.status().detail:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    says(f"waits for {first.job}, which is interrupted: farm retry {first.job} goes on with it")
+    drive(first, "running")
+    says(f"waits for {first.job}")
+    note(first, "train_1", "solved")
+    drive(first, "finished")
+    waiting.join(60.0)
+    assert (second.status().state, second.status().detail) == ("running", "")
+
+
+def test_one_damaged_ledger_hides_no_other_job(main, folder):
+    ledger = make_job(folder, "failed")
+    request = plan_ingest(load_production(folder), actor=None, shots=["train_0"], camera=None)
+    other = Ledger.create(ledger.folder.parent, request)
+    whole = (other.folder / "request.json").read_text()
+    (other.folder / "request.json").write_text(whole[:-9])
+    code, out, err = main(folder, "list")
+    assert (code, ledger.job in out) == (0, True)
+    assert f"warning: {other.job} is left out: {other.folder / 'request.json'}: is not a" in err
+    assert "remove this file and submit the job again" in err
+    (folder / "list.txt").write_text("train_0\n")
+    (other.folder / "request.json").unlink()  # as it says
+    code, out, _ = main(folder, "submit", "ingest", "--shots", "list.txt", "--dry-run", "--json")
+    assert (code, json.loads(out)["job"]) == (0, other.job)
 
 
 def test_shots_can_be_solved_with_the_model_of_a_training_that_still_runs(main, folder):

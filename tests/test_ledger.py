@@ -248,6 +248,9 @@ def test_one_that_waits_for_another_job_is_queued(ledger):
     ledger.write_driver(driver(waits_for="train-ada-0"))
     status = ledger.status()
     assert (status.state, status.detail) == ("queued", "waits for train-ada-0")
+    ledger.write_driver(driver(waits_for="train-ada-0", waits_state="interrupted"))
+    held_up = "waits for train-ada-0, which is interrupted: farm retry train-ada-0 goes on with it"
+    assert (ledger.status().state, ledger.status().detail) == ("queued", held_up)
 
 
 def test_jobs_are_found_by_their_beginning(tmp_path):
