@@ -178,6 +178,7 @@ def _attributes(model: Model, views: Sequence[str]) -> dict[str, Any]:
         "cameras": views,
         "missing_cameras": [camera for camera in model.cameras if camera not in views],
         "crops": {camera: list(model.crop(camera)) for camera in views},
+        "stabilised_input": model.config.stabilised_input,
         "topology_sha256": model.facts["topology_sha256"],
         "confidence": confidence,
     }

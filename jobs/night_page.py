@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from urllib.parse import quote
 from facecap_core.errors import ModelError
 from facecap_core.flags.actor_flags import FlaggedShots, flag_shots
 from facecap_core.names import some_of
+from facecap_core.outputs import Outputs
 from facecap_core.productions.production import Production
 from facecap_core.progress import OnProgress
 from facecap_core.reports.convergence import convergence, read_epochs
@@ -65,8 +67,10 @@ def write_night(
     request, night = ledger.request(), night_of(ledger.status())
     destination = Path(destination)
     trust = flagged = made = None
+    models: dict[str, str] = {}
     if isinstance(request, InferRequest):
-        trust = read_trust(production, _models(production, request, night), on_progress)
+        models = _models(production, request, night)
+        trust = read_trust(production, models, on_progress)
         solved = [*(shot.shot for shot in trust.shots), *trust.without]
         flagged = flag_shots(production, sorted(solved), on_progress=on_progress)
     elif isinstance(request, (ExportRequest, ReviewRequest)):
@@ -81,7 +85,7 @@ def write_night(
         "shots": shot_rows(night, trust),
         "made": made,
         "trust": trust and _trust(trust),
-        **_worst(production, trust, destination, on_progress),
+        **_worst(production, trust, models, destination, on_progress),
         "flags": flagged and flagged.frames and flag_rows(production, flagged),
         "doubtful_below": DOUBTFUL,
     }
@@ -164,6 +168,7 @@ def _trust(trust: Trust) -> dict[str, Any]:
 def _worst(
     production: Production,
     trust: Trust | None,
+    models: Mapping[str, str],
     destination: Path,
     on_progress: OnProgress | None,
 ) -> dict[str, Any]:
@@ -179,7 +184,7 @@ def _worst(
                 f" {shot.doubtful_frames} of {len(shot.confidence)} frames doubtful",
                 "pictures": drawn,
                 "curve": sparkline(shot.confidence, shot.worst_frame, line=DOUBTFUL),
-                "video": _video(production, shot.shot, destination),
+                "video": _video(production, shot.shot, models[shot.shot], destination),
             }
             for shot, drawn in zip(chosen, pictures, strict=True)
         ],
@@ -188,7 +193,9 @@ def _worst(
     }
 
 
-def _video(production: Production, shot: str, destination: Path) -> str:
-    """Where the shot's review video lies as seen from the page; empty where there is none."""
+def _video(production: Production, shot: str, model: str, destination: Path) -> str:
+    """Where the shot's review video lies as seen from the page; empty where there is none of what this model solved."""
     path = production.folder / "reviews" / f"{shot}.mp4"
-    return quote(os.path.relpath(path, destination.parent)) if path.is_file() else ""
+    record = Outputs(path.parent, f"{shot}.review.json", {}).read_record()
+    shown = path.is_file() and record.get("model") == model
+    return quote(os.path.relpath(path, destination.parent)) if shown else ""

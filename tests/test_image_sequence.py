@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from footage_files import SIZE, picture, read, reference, write_images
 
+from facecap_core.checks.footage_check import check_footage
 from facecap_core.errors import FootageEmpty, FootageError, FootageUnreadable
 from facecap_core.footage.footage import Footage
 from facecap_core.footage.source import count_packets, probe
@@ -55,6 +56,23 @@ def test_scene_linear_images(tmp_path: Path) -> None:
     curve = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     expected = 255 * np.tensordot((0.2126, 0.7152, 0.0722), curve, axes=1)
     assert np.abs(read(path)[0] - expected).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("transfer", "logarithmic"), [(1, True), (2, False), (3, True), (4, False), (6, False)]
+)
+def test_logarithmic_dpx_is_told(tmp_path: Path, transfer: int, logarithmic: bool) -> None:
+    path = write_images(tmp_path, "shot.%04d.dpx", codec="dpx", pixel_format="gbrp10le")
+    for file in tmp_path.glob("*.dpx"):
+        data = bytearray(file.read_bytes())
+        data[801] = transfer
+        file.write_bytes(data)
+    facts = check_footage(path, crop=(0, 0, *SIZE), fps=Fraction(30))
+    assert not facts.faults
+    told = [warning.message for warning in facts.warnings]
+    assert [message.startswith("its levels are logarithmic") for message in told] == (
+        [True] if logarithmic else []
+    )
 
 
 def test_a_photograph_taken_upright(tmp_path: Path) -> None:

@@ -56,6 +56,23 @@ def test_telling_frames_are_extreme_and_apart(seed):
                 assert abs(a.frame - b.frame) >= 30
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_no_telling_frame_is_better_than_one_of_a_better_kind(seed):
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(40, 100, 1 + seed % 2)  # short, and their worst frames are one moment
+    given = [
+        measured(f"s{i}", 0.1 + np.exp(-(((np.arange(n) - 10) / 6) ** 2)))
+        for i, n in enumerate(lengths)
+    ]
+    marks = telling_frames(given, apart=24)
+    errors = {
+        kind: [m.rmse_mm for m in marks if m.kind == kind] for kind in ("best", "median", "worst")
+    }
+    assert all(errors.values())
+    assert max(errors["best"]) <= min(errors["median"])
+    assert max(errors["median"]) <= min(errors["worst"])
+
+
 def test_telling_frames_of_few_are_none_twice():
     for length in (1, 2, 5):
         marks = telling_frames(shots(1, length), apart=1)

@@ -148,10 +148,13 @@ def test_a_shot_whose_footage_is_gone_keeps_its_result(copied, tmp_path):
     assert len([p for p in pictures if "bulk_5" in p]) == 2
 
 
-def test_review_videos_are_linked_where_they_exist(copied):
+def test_review_videos_are_linked_where_they_show_what_was_solved(copied):
     folder, ledger = copied
     (folder / "reviews").mkdir()
-    (folder / "reviews" / "bulk_5.mp4").touch()
+    for shot, model in (("bulk_5", "m"), ("bulk_1", "an earlier one")):
+        (folder / "reviews" / f"{shot}.mp4").touch()
+        record = {"model": model, "files": {f"{shot}.mp4": {"bytes": 0, "of": ""}}}
+        (folder / "reviews" / f"{shot}.review.json").write_text(json.dumps(record))
     path = folder / "my pages" / "night.html"
     write_night(load_production(folder), ledger, path)
     assert re.findall(r'<a href="([^"]*)"', path.read_text()) == ["../reviews/bulk_5.mp4"]

@@ -84,6 +84,29 @@ def test_rgb_becomes_luma_by_its_primaries(
     assert np.abs(luma - expected).max() <= 1
 
 
+@pytest.mark.parametrize("crop", [(0, 0, 240, 320), (3, 5, 480, 640), (1, 2, 341, 501)])
+def test_light_of_any_value_is_what_float64_makes_of_it(crop: tuple[int, int, int, int]) -> None:
+    """Each pixel counts as 0 to 1, what is no number as 0; then the area mean, the curve and the weights."""
+    random = np.random.default_rng(11)
+    light = np.exp2(random.uniform(-14, 17, (651, 491, 3))).astype(np.float32)
+    light *= random.choice([-1, 1, 1, 1], light.shape)
+    light[random.random(light.shape) < 0.6] /= 2**12  # many within 0 to 1
+    special = random.random(light.shape)
+    for place, value in enumerate((np.nan, np.inf, -np.inf)):
+        light[(special > 0.03 * place) & (special < 0.03 * (place + 1))] = value
+    frame = av.VideoFrame.from_ndarray(light, "gbrpf32le")
+    luma = PictureFilter(crop, frame, codec="exr")(frame)
+    counted = np.clip(np.nan_to_num(light.astype(np.float64), nan=0.0), 0, 1)
+    mean = np.stack([reference(counted[..., channel], crop) for channel in range(3)], axis=-1)
+    curve = np.where(mean <= 0.0031308, 12.92 * mean, 1.055 * mean ** (1 / 2.4) - 0.055)
+    assert np.ptp(curve) > 0.5
+    # Places to a thousandth of a pixel show in noise, most in the dark, where the curve is steep.
+    fractions = crop[2] % 240 > 0
+    off = np.abs(luma - 255 * curve @ (0.2126, 0.7152, 0.0722))
+    assert off.max() <= (2 if fractions else 1)
+    assert off.mean() < 0.5
+
+
 @pytest.mark.parametrize("pixel_format", ["gbrpf32le", "gbrpf16le"])
 @pytest.mark.parametrize("crop", [(0, 0, 200, 300), (0, 0, 240, 320), (1, 1, 300, 401)])
 def test_scene_linear_light_gets_the_curve_of_srgb(

@@ -1,213 +1,38 @@
-"""The page of a review: what a browser is sent is what was solved, seen by this machine's user alone."""
+"""The page of a review: saved as one file it holds all that it shows, and says it in a browser."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import contextlib
-import http.client
-import io
-import itertools
 import json
-import os
 import re
 import shutil
-import signal
-import socket
-import struct
 import subprocess
 import sys
-import threading
-import zlib
 from fractions import Fraction
-from urllib.parse import urlsplit
 
 import aiohttp
 import numpy as np
 import pytest
-from PIL import Image
-from solved_shots import REST, result, solve
-from tiny_production import make_production
+from saved_pages import FRAMES, make_shown, save, told_of, unpacked
+from solved_shots import REST, result
 from typer.testing import CliRunner
 
 from facecap_core.corrections.correction import add_correction
-from facecap_core.errors import ConfigError, StoreError
+from facecap_core.errors import ConfigError
 from facecap_core.frame_names import FrameNames
-from facecap_core.pointcaches.pc2 import write_pc2
 from facecap_core.productions.production import load_production
-from facecap_core.reviews.packed_scene import SIZE, packed, packed_scenes
-from facecap_core.reviews.reviewed_shot import Scene, open_reviewed
+from facecap_core.reviews.packed_scene import SIZE
 from facecap_core.timecode import timecode
 from farm.app import app
-from farm.review_server import ReviewServer
 
-FRAMES = 66  # more than a scene
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @pytest.fixture(scope="module")
 def production(tmp_path_factory):
-    folder = make_production(tmp_path_factory.mktemp("page") / "show", bulk=3, frames=FRAMES)
-    solve(folder, "bulk_0", FRAMES)
-    solve(folder, "bulk_2", FRAMES, start_timecode="23:59:59:10")
-    jumping = result(FRAMES)
-    jumping[50] += 5
-    confidence = np.linspace(1, 0.6, FRAMES)
-    solve(folder, "bulk_1", FRAMES, jumping, confidence=confidence, start_frame=1001)
-    write_pc2(folder / "truth" / "bulk_0.pc2", result(FRAMES) + np.float32([0.3, 0, 0]))
-    return folder
-
-
-def unpacked(data, vertices, target):
-    """What review_page.js makes of a scene, from the words of packed_scene.py: meshes, pictures, step."""
-    n, length = struct.unpack_from("<II", data)
-    lengths = struct.unpack_from(f"<{n}I", data, 8)
-    *lowest, step = struct.unpack_from("<4f", data, 8 + 4 * n)
-    at = 24 + 4 * n
-    planes = np.frombuffer(zlib.decompress(data[at : at + length]), np.uint8).reshape(2, -1)
-    code = planes[0].astype(np.int64) | planes[1].astype(np.int64) << 8
-    told = ((code >> 1) ^ -(code & 1)).reshape(-1, vertices, 3)
-    assert len(told) == 1 + n * (2 if target else 1)
-    results = np.cumsum(told[: n + 1], axis=0) % 65536
-    meshes = np.concatenate(
-        [results, (results[1:] + told[n + 1 :]) % 65536 if target else results[:0]]
-    )
-    ends = at + length + np.cumsum([0, *lengths])
-    pictures = [data[a:b] for a, b in itertools.pairwise(ends)]
-    assert ends[-1] == len(data)
-    return np.array(lowest) + step * meshes, pictures, step
-
-
-@pytest.mark.parametrize("target", [True, False])
-def test_a_packed_scene_holds_its_frames(target):
-    rng = np.random.default_rng(3)
-    n, vertices = 7, 11
-    before, meshes = rng.normal(5, 2, (1, vertices, 3)), rng.normal(5, 2, (2, n, vertices, 3))
-    before, meshes = before.astype(np.float32), meshes.astype(np.float32)
-    across = np.arange(240, dtype=np.uint8)
-    luma = np.stack([np.tile(across + frame, (320, 1)) for frame in range(0, 10 * n, 10)])
-    data = packed(Scene(0, luma.astype(np.uint8), meshes[0], meshes[1] if target else None), before)
-    found, pictures, step = unpacked(data, vertices, target)
-    meant = np.concatenate([before, meshes[0], *([meshes[1]] if target else [])])
-    assert np.abs(found - meant).max() <= 0.51 * step + 1e-5
-    assert step <= 1.01 * np.ptp(meant) / 65535
-    for picture, row in zip(pictures, luma, strict=True):
-        shown = np.asarray(Image.open(io.BytesIO(picture)).convert("L"), np.int64)
-        assert np.abs(shown - row)[:, 5:-70].max() < 12
-
-
-def test_scenes_begin_anywhere(production):
-    shot = open_reviewed(load_production(production), "bulk_0")
-    whole = list(packed_scenes(shot))
-    for first in range(1, len(whole)):
-        assert list(packed_scenes(shot, first=first)) == whole[first:]
-
-
-class Fixed:
-    """A shot of two scenes; the second cannot be read."""
-
-    def page(self):
-        return "<p>é</p>"
-
-    def scene(self, number):
-        if number == 1:
-            raise StoreError("damaged")
-        return [b"\0scene"][number]
-
-
-@pytest.fixture
-def server():
-    with ReviewServer({"bulk_0": Fixed()}) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-def get(port, path):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    connection.request("GET", path)
-    answer = connection.getresponse()
-    return answer.status, answer.read()
-
-
-def test_only_who_knows_the_token_is_answered(server):
-    port, place = server.server_address[1], urlsplit(server.url("bulk_0")).path
-    assert get(port, place) == (200, "<p>é</p>".encode())
-    assert get(port, f"{place}scenes/0") == (200, b"\0scene")
-    assert get(port, f"{place}scenes/1") == (500, b"damaged")
-    token = server.token
-    for path in (
-        "/",
-        "/bulk_0/",
-        f"/{token[:-1]}/bulk_0/",
-        f"/{token}/",
-        f"/{token}/bulk_1/",
-        f"{place}scenes/2",
-        f"{place}scenes/-1",
-        f"{place}scenes/../../etc/passwd",
-        f"{place}/etc/passwd",
-    ):
-        assert get(port, path)[0] == 404, path
-    assert len(token) >= 43, "256 bits"
-
-
-def test_only_this_machine_is_answered(server):
-    host, port = server.server_address[:2]
-    assert host == "127.0.0.1"
-    with socket.socket() as other:  # an address that is this machine's too, but not that one
-        other.settimeout(5)
-        assert other.connect_ex(("127.0.0.2", port)) != 0
-
-
-def told_of(page):
-    return json.loads(re.search(r'id="told">(.*?)</script>', page, re.DOTALL)[1])
-
-
-def test_open_shows_every_frame_until_it_is_interrupted(production, tmp_path):
-    pytest.importorskip("k3d")
-    arguments = ["review", "bulk_0", "--open", "--no-browser", "--json", "-P", str(production)]
-    running = subprocess.Popen(
-        [sys.executable, "-m", "farm.app", *arguments, "--against", str(production / "truth")],
-        env={**os.environ, "FARM_HOME": str(tmp_path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A background job of a shell ignores Ctrl-C, and its children do too.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
-    try:
-        address = urlsplit(json.loads(running.stdout.readline())["address"])
-        assert address.hostname == "127.0.0.1"
-        (door,) = tmp_path.glob("review-*.html")
-        assert door.stat().st_mode & 0o777 == 0o600
-        status, page = get(address.port, address.path)
-        told = told_of(page.decode())
-        assert (status, told["shot"], told["frames"], told["fps"]) == (200, "bulk_0", FRAMES, 30.0)
-        errors = told["curves"][0]["lines"][0]
-        assert errors["name"] == "RMSE"
-        assert errors["values"] == pytest.approx([3.0] * FRAMES, rel=1e-3)
-        shown = []
-        for number in range(-(-FRAMES // SIZE)):
-            status, data = get(address.port, f"{address.path}scenes/{number}")
-            assert status == 200
-            meshes, pictures, step = unpacked(data, len(REST), True)
-            shown.append(meshes[1 : 1 + len(pictures)])
-            assert np.abs(meshes[1 + len(pictures) :] - shown[-1] - [0.3, 0, 0]).max() <= 2 * step
-        assert np.abs(np.concatenate(shown) - result(FRAMES)).max() <= 2 * step
-        assert get(address.port, f"{address.path}scenes/{number + 1}")[0] == 404
-        running.send_signal(signal.SIGINT)
-        assert running.wait(30) == 0, running.stderr.read()
-    finally:
-        running.kill()
-        running.wait()
-    assert not list(tmp_path.glob("review-*.html"))
-
-
-def save(production, path, *more, shot="bulk_0"):
-    arguments = ["review", shot, "--save", str(path), "-P", str(production), *more]
-    return CliRunner().invoke(app, arguments, catch_exceptions=False)
+    return make_shown(tmp_path_factory.mktemp("page") / "show")
 
 
 def test_a_saved_page_holds_all_that_it_shows(production, tmp_path):

@@ -14,6 +14,7 @@ from facecap_core.errors import ConfigError
 from facecap_core.ingest import ingest_frames
 from facecap_core.productions.production import load_production
 from facecap_core.reports.worst_moments import thumbnails
+from facecap_core.reviews.panels import Panels
 from facecap_core.reviews.reviewed_shot import open_reviewed
 from jobs.output_planning import plan_review
 from jobs.request import job_id
@@ -60,6 +61,20 @@ def test_another_camera_can_be_chosen_and_makes_the_files_anew(folder, tmp_path)
     assert not reused
     assert sheet("--camera", "left") == (second, True)
     assert sheet() == (first, False)
+
+
+def test_the_pictures_are_called_by_their_camera(folder, tmp_path):
+    found = load_production(folder)
+    for camera, name in ((None, "center"), ("left", "left")):
+        shot = open_reviewed(found, "bulk_0", camera=camera)
+        assert Panels(shot, (48, 64), 1.0).names[:2] == (name, "result")
+        more = ["--camera", camera] if camera else []
+        assert review(folder, "bulk_0", "--sheet", "--out", str(tmp_path), *more).exit_code == 0
+        record = json.loads((tmp_path / "bulk_0.review.json").read_text())
+        assert (record["shown_camera"], record["shown_crop"]) == (name, [0, 0, 48, 64])
+    solve(folder, "bulk_0", FRAMES)
+    alone = open_reviewed(found, "bulk_0")
+    assert Panels(alone, (48, 64), 1.0).names[0] == "input", "there is no other"
 
 
 def test_the_page_takes_it_too(folder, tmp_path):

@@ -161,6 +161,7 @@ def test_vertices_are_what_the_network_says_frame_by_frame(tmp_path, video, mode
     facts = store.attributes
     assert (facts["shot"], facts["actor"], facts["model"], facts["fps"]) == ("s", "a", "m1", "30")
     assert (facts["units"], facts["start_frame"]) == ("m", 0)
+    assert (facts["crops"], facts["stabilised_input"]) == ({"center": list(CROP)}, False)
     assert len(facts["footage_fingerprint"]) == len(facts["model_fingerprint"]) == 32
     assert facts["made"]["engine"] == load_model(model, "cpu").solver(luma[:, None]).name
     assert infer_shot(model, {"center": video}, fps=FPS, destination=out, device="cpu").reused

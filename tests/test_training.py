@@ -116,6 +116,15 @@ def test_it_learns_and_says_how_well(tmp_path):
     assert 10 * (3 * error) ** 0.5 == pytest.approx(validation["rmse_mm"], abs=MOST_ERROR_MM)
 
 
+@pytest.mark.parametrize(
+    ("every", "meant"), [(0.4, [1, 2, 3, 4, 5, 6]), (1.5, [2, 3, 5, 6]), (4, [4, 6]), (9, [6])]
+)
+def test_it_validates_at_the_first_end_of_an_epoch_after_each_interval(tmp_path, every, meant):
+    run(tmp_path, config(epochs=6, validate_every_epochs=every))
+    lines = [json.loads(s) for s in (tmp_path / "model" / "metrics.jsonl").read_text().splitlines()]
+    assert [x["epoch"] for x in lines if x["validation_rmse_mm"] is not None] == meant
+
+
 def test_the_fully_connected_network_learns_as_well_and_is_read_back(tmp_path):
     still = {"translation": 0.0, "rotation_degrees": 0.0, "zoom": 0.0}
     result = run(tmp_path, config(epochs=25, network=FULLY_CONNECTED, augmentation=still))

@@ -11,7 +11,7 @@ from pathlib import Path
 from facecap_core.errors import FacecapError, Fault
 from facecap_core.footage.footage import Footage
 from facecap_core.footage.frame_clock import FrameClock
-from facecap_core.footage.image_sequence import is_pattern
+from facecap_core.footage.image_sequence import find_image_sequence, is_pattern
 from facecap_core.footage.picture import check_crop
 from facecap_core.footage.source import FootageInfo, count_packets, pixel_aspect, probe
 from facecap_core.footage.video_container import open_video
@@ -56,6 +56,7 @@ def check_footage(path: Path, *, crop: Crop, fps: Fraction) -> FootageFacts:
         _check_times(path, fps)
         warnings += _aspect_warnings(path, info)
         warnings += _interlace_warnings(path, info)
+        warnings += _log_warnings(path)
     except FacecapError as error:
         faults.append(error.fault)
     try:
@@ -96,6 +97,14 @@ def _interlace_warnings(path: Path, info: FootageInfo) -> Iterator[Fault]:
     if info.interlaced:
         message = "its pictures are interlaced: odd rows show another moment than even ones, and the network sees both"
         remedy = "deinterlace it to one picture a frame, unless both are of one moment (PsF)"
+        yield Fault(message, remedy, str(path))
+
+
+def _log_warnings(path: Path) -> Iterator[Fault]:
+    """A warning only, since a network learns flat pictures too, as long as all are flat."""
+    if is_pattern(path) and find_image_sequence(path).logarithmic:
+        message = "its levels are logarithmic (Cineon), which is not undone: the network and reviews see flat pictures"
+        remedy = "leave it where all footage of the camera is alike, else export it for a monitor (sRGB, BT.709)"
         yield Fault(message, remedy, str(path))
 
 

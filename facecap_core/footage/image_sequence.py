@@ -20,6 +20,8 @@ _RENDER_AGAIN = "render the picture again"
 # Others refuse damage anyway, or good files as well (TIFF, for tags in an odd order).
 _STRICTNESS = {"mjpeg": "explode", "png": "crccheck+explode"}
 _MAX_FILE_BYTES = 2**31  # more than any picture of the largest size that is accepted
+# Where the header of a DPX says what its levels mean: 1 is printing density, 3 logarithmic.
+_DPX_TRANSFER, _DPX_LOGARITHMIC = 801, (b"\1", b"\3")
 _CODECS = {
     ".bmp": "bmp",
     ".dpx": "dpx",
@@ -66,6 +68,16 @@ class ImageSequence:
         """Decode file by file, from the `first` on; an error names the file. Raises FootageError of several kinds."""
         for file in self.files[first:]:
             yield TimedPicture(_decode(file, self._decoder(threads)), None)
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether the first picture is a DPX that calls its levels printing density or logarithmic, of which
+        decoders say nothing."""
+        if self.codec != "dpx":
+            return False
+        with self.files[0].open("rb") as file:
+            file.seek(_DPX_TRANSFER)
+            return file.read(1) in _DPX_LOGARITHMIC
 
     @property
     def pixel_aspect(self) -> Fraction | None:

@@ -175,7 +175,9 @@ class TrainConfig(_Settings):
     )
     stabilised_input: bool = Field(False, description="pictures turned and moved by landmarks")
     targets: Literal["original", "stabilised"] = "original"
-    validate_every_epochs: float = Field(1.0, gt=0)
+    validate_every_epochs: float = Field(
+        1.0, gt=0, description="at the first end of an epoch after each of these, and at the end"
+    )
     network: NetworkConfig = NetworkConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     schedule: ScheduleConfig = ScheduleConfig()

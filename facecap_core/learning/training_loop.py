@@ -93,9 +93,10 @@ def _close_epoch(run: Run, frames_per_second: float, last: bool) -> None:
             remedy="lower schedule.learning_rate, and run `farm check` on the caches",
         )
     epoch = run.epoch(position.step)
-    due = last or int(epoch / config.validate_every_epochs) > int(
-        run.epoch(position.step - 1) / config.validate_every_epochs
-    )
+    # At the first end of an epoch after each interval, which need not be a whole number of epochs.
+    before = position.history[-1]["epoch"] if position.history else 0
+    every = config.validate_every_epochs
+    due = last or int(epoch / every) > int(before / every)
     validation_loss, validation_rmse_mm = run.validate() if due else (None, None)
     position.history.append(
         {

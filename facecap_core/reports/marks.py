@@ -32,25 +32,27 @@ def telling_frames(
 ) -> list[Mark]:
     """The frames of least, middle and greatest error, in this order; none twice (Figure 4).
 
-    Frames of one shot and kind are at least `apart` frames apart, since neighbours look the same. Fewer
+    No frame is worse than one of a worse kind. Frames of one shot and kind are at least `apart` frames apart, since neighbours look the same. Fewer
     come back where the shots are too short for that.
     """
     errors = np.concatenate([shot.rmse_mm for shot in shots])
     rank = np.argsort(errors, kind="stable")
-    middle = np.argsort(np.abs(errors - np.median(errors)), kind="stable")
+    half = (len(rank) + 1) // 2
     places = _places(shots)
-    taken: set[tuple[str, int]] = set()
-    marks: list[Mark] = []
-    for kind, order, count in (
-        ("worst", rank[::-1], worst),
-        ("best", rank, best),
-        ("median", middle, median),
-    ):
+    taken: set[Place] = set()
+
+    def of(kind: str, order: np.ndarray, count: int) -> list[Mark]:
         chosen = _first(order, places, count, apart=apart, taken=taken)
         taken.update(chosen)
-        marks += [_mark(shots, 4, kind, place) for place in chosen]
-    kinds = ["best", "median", "worst"]
-    return sorted(marks, key=lambda mark: kinds.index(mark.kind))
+        return [_mark(shots, 4, kind, place) for place in chosen]
+
+    highest = of("worst", rank[::-1][:half], worst)
+    lowest = of("best", rank[:half], best)
+    low = max((mark.rmse_mm for mark in lowest), default=-np.inf)
+    high = min((mark.rmse_mm for mark in highest), default=np.inf)
+    between = rank[(errors[rank] >= low) & (errors[rank] <= high)]
+    near = np.argsort(np.abs(errors[between] - np.median(errors)), kind="stable")
+    return [*lowest, *of("median", between[near], median), *highest]
 
 
 def worst_by_region(

@@ -31,19 +31,24 @@ _HEAD, _KIND, _CAPTION, _GAP, _FOOT = 44, 30, 40, 16, 44
 def choose(badness: np.ndarray, apart: int) -> dict[str, list[int]]:
     """The frames of each kind, the most so first; [frame], the lowest best; what is not a number is not shown.
 
-    Those of one kind are at least `apart` frames from each other, or as far as there is room for in the
-    half of the frames that is most so: the second best frame of a short shot is none of its worst.
+    Each kind has a third of the frames, the best no worse than any median one and so on; within it they are at
+    least `apart` frames from each other, or as far as there is room for. Of very few frames all may be median.
     """
     frames = np.flatnonzero(np.isfinite(badness))
     known = badness[frames]
     order = frames[np.argsort(known, kind="stable")]
-    near = frames[np.argsort(np.abs(known - np.median(known)), kind="stable")]
-    kinds = {"best": order, "median": near, "worst": order[::-1]}
+    third = max(1, round(len(order) / 3))
+    middle = order[third:-third] if len(order) > 2 else order
+    off = np.abs(badness[middle] - np.median(known)) if len(known) else known
+    kinds = {
+        "best": order[:third],
+        "median": middle[np.argsort(off, kind="stable")],
+        "worst": order[::-1][:third],
+    }
     return {kind: _apart(ranked.tolist(), apart) for kind, ranked in kinds.items()}
 
 
 def _apart(ranked: Sequence[int], apart: int) -> list[int]:
-    ranked = ranked[: max(EACH, (len(ranked) + 1) // 2)]
     chosen: list[int] = []
     while apart >= 0 and len(chosen) < min(EACH, len(ranked)):
         for frame in ranked:

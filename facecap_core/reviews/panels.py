@@ -17,8 +17,8 @@ from facecap_core.reviews.reviewed_shot import ReviewedShot
 
 SIDE_DEGREES = 50.0
 RESULT, CORRECTED = "result", "corrected"  # the name of the panel, and in frames of an artist's
-WITH_TARGET = ("input", RESULT, "target", "distance")
-WITHOUT = ("input", RESULT, "result from the side")
+WITH_TARGET = (RESULT, "target", "distance")
+WITHOUT = (RESULT, "result from the side")
 
 
 class Panels:
@@ -26,7 +26,7 @@ class Panels:
 
     def __init__(self, shot: ReviewedShot, size: tuple[int, int], highest_mm: float) -> None:
         """size: (width, height); `highest_mm` has the last colour of the map."""
-        self.names = WITHOUT if shot.target is None else WITH_TARGET
+        self.names = (shot.seen_by, *(WITHOUT if shot.target is None else WITH_TARGET))
         self._shot, self._highest_mm = shot, highest_mm
         aspect = size[0] / size[1]
         self._front = framing_camera(shot.bounds, aspect)

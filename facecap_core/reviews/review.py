@@ -27,7 +27,7 @@ from facecap_core.solved_shot import vertices_identity
 from facecap_core.stores.groups import open_targets
 
 SCHEMA_VERSION = 1
-VERSION = 3  # of what is drawn: pictures of another one are made anew
+VERSION = 4  # of what is drawn: pictures of another one are made anew
 _USUAL: dict[tuple[str, ...], Usual | None] = {}  # of the actor at hand: a worker draws many shots
 
 
@@ -152,6 +152,8 @@ def _told(shot: ReviewedShot, measures: Measures, sheet: ContactSheet) -> dict[s
         "model": shot.solved.model,
         "cameras": shot.solved.cameras,
         "missing_cameras": shot.solved.missing_cameras,
+        "shown_camera": shot.camera,
+        "shown_crop": shot.crop,
         "rmse_mm": measures.rmse_mm,
         "ranked_by": measures.badness[1],
         "frames_shown": sheet.frames,

@@ -43,6 +43,7 @@ class ReviewedShot:
     mm_per_unit: float
     footage: Path
     crop: tuple[int, int, int, int]
+    camera: str  # whose pictures are shown
     target: Path | GroupReader | None = None  # a point cache, or a target store
 
     @property
@@ -56,6 +57,11 @@ class ReviewedShot:
     @property
     def start_frame(self) -> int:
         return self.solved.start_frame
+
+    @property
+    def seen_by(self) -> str:
+        """What the camera's pictures are called: by its name where the shot was solved from several."""
+        return self.camera if len(self.solved.cameras) > 1 else "input"
 
     @property
     def template(self) -> Template:
@@ -187,5 +193,6 @@ def open_reviewed(
         mm_per_unit=production.mm_per_unit,
         footage=footage,
         crop=crop,
+        camera=camera or solved.camera,
         target=target,
     )
