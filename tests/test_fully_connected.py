@@ -144,7 +144,7 @@ def test_the_image_basis_is_saved_but_not_learned(images, white, meshes):
 
 
 def test_it_learns_expressions_that_change_the_image(images, white):
-    """Meshes that follow from the image by a linear rule: half of their variance within some steps."""
+    """Meshes that follow from the image by a linear rule: nine tenths of their variance within some steps."""
     rule = torch.randn(1200, OUTPUTS, generator=torch.Generator().manual_seed(4)) / 1200**0.5
     meshes = white.flatten(1) @ rule
     network = trained_shape(small(dropout=0.0), images, meshes)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from facecap_core.errors import ConfigError
 from facecap_core.learning.augment import Draws, augment, draw
 from facecap_core.learning.basis import compute_basis
 from facecap_core.learning.config import AugmentationConfig, NetworkConfig
-from facecap_core.learning.network import Network, shrink
+from facecap_core.learning.network import Network, convolutions, shrink
 from facecap_core.learning.networks import parameter_count
 from facecap_core.learning.presets import resolve
 from facecap_core.learning.whitening import compute_whitening
@@ -27,9 +28,11 @@ def test_the_layers_are_the_papers():
     assert all(m.kernel_size == (3, 3) for m in layers)
     assert (network.fc.in_features, network.fc.out_features) == (9720, 160)
     assert network.drop.p == 0.2
-    convolutions = sum(9 * i * o + o for i, o, _ in PAPER_LAYERS)
-    assert parameter_count(network) == convolutions + 9720 * 160 + 160 + 160 * 15000 + 15000
+    before = sum(9 * i * o + o for i, o, _ in PAPER_LAYERS)
+    assert parameter_count(network) == before + 9720 * 160 + 160 + 160 * 15000 + 15000
     assert round(parameter_count(network) / 1e6, 2) == 10.28
+    # "Almost 40 times" the weights, were the last two layers one.
+    assert 9720 * 15000 / (network.fc.weight.numel() + network.output.weight.numel()) > 36
 
 
 def meshes(frames, vertices, rank, seed=0):
@@ -50,6 +53,9 @@ def test_the_basis_is_that_of_an_svd_in_float64(frames):
     np.testing.assert_allclose(
         np.abs(np.sum(basis.components.numpy() * rows[:12], axis=1)), 1, atol=1e-3
     )
+    captured = np.square(sigma[:12]).sum() / np.square(sigma).sum()
+    assert 0.99 < captured < 0.9999
+    assert basis.captured == pytest.approx(captured, abs=1e-5)
 
 
 def test_a_basis_of_fewer_dimensions_than_asked_has_zero_rows():
@@ -75,11 +81,38 @@ def test_the_output_layer_starts_from_the_basis(scale):
     torch.testing.assert_close(network.output(coefficients), positions, atol=1e-3, rtol=1e-3)
 
 
-def test_he_initialisation_keeps_the_variance():
+def test_he_initialisation_is_that_of_every_layer_by_what_follows_it():
     network = Network(resolve("paper").network, 30)
     network.initialise(resolve("paper").network, compute_basis(meshes(20, 10, 5), 160), seed=3)
-    layer = network.features[2]
-    assert layer.weight.std().item() == pytest.approx((2 / (9 * 64)) ** 0.5, rel=0.02)
+    layers = [m for m in network.features if isinstance(m, torch.nn.Conv2d)]
+    assert len(layers) == 12
+    for layer in layers:  # a ReLU follows, which halves the mean square
+        inputs = 9 * layer.in_channels
+        assert layer.weight.std().item() == pytest.approx((2 / inputs) ** 0.5, rel=0.1)
+        assert layer.bias.abs().max() == 0
+    assert network.fc.weight.std().item() == pytest.approx((1 / 9720) ** 0.5, rel=0.01)
+    assert network.fc.bias.abs().max() == 0
+    apart = {layer.weight.flatten()[0].item() / layer.weight.std().item() for layer in layers}
+    assert len(apart) == 12  # one stream for all, not one seed for each
+
+
+@pytest.mark.parametrize("stem", [(2, 1), (4, 3), (5, 4), (8, 8), (7, 7)])
+@pytest.mark.parametrize("size", [(60, 80), (15, 20), (48, 64)])
+def test_any_first_convolution_has_as_many_features_as_come_out_of_it(stem, size):
+    config = NetworkConfig(input_size=size, stem=stem, channels=(3, 2), refine=(False, True))
+    layers, features = convolutions(config)
+    assert layers(torch.zeros(1, 1, size[1], size[0])).numel() == features
+
+
+@pytest.mark.parametrize(
+    "size", [(480, 640), (0, 0), (237, 316), (126, 168), (-3, -4), (60, 60), (240, 319)]
+)
+def test_pictures_that_are_no_whole_part_of_those_in_the_store_are_refused(size):
+    with pytest.raises(ConfigError, match="240x320 divided by a whole number"):
+        resolve("paper", [f"network.input_size={list(size)}"])
+    with pytest.raises(ConfigError, match="larger than the pictures"):
+        resolve("paper", ["network.input_size=[15,20]", "network.stem=[16,16]"])
+    assert resolve("paper", ["network.input_size=[48,64]"]).network.input_size == (48, 64)
 
 
 def test_whitening_is_the_mean_and_deviation_of_all_pixels():

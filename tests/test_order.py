@@ -29,6 +29,13 @@ def test_the_stream_does_not_depend_on_how_it_is_cut_or_on_what_was_asked_before
     assert not torch.equal(Order(20, 4).batch(0, 60), whole)
 
 
+def test_a_batch_larger_than_the_set_takes_whole_epochs():
+    frames = Order(7, 3).batch(0, 50).tolist()
+    for start in range(0, 49, 7):
+        assert sorted(frames[start : start + 7]) == list(range(7))
+    assert len(frames) == 50
+
+
 def test_the_neighbour_is_the_next_frame_of_the_same_shot_or_the_one_before():
     beside = neighbours(SHOTS)
     expected = [*range(1, 7), 5, *range(8, 17), 15, 17, 19, 18]

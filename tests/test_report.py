@@ -114,6 +114,8 @@ def test_figures_are_those_of_the_model(trained, page):
         frames, rmse_mm = re.findall(r'<td class="n">([\d.]+)</td>', row)[:2]
         assert int(frames) == known["frames"]
         assert float(rmse_mm) == pytest.approx(known["rmse_mm"], rel=SAME, abs=0.006)
+    held = facts["architecture"]["variance_held"]["meshes"]
+    assert re.search(rf"PCA of training meshes</th><td[^>]*>{100 * held:.2f} % of", text)
     assert 'class="warn"' not in text
     assert {(now.what, now.done) for now in told} >= {("evaluate", 115), ("draw", 15)}
 

@@ -8,10 +8,49 @@ import math
 import pytest
 
 from facecap_core.errors import ConfigError
+from facecap_core.learning.config import LossConfig
 from facecap_core.learning.presets import resolve
 from facecap_core.learning.schedule import augmentation_strength, beta1, learning_rate
 
 PAPER = resolve("paper")
+
+
+def test_the_paper_preset_is_what_the_paper_says():
+    """Sections 3.1 and 4.2, number by number; what the paper tried and left is off."""
+    network, optimizer = PAPER.network, PAPER.optimizer
+    assert (network.input_size, network.components, network.dropout) == ((240, 320), 160, 0.2)
+    assert (network.output_start, network.train_output, network.basis_scale) == (
+        "pca",
+        True,
+        "orthonormal",
+    )
+    assert (PAPER.batch, PAPER.schedule.epochs, PAPER.whitening) == (50, 200, "training")
+    assert (PAPER.schedule.rampup_epochs, PAPER.schedule.rampdown_epochs) == (1, 30)
+    assert (PAPER.schedule.beta1, PAPER.schedule.final_beta1) == (0.9, 0.5)
+    # Kingma and Ba recommend these.
+    assert (optimizer.kind, optimizer.beta2, optimizer.epsilon) == ("adam", 0.999, 1e-8)
+    assert PAPER.schedule.learning_rate == 1e-3
+    assert (optimizer.weight_decay, optimizer.average) == (0, 0)
+    assert PAPER.augmentation.ramp_epochs == 5
+    rejected = PAPER.augmentation.noise, PAPER.augmentation.gamma, PAPER.augmentation.perspective
+    assert rejected == (0, 0, 0)
+    assert PAPER.loss == LossConfig()
+    assert (PAPER.targets, PAPER.stabilised_input) == ("original", False)
+
+
+@pytest.mark.parametrize("preset", ["paper", "fast", "cpu", "demo"])
+def test_the_fully_connected_network_is_appendix_bs_in_every_preset(preset):
+    config = resolve(preset, network="fully-connected")
+    network = config.network
+    assert (network.kind, network.image_components, network.hidden) == (
+        "fully-connected",
+        3000,
+        (2000, 1000),
+    )
+    assert (network.dropout, config.optimizer.kind) == (0.2, "adam")
+    still = config.augmentation
+    assert (still.translation, still.rotation_degrees, still.zoom) == (0, 0, 0)
+    assert still.brightness > 0
 
 
 @pytest.mark.parametrize("epoch", range(1, 201))
@@ -50,3 +89,19 @@ def test_overrides_are_checked_together():
         resolve("paper", ["network.dropout=1.5"])
     with pytest.raises(ConfigError, match="paper, fast"):
         resolve("papre")
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "loss.motion=Infinity",  # JSON of a request has no such number
+        "schedule.learning_rate=Infinity",
+        "schedule.rampup_epochs=NaN",
+        "network.channels=[32,0,80,112]",
+        "network.channels=[32,-48,80,112]",
+        "network.hidden=[2000,0]",
+    ],
+)
+def test_what_is_no_size_or_no_number_is_refused(override):
+    with pytest.raises(ConfigError, match=override.partition("=")[0]):
+        resolve("cpu", [override])

@@ -20,6 +20,7 @@ from facecap_core.learning.model import MOST_ERROR_MM, load_model
 from facecap_core.learning.muon import orthogonalised
 from facecap_core.learning.presets import resolve
 from facecap_core.learning.training import train
+from facecap_core.regions import FaceRegions
 
 VERTICES = 30
 
@@ -103,6 +104,8 @@ def test_it_learns_and_says_how_well(tmp_path):
     assert result.validation_rmse_mm == validation["rmse_mm"]
     assert validation["rmse_mm"] < validation["mean_shape_rmse_mm"] / 4
     assert validation["pca_floor_rmse_mm"] < 0.01
+    held = facts["architecture"]["variance_held"]
+    assert held == {"meshes": pytest.approx(1, abs=1e-5)}  # two shapes, four components
     lines = [json.loads(s) for s in (tmp_path / "model" / "metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == list(range(1, 26))
     # The history's last line and the final evaluation are two ways to the same figure.
@@ -125,11 +128,20 @@ def test_it_validates_at_the_first_end_of_an_epoch_after_each_interval(tmp_path,
     assert [x["epoch"] for x in lines if x["validation_rmse_mm"] is not None] == meant
 
 
+def image_variance_held():
+    """Of the training images' variance, the part in the 30 leading components: by LAPACK."""
+    pixels = examples(120, 0).luma.double().flatten(1).numpy()
+    sigma = np.linalg.svd(pixels - pixels.mean(0), compute_uv=False)
+    return np.square(sigma[:30]).sum() / np.square(sigma).sum()
+
+
 def test_the_fully_connected_network_learns_as_well_and_is_read_back(tmp_path):
     still = {"translation": 0.0, "rotation_degrees": 0.0, "zoom": 0.0}
     result = run(tmp_path, config(epochs=25, network=FULLY_CONNECTED, augmentation=still))
     facts = json.loads((tmp_path / "model" / "model.json").read_text())
     assert facts["architecture"]["kind"] == "fully-connected"
+    held = facts["architecture"]["variance_held"]
+    assert held["images"] == pytest.approx(image_variance_held(), abs=1e-4)
     assert result.validation_rmse_mm < facts["validation"]["mean_shape_rmse_mm"] / 2
     held_back = examples(50, 1)
     predicted = load_model(tmp_path / "model", "cpu").predict(held_back.luma.numpy())
@@ -210,6 +222,28 @@ def test_another_runs_state_is_not_resumed(tmp_path):
     seen = []
     run(tmp_path, config(seed=5), progress_seconds=0, on_progress=lambda p: seen.append(p.done))
     assert seen[0] == 16
+
+
+def test_other_pairs_of_lips_are_another_run(tmp_path):
+    settings, seen = config(loss={"lips": 1.0}), []
+
+    def first_step(lower, until=0):
+        nothing = np.zeros((0, 2), np.int64)
+        regions = FaceRegions({"rest": np.arange(VERTICES)}, np.array([[0, lower]]), nothing)
+        seen.clear()
+        with pytest.raises(Cancelled):
+            run(
+                tmp_path,
+                settings,
+                regions=regions,
+                progress_seconds=0,
+                on_progress=lambda p: bool(seen.append(p.done)) or p.done < until,
+            )
+        return seen[0]
+
+    assert first_step(1, until=100) == 16
+    assert first_step(1) == 128  # it went on
+    assert first_step(2) == 16
 
 
 def test_muons_steps_are_orthogonal():

@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PositiveInt,
     SerializerFunctionWrapHandler,
     ValidationError,
     field_validator,
@@ -22,7 +23,7 @@ from facecap_core.errors import ConfigError
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class NetworkConfig(_Settings):
@@ -36,7 +37,9 @@ class NetworkConfig(_Settings):
     kind: Literal["convolutional", "fully-connected"] = "convolutional"
     input_size: tuple[int, int] = Field((240, 320), description="width, height of the input")
     stem: tuple[int, int] = Field((3, 2), description="size and stride of the first convolution")
-    channels: tuple[int, ...] = Field((64, 96, 144, 216, 324, 486), min_length=1, max_length=8)
+    channels: tuple[PositiveInt, ...] = Field(
+        (64, 96, 144, 216, 324, 486), min_length=1, max_length=8
+    )
     refine: tuple[bool, ...] = Field((True,) * 6, description="has the stage a stride-1 layer")
     dropout: float = Field(0.2, ge=0, lt=1)
     components: int = Field(160, ge=1, le=4096, description="PCA basis vectors of the output layer")
@@ -52,7 +55,9 @@ class NetworkConfig(_Settings):
         0.0, ge=0, lt=1, description="several cameras: how often each is missing in training"
     )
     image_components: int = Field(3000, ge=1, le=20000, description="fully-connected: its inputs")
-    hidden: tuple[int, int] = Field((2000, 1000), description="fully-connected: ReLU, tanh")
+    hidden: tuple[PositiveInt, PositiveInt] = Field(
+        (2000, 1000), description="fully-connected: ReLU, tanh"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> NetworkConfig:
@@ -61,10 +66,11 @@ class NetworkConfig(_Settings):
         size, stride = self.stem
         if not 1 <= stride <= 16 or not stride <= size <= 2 * stride:
             raise ValueError("stem needs a stride of 1 to 16 and a size from it to its double")
-        if any(240 % s or 320 % s for s in (240 // self.input_size[0],)) or (
-            self.input_size[0] * 4 != self.input_size[1] * 3
-        ):
+        width, height = self.input_size
+        if width < 1 or 240 % width or height * 240 != width * 320:
             raise ValueError("input_size must be 240x320 divided by a whole number")
+        if size > width:
+            raise ValueError("stem must not be larger than the pictures, see input_size")
         return self
 
 

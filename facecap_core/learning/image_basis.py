@@ -32,5 +32,5 @@ def compute_image_basis(luma: torch.Tensor, whitening: Whitening, components: in
         found.mean.float(),
         found.directions.float(),
         found.deviation.float(),
-        float(found.deviation.square().sum()) / max(found.variance, 1e-300),
+        found.captured,
     )

@@ -47,16 +47,23 @@ class Network(nn.Module):
 def convolutions(config: NetworkConfig) -> tuple[nn.Sequential, int]:
     """The convolutional layers for one picture, and how many features come out of them."""
     layers: list[nn.Module] = []
-    width, height = config.input_size
-    before, (kernel, stride) = 1, config.stem
+    size, before = config.input_size, 1
+    kernel, stride = config.stem
     for channels, refine in zip(config.channels, config.refine, strict=True):
-        padding = (kernel - stride + 1) // 2
-        layers += [nn.Conv2d(before, channels, kernel, stride, padding), nn.ReLU(inplace=True)]
+        strided = nn.Conv2d(before, channels, kernel, stride, (kernel - stride + 1) // 2)
+        layers += [strided, nn.ReLU(inplace=True)]
+        size = output_size(strided, size)
         if refine:
             layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True)]
-        width, height, before = -(-width // stride), -(-height // stride), channels
-        kernel, stride = 3, 2
-    return nn.Sequential(*layers), before * width * height
+        before, kernel, stride = channels, 3, 2
+    return nn.Sequential(*layers), before * size[0] * size[1]
+
+
+def output_size(layer: nn.Conv2d, size: tuple[int, int]) -> tuple[int, int]:
+    """Width and height of what a square convolution makes of pictures of this width and height."""
+    spare = 2 * int(layer.padding[0]) - layer.kernel_size[0]
+    width, height = ((side + spare) // layer.stride[0] + 1 for side in size)
+    return width, height
 
 
 def start_layers(layers: Iterable[nn.Module], generator: torch.Generator) -> None:
@@ -66,7 +73,7 @@ def start_layers(layers: Iterable[nn.Module], generator: torch.Generator) -> Non
             if isinstance(layer, nn.Conv2d):
                 _normal(layer.weight, (2.0 / layer.weight[0].numel()) ** 0.5, generator)
             elif isinstance(layer, nn.Linear):
-                # It is linear, so its variance is kept by 1 / fan_in (He et al. 2015, Equation 7).
+                # What it puts out has the mean square of what it takes in: no ReLU follows, which would halve it.
                 _normal(layer.weight, (1.0 / layer.in_features) ** 0.5, generator)
             else:
                 continue

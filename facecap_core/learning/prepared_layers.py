@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from facecap_core.learning.convolution import cudnn_fuses
+from facecap_core.learning.network import output_size
 from facecap_core.learning.whitening import Whitening
 
 # Of the largest layer. Less is more calls; above 32 MiB glibc maps every tensor afresh, page by page.
@@ -27,7 +28,6 @@ class Trunk:
         half: torch.dtype | None,
     ) -> None:
         convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
-        width, height = size
         self._whitening, self._channels = whitening, convolutions[-1].out_channels
         self._layers: list[_Layer] = []
         largest, spare = 1, 0
@@ -35,11 +35,11 @@ class Trunk:
             # On a GPU nothing is gained by a first layer in float32; of bfloat16's error it is two thirds.
             first_in_float = place == 0 and half == torch.bfloat16
             kept = None if first_in_float else half
-            made = _Layer(layer, (width, height), device, kept or torch.float32, spare)
+            made = _Layer(layer, size, device, kept or torch.float32, spare)
             spare = made.spare
             self._layers.append(made)
-            width, height = -(-width // layer.stride[0]), -(-height // layer.stride[0])
-            largest = max(largest, 4 * layer.out_channels * width * height)
+            size = output_size(layer, size)
+            largest = max(largest, 4 * layer.out_channels * size[0] * size[1])
         self._images = max(1, ACTIVATION_BYTES // largest) if device.type == "cpu" else 1 << 30
 
     def __call__(self, luma: torch.Tensor) -> torch.Tensor:

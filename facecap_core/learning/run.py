@@ -59,6 +59,7 @@ class Run:
             )
         )
         self.basis: Basis = compute_basis(training.positions, config.network.components)
+        self.captured = {"meshes": self.basis.captured}  # parts of variance that the bases hold
         self.objective = Objective(
             config.loss, regions=regions, deviation=vertex_deviation(training.positions)
         )
@@ -84,14 +85,13 @@ class Run:
 
     def _initialise(self) -> None:
         config = self.config
-        basis = Basis(*(part.cpu() for part in vars(self.basis).values()))
-        self.network.initialise(config.network, basis, config.seed)
+        self.network.initialise(config.network, self.basis.to("cpu"), config.seed)
         if isinstance(self.network, FullyConnected):
-            self.network.set_inputs(
-                compute_image_basis(
-                    self.training.luma[:, 0], self.whitening[0], config.network.image_components
-                )
+            found = compute_image_basis(
+                self.training.luma[:, 0], self.whitening[0], config.network.image_components
             )
+            self.network.set_inputs(found)
+            self.captured["images"] = found.captured
 
     @property
     def steps(self) -> int:

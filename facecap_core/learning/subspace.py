@@ -30,6 +30,11 @@ class Subspace:
     deviation: torch.Tensor
     variance: float
 
+    @property
+    def captured(self) -> float:
+        """The part of the variance that these directions hold, 0 to 1; 0 where there is none."""
+        return float(self.deviation.square().sum()) / max(self.variance, 1e-300)
+
 
 def find_subspace(
     data: torch.Tensor, wanted: int, prepare: Prepare = torch.Tensor.float

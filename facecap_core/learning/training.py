@@ -135,7 +135,11 @@ def _model_facts(run: Run, facts: dict[str, Any], results: dict[str, Any]) -> di
         "animated_count": len(run.animated),
         "preset": run.config.preset,
         "config": json.loads(run.config.model_dump_json()),
-        "architecture": {**parts_of(run.network), "parameters": parameter_count(run.network)},
+        "architecture": {
+            **parts_of(run.network),
+            "parameters": parameter_count(run.network),
+            "variance_held": run.captured,
+        },
         "whitening": {
             camera: vars(whitening)
             for camera, whitening in zip(facts["cameras"], run.whitening, strict=True)
@@ -168,21 +172,22 @@ def _calibrated(
 
 def _run_key(config: TrainConfig, facts: dict[str, Any], run: Run, threads: int) -> str:
     """Identity of everything that decides the weights."""
-    text = json.dumps(
-        [
-            config.model_dump_json(),
-            facts.get("training"),
-            [*run.training.shots, *run.training.runs],
-            run.training.positions.shape,
-            [vars(whitening) for whitening in run.whitening],
-            None if run.objective.weights is None else run.objective.weights.tolist(),
-            float(run.basis.deviation.sum()),
-            run.device.type,
-            threads if run.device.type == "cpu" else 0,
-        ],
-        sort_keys=True,
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
+    told: list[Any] = [
+        config.model_dump_json(),
+        facts.get("training"),
+        [*run.training.shots, *run.training.runs],
+        run.training.positions.shape,
+        [vars(whitening) for whitening in run.whitening],
+        None if run.objective.weights is None else run.objective.weights.tolist(),
+        float(run.basis.deviation.sum()),
+        run.device.type,
+        threads if run.device.type == "cpu" else 0,
+    ]
+    # A later regions file may pair other vertices. (Without pairs, keys are what they were.)
+    told += [
+        pairs.tolist() for pairs in (run.objective.lips, run.objective.lids) if pairs is not None
+    ]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def _device_name(device: torch.device) -> str:

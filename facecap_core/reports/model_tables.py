@@ -136,6 +136,10 @@ def provenance_rows(facts: Mapping[str, Any], *, template: str) -> list[tuple[st
         ("precision", str(made.get("precision", "")), False),
         ("seed", str(made["seed"]), False),
         ("preset", f"{facts['preset']}, {facts['architecture']['parameters']:,} parameters", False),
+        *(
+            (f"PCA of training {what}", f"{100 * part:.2f} % of their variance", False)
+            for what, part in facts["architecture"].get("variance_held", {}).items()
+        ),
         *(("camera", _camera(facts, camera), False) for camera in facts["cameras"]),
         ("rate, units", f"{facts['fps']} frames/s, {facts['units']}", False),
         ("mesh", f"{facts['vertex_count']} vertices, {facts['animated_count']} animated", False),
