@@ -111,7 +111,7 @@ def error_mm(model, views=None):
 
 def test_the_second_camera_shows_what_the_first_does_not(models):
     _, made = models
-    assert made["both"].validation_rmse_mm < made["one"].validation_rmse_mm / 4
+    assert made["both"].validation_rmse_mm < made["one"].validation_rmse_mm / 10
 
 
 def test_a_camera_may_be_missing_only_where_training_was_so(models):
