@@ -61,10 +61,21 @@ def train_model(ledger: Ledger, production: Production, request: Request, lot: L
             frames,
             figures=figures,
             sentence=f"{result.directory}: {result_sentence(figures)}",
-            warnings=() if result.calibrated else (UNCALIBRATED,),
+            warnings=tuple(_warnings(result)),
         )
 
     return carry_out(ledger, record, lot, task)
+
+
+def _warnings(result: TrainResult) -> Iterator[str]:
+    for camera in result.unused:
+        yield (
+            f"camera {camera} decides nothing of what this model solves: its layers fell silent in training"
+            " -> train again with another seed (--set seed=1)"
+            " or in smaller steps (--set optimizer.muon_learning_rate=0.005)"
+        )
+    if not result.calibrated:
+        yield UNCALIBRATED
 
 
 def _told_before(

@@ -114,6 +114,27 @@ def test_the_second_camera_shows_what_the_first_does_not(models):
     assert made["both"].validation_rmse_mm < made["one"].validation_rmse_mm / 10
 
 
+def test_a_model_tells_how_much_each_camera_decides(models):
+    folders, made = models
+    shares = load_model(folders["both"], "cpu").facts["camera_shares"]
+    assert set(shares) == {"center", "left"}
+    # Each shows one of two motions of the same size.
+    assert all(0.4 < share < 0.95 for share in shares.values())
+    assert made["both"].unused == ()
+    assert "camera_shares" not in load_model(folders["one"], "cpu").facts
+
+
+def test_a_camera_whose_layers_are_silent_is_told(models, tmp_path):
+    folders, _ = models
+    base = load_model(folders["both"], "cpu")
+    with torch.no_grad():
+        last = [part for part in base.network.features[1] if isinstance(part, torch.nn.Conv2d)][-1]
+        last.bias.fill_(-1e3)
+    result = run(tmp_path, settings(epochs=1), base=base)
+    assert result.unused == ("left",)
+    assert load_model(result.directory, "cpu").facts["camera_shares"]["left"] == 0
+
+
 def test_a_camera_may_be_missing_only_where_training_was_so(models):
     folders, made = models
     either = load_model(folders["either"], "cpu")

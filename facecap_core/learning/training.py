@@ -16,6 +16,7 @@ import torch
 from facecap_core.errors import TrainingError
 from facecap_core.files import make_folder
 from facecap_core.learning.calibration import calibrate
+from facecap_core.learning.camera_shares import LEAST_SHARE, camera_shares
 from facecap_core.learning.confidence import Confidence
 from facecap_core.learning.config import TrainConfig
 from facecap_core.learning.examples import Examples
@@ -37,13 +38,15 @@ from facecap_core.regions import FaceRegions
 @dataclass(frozen=True)
 class TrainResult:
     """What came out: `validation_rmse_mm` is nan where there were no validation shots, and without enough of
-    their frames the model is not `calibrated`: its results have no confidence."""
+    their frames the model is not `calibrated`: its results have no confidence. `unused` cameras of several
+    decide nothing of what it puts out, see `camera_shares`."""
 
     directory: Path
     training_rmse_mm: float
     validation_rmse_mm: float
     seconds: float
     calibrated: bool
+    unused: tuple[str, ...] = ()
 
 
 def train(
@@ -110,6 +113,10 @@ def train(
         run_through(run, state_path, checkpoint_seconds, progress_seconds, on_progress)
         results = final_figures(run, animated)
         facts = {**facts, "vertex_count": training.positions.shape[1] // 3}
+        shares: dict[str, float] = {}
+        if run.training.views > 1:
+            shares = dict(zip(facts["cameras"], camera_shares(run), strict=True))
+            facts["camera_shares"] = {camera: round(share, 4) for camera, share in shares.items()}
         confidence = _calibrated(run, facts, animated, on_progress)
     save_model(
         model_directory,
@@ -125,6 +132,7 @@ def train(
         results["validation"]["rmse_mm"] if validation else math.nan,
         run.position.seconds,
         confidence is not None,
+        tuple(camera for camera, share in shares.items() if share < LEAST_SHARE),
     )
 
 
