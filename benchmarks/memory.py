@@ -9,6 +9,7 @@ runs each piece of work in a process of its own. Prints megabytes and the ratio 
 from __future__ import annotations
 
 import argparse
+import shutil
 import statistics
 import subprocess
 import sys
@@ -20,7 +21,6 @@ import numpy as np
 
 from benchmarks.arguments import arguments
 from benchmarks.record import figure, ratio
-from facecap_core.stores.versions import remove_whole_directory
 
 CROP = (120, 160, 960, 1280)
 SIZE = (1200, 1600)
@@ -106,7 +106,9 @@ def work(kind: str, folder: Path, frames: int) -> None:
 
 def peak(kind: str, folder: str, frames: int) -> float:
     """Peak memory of one piece of work in MB."""
-    remove_whole_directory(Path(folder, f"{kind}{frames}.zarr"))
+    written = Path(folder, f"{kind}{frames}.zarr")
+    shutil.rmtree(written.resolve(), ignore_errors=True)
+    written.unlink(missing_ok=True)
     command = [sys.executable, "-m", "benchmarks.memory", "--work", kind, folder, str(frames)]
     ran = subprocess.run(command, check=True, capture_output=True, text=True)
     return float(ran.stdout.split()[-1])

@@ -41,12 +41,12 @@ class Covered:
     columns: Tensor  # float32 [y * width + x], from the picture's middle, where float32 loses least
     rows: Tensor  # likewise
 
-    def part(self, start: int, stop: int) -> Visibility:
-        """Some of the covered pixels."""
-        pixels, seen = self.pixels[start:stop], self.seen[start:stop]
-        weights = self._values(self.planes, pixels, seen)
+    def visibility(self) -> Visibility:
+        """All of it at once."""
+        weights = self._values(self.planes, self.pixels, self.seen)
         depth = 1.0 / weights.sum(0).clamp_(min=1e-30)
-        return Visibility(pixels, self.drawn.index_select(0, seen), weights.mul_(depth), depth)
+        faces = self.drawn.index_select(0, self.seen)
+        return Visibility(self.pixels, faces, weights.mul_(depth), depth)
 
     def planes_of(self, table: Tensor, faces: Tensor) -> Tensor:
         """What vertices have [vertex, channel], over each face: [value slope-x slope-y, channel, face of `drawn`].

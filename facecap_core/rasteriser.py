@@ -78,8 +78,7 @@ class Rasteriser:
 
     def see(self, positions: Tensor, camera: Camera) -> Visibility:
         """Which face is seen in which pixel, and where in it; positions [vertex, xyz]."""
-        covered = self._coverage.cover(positions, camera)
-        return covered.part(0, len(covered.pixels))
+        return self._coverage.cover(positions, camera).visibility()
 
     def look(self, positions: Array, camera: Camera) -> Look:
         """What `shade` draws, with the same lights and colours or with others; positions [vertex, xyz], or it raises

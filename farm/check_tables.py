@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from facecap_core.checks.finding import errors_of
+from facecap_core.reports.wording import count
 from farm.tables import fitting, left_out_sentence, terminal
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def print_report(
     if production is not None and report is not None:
         if report.shots:
             rate, units = _fps(production), production.units
-            shots = _count(report.shots, "shot")
+            shots = count(len(report.shots), "shot")
             console.print(
                 f"{production.name}: {shots} at {rate} frames/s, in {units}", style="bold"
             )
@@ -86,7 +87,9 @@ def _print_findings(console: Console, findings: Sequence[Finding], *, whole: boo
         )
     console.print(table)
     errors = len(errors_of(findings))
-    told = f"{_count(findings, 'finding')}: {errors} to mend, {len(findings) - errors} to look at"
+    told = (
+        f"{count(len(findings), 'finding')}: {errors} to mend, {len(findings) - errors} to look at"
+    )
     console.print(told, style="bold red" if errors else "bold yellow")
 
 
@@ -132,9 +135,9 @@ def _shot_row(production: Production, found: ShotReport) -> dict[str, str | Text
         cache = "?" if shot.cache else ""
     result = Text("ok", "green")
     if found.warnings:
-        result = Text(_count(found.warnings, "warning"), "yellow")
+        result = Text(count(len(found.warnings), "warning"), "yellow")
     if found.faults:
-        result = Text(_count(found.faults, "fault"), "red")
+        result = Text(count(len(found.faults), "fault"), "red")
     return {
         "shot": shot.name,
         "actor": shot.actor,
@@ -184,7 +187,7 @@ def _composition_table(composition: Composition) -> Table:
 def _print_faults(console: Console, kind: str, colour: str, faults: Sequence[Fault]) -> None:
     if not faults:
         return
-    console.print(f"{_count(faults, kind)}:", style=f"bold {colour}")
+    console.print(f"{count(len(faults), kind)}:", style=f"bold {colour}")
     for fault in faults:
         place = _nearer(fault.file) + (f":{fault.line}" if fault.line else "")
         text = f"{place}: {fault.message}" if place else fault.message
@@ -199,10 +202,6 @@ def _nearer(file: str) -> str:
     path = Path(file)
     here = Path.cwd()
     return str(path.relative_to(here)) if file and path.is_relative_to(here) else file
-
-
-def _count(items: Sequence[object], kind: str) -> str:
-    return f"{len(items)} {kind}{'' if len(items) == 1 else 's'}"
 
 
 def _minutes(frames: int, production: Production) -> float:

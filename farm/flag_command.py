@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from facecap_core.reports.wording import count
 from farm.context import ProductionOption, find_and_load
 from farm.exit_codes import JOB_FAILED
 from farm.option_groups import (
@@ -161,8 +162,8 @@ def _print(flagged: FlaggedShots, rows: list[dict[str, Any]]) -> None:
         )
     listed = "" if len(rows) == len(flagged.ranges) else f"{len(rows)} of "
     typer.echo(
-        f"{listed}{_count(len(flagged.ranges), 'range')} in {_count(len(flagged.frames), 'shot')} of"
-        f" {_count(sum(flagged.frames.values()), 'frame')}"
+        f"{listed}{count(len(flagged.ranges), 'range')} in {count(len(flagged.frames), 'shot')} of"
+        f" {count(sum(flagged.frames.values()), 'frame')}"
     )
     for reason, names in flagged.not_judged.items():
         some = names[0] if len(names) == 1 else f"{len(names)} shots"
@@ -170,7 +171,3 @@ def _print(flagged: FlaggedShots, rows: list[dict[str, Any]]) -> None:
             f"{reason}: not judged in {some}, whose vertices come without the figure;"
             " farm calibrate gives it to the model: then solve again"
         )
-
-
-def _count(number: int, kind: str) -> str:
-    return f"{number} {kind}{'' if number == 1 else 's'}"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from facecap_core.reports.wording import count
+
 if TYPE_CHECKING:
     from facecap_core.productions.production import Production
     from farm.option_groups import Handing, Running
@@ -87,8 +89,7 @@ def _print_plan(plan: Plan, request: Request, *, as_json: bool) -> None:
     )
     warnings = len(plan.warnings)
     typer.echo(
-        f"{plan.job}: {plan.to_do} of {len(plan.shots)} shots to do,"
-        f" {warnings} warning{'' if warnings == 1 else 's'}"
+        f"{plan.job}: {plan.to_do} of {len(plan.shots)} shots to do, {count(warnings, 'warning')}"
     )
     if warnings and plan.model:
         typer.echo(ALL_OR_NONE)

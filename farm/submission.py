@@ -117,18 +117,12 @@ def submit(
 
 
 def resubmit(
-    production: Production,
-    ledger: Ledger,
-    address: str | None,
-    changes: dict[str, Any] | None = None,
+    production: Production, ledger: Ledger, address: str | None, changes: dict[str, Any]
 ) -> Submitted:
-    """Submit what is missing of a job that ended or was interrupted, with its own options.
+    """Submit what is missing of a job that ended or was interrupted, with its own options but for `changes`.
 
     What is visibly wrong with the shots that are to be done is told on stderr, and that it goes to another cluster
     than before.
-
-    Args:
-        changes: fields of `Options` to replace; None leaves them.
 
     Raises:
         As `submit`.
@@ -140,8 +134,7 @@ def resubmit(
         return Submitted(ledger, False, f"is done: nothing to retry{_skipped(status)}")
     submission = ledger.submission()
     before = submission.options.model_dump() if submission else {}
-    given = {name: value for name, value in (changes or {}).items() if value is not None}
-    options = options_of(**{**before, **given})
+    options = options_of(**{**before, **changes})
     planned = preflight(production, request, options, None)
     _warn([shot for shot in planned.warnings if shot.action != "nothing"], request)
     if submission is not None:

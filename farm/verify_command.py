@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from facecap_core.reports.wording import count
 from farm.bar import bar
 from farm.context import ProductionOption, choose_job, find_and_load, tell_newest
 from farm.exit_codes import JOB_FAILED, OK
@@ -152,8 +153,9 @@ def _print_results(title: str, checked: list[Verified], what: str) -> None:
     damaged = sum(bool(verified.damages) for verified in checked)
     files, size = sum(v.files for v in checked), sum(v.bytes for v in checked)
     verdict = f"{damaged} of {len(checked)} damaged" if damaged else "all whole"
-    counted = f"{len(checked)} {what}{'' if len(checked) == 1 else 's'}"
-    typer.echo(f"{title}: {counted}, {files} files, {size / 1e6:.1f} MB: {verdict}")
+    typer.echo(
+        f"{title}: {count(len(checked), what)}, {files} files, {size / 1e6:.1f} MB: {verdict}"
+    )
 
 
 def _job_json(status: JobStatus, checked: list[Verified]) -> dict[str, Any]:

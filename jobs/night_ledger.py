@@ -8,7 +8,7 @@ from typing import Any
 
 from facecap_core.reports.page import Card
 from facecap_core.reports.shot_trust import ShotTrust, Trust
-from facecap_core.reports.wording import duration
+from facecap_core.reports.wording import count, duration
 from jobs.night import Failure, Machine, Night
 from jobs.records import CauseKind, JobStatus, ShotRecord
 from jobs.request import InferRequest, Request, TrainRequest
@@ -71,10 +71,10 @@ def _cards(night: Night) -> list[Card]:
     ]
     of = f"of {len(status.shots)} {status.done_word}"
     cards = [Card(str(counts["solved"]), of, ", ".join(others) or "no shot failed")]
-    reused = f"{_count(night.reused, 'shot')} kept from before" if night.reused else "all made anew"
+    reused = f"{count(night.reused, 'shot')} kept from before" if night.reused else "all made anew"
     cards.append(Card(f"{night.frames:,}", "frames", reused))
     if night.frames_per_second is not None and night.new_frames:
-        machines = f"on {_count(len(night.machines), 'machine')}"
+        machines = f"on {count(len(night.machines), 'machine')}"
         cards.append(Card(f"{night.frames_per_second:.0f}", "frames/s", machines))
     if night.spans:
         begin = night.waited_to_begin_seconds
@@ -201,10 +201,6 @@ def _shot_row(record: ShotRecord, trust: ShotTrust | None) -> dict[str, Any]:
         "host": record.host,
         "worst_second": "" if trust is None else f"{trust.worst_second:.2f}",
     }
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _clock(when: float) -> str:

@@ -25,7 +25,7 @@ def outputs_part(
     request: OutputRequest,
     night: Night,
     destination: Path,
-    on_progress: OnProgress | None = None,
+    on_progress: OnProgress | None,
 ) -> dict[str, Any]:
     """The files of the solved shots as they lie there now: kinds with their sizes, then a row a shot.
 

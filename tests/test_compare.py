@@ -21,7 +21,6 @@ from facecap_core.learning.presets import resolve
 from facecap_core.productions.production import load_production
 from facecap_core.stores.group_writer import new_group
 from facecap_core.stores.groups import open_vertices
-from facecap_core.stores.versions import remove_whole_directory
 from facecap_core.template import read_template
 from farm.app import app
 from jobs.planning import plan_infer, plan_train
@@ -41,8 +40,9 @@ def made(tmp_path_factory):
     request = plan_train(production, actor="ada", config=config)
     run_job(production, request, "ingest", "train")
     paths = production.paths
-    shutil.copytree(paths.model("ada", request.model), paths.model("ada", "old"))
-    remove_whole_directory(paths.model("ada", request.model))
+    trained = paths.model("ada", request.model)
+    trained.resolve().rename(paths.model("ada", "old"))
+    trained.unlink()
     other_model(production, "old", 0.0)
     solving = plan_infer(production, actor="ada", shots=None, model="old")
     run_job(production, solving, "infer")

@@ -359,6 +359,6 @@ def test_another_fade_of_the_same_frames_is_exported_anew(production, tmp_path):
 def test_write_pc2_is_what_artists_send(production, tmp_path):
     """A file that another program wrote, with a sample rate of its own."""
     right = righted(5, 9)
-    write_pc2(tmp_path / "a.pc2", right, start_frame=1.0, sample_rate=1.0)
+    write_pc2(tmp_path / "a.pc2", right, start_frame=1.0)
     taken(production, SHOT, tmp_path / "a.pc2", "--frames", "5-9")
     assert np.array_equal(now(production)[5:10], right)

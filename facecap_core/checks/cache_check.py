@@ -45,7 +45,7 @@ def check_cache(
     fps: Fraction,
     units: str,
     mm_per_unit: float,
-    between_blocks: Callable[[], None] = lambda: None,
+    between_blocks: Callable[[], None],
 ) -> CacheFacts:
     """Read all frames in blocks of a few MiB and judge them.
 

@@ -38,8 +38,8 @@ def check_shot(
     production: Production,
     template: Template | None,
     *,
-    taken: Set[Path] = frozenset(),
-    go_on: GoOn = lambda: None,
+    taken: Set[Path],
+    go_on: GoOn,
 ) -> ShotReport:
     """Look at all files of a shot; without a template (it has a fault) not at the cache.
 

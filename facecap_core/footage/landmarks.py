@@ -111,7 +111,7 @@ class DlibLandmarks:
     @property
     def facts(self) -> dict[str, Any]:
         return {
-            "dlib": metadata.version("dlib-bin") if _is_installed("dlib-bin") else "",
+            "dlib": _dlib_version(),
             "predictor": self._name,
             "pictures_without_face": self._missed,
         }
@@ -188,9 +188,8 @@ def _dlib() -> Any:
     return dlib
 
 
-def _is_installed(package: str) -> bool:
+def _dlib_version() -> str:
     try:
-        metadata.version(package)
+        return metadata.version("dlib-bin")
     except metadata.PackageNotFoundError:
-        return False
-    return True
+        return ""

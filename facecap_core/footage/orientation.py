@@ -57,7 +57,7 @@ class Orientation:
         return np.ascontiguousarray(turned)
 
 
-def orientation_of(frame: av.VideoFrame, file: str | Path = "") -> Orientation:
+def orientation_of(frame: av.VideoFrame, file: str | Path) -> Orientation:
     """The orientation in the picture's display matrix; raises FootageUnreadable for odd angles."""
     try:
         matrix = cast("SupportsBytes | None", frame.side_data.get("DISPLAYMATRIX"))

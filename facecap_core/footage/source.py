@@ -13,7 +13,6 @@ import av
 
 from facecap_core.footage.image_sequence import find_image_sequence, is_pattern, refuse_one_picture
 from facecap_core.footage.orientation import orientation_of
-from facecap_core.footage.picture import is_limited_range
 from facecap_core.footage.video_container import open_video
 from facecap_core.footage.video_file import TimedPicture, VideoFile
 
@@ -27,7 +26,6 @@ class FootageInfo:
     fps: Fraction | None  # as declared; None: not declared
     codec: str
     pixel_format: str
-    colour_range: str  # "full" or "limited"
     rotation_degrees: int  # clockwise, already undone in picture_size
     frames_from_header: int | None
     start_frame: int = 0  # of an image sequence the number of its first file
@@ -89,7 +87,6 @@ class Source:
             fps=self.video.declared_fps if self.video else None,
             codec=self.codec,
             pixel_format=first.format.name,
-            colour_range="limited" if is_limited_range(first, self.codec) else "full",
             rotation_degrees=orientation.clockwise_degrees,
             frames_from_header=self._count,
             start_frame=self._start_frame,

@@ -75,9 +75,7 @@ class Pc2Cache(BinaryCache):
         return as_float32(numbers).reshape(-1, self.vertex_count, 3)
 
 
-def write_pc2(
-    path: str | Path, positions: Positions, *, start_frame: float = 0.0, sample_rate: float = 1.0
-) -> None:
+def write_pc2(path: str | Path, positions: Positions, *, start_frame: float = 0.0) -> None:
     """Write positions [frame, vertex, xyz] (a numpy or Zarr array, streamed) as PC2, whole or not at all.
 
     Raises `PointCacheError` for other shapes, no frames, and values that are not finite.
@@ -87,5 +85,5 @@ def write_pc2(
         for number, block in enumerate(float_blocks(positions, path)):
             if number == 0:
                 frames, points = positions.shape[:2]
-                file.write(HEADER.pack(MAGIC, 1, points, start_frame, sample_rate, frames))
+                file.write(HEADER.pack(MAGIC, 1, points, start_frame, 1.0, frames))
             file.write(np.ascontiguousarray(block, "<f4").data)

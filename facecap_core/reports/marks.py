@@ -56,7 +56,7 @@ def telling_frames(
 
 
 def worst_by_region(
-    shots: Sequence[ShotMeasures], *, apart: int, but: Sequence[Mark] = ()
+    shots: Sequence[ShotMeasures], *, apart: int, but: Sequence[Mark]
 ) -> list[Mark]:
     """For each region the frame of greatest error in it, `apart` from each other and from `but` (Figure 5)."""
     near = {(mark.shot, frame) for mark in but for frame in _around(mark.frame, apart)}

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import datetime
-
-import numpy as np
+import math
 
 
 def mm(value: float | None) -> str:
     """Millimetres with three figures below 0.1, else hundredths."""
-    if value is None or not np.isfinite(value):
+    if value is None or not math.isfinite(value):
         return "–"
     return f"{value:.3f}" if abs(value) < 0.1 else f"{value:.2f}"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 shot` or `3 shots`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:
@@ -35,4 +39,4 @@ def date(iso: str) -> str:
 
 def figure(value: float) -> str:
     """Three decimals, or a dash for what is not known."""
-    return f"{round(value, 3) + 0.0:.3f}" if np.isfinite(value) else "–"  # and no -0.000
+    return f"{round(value, 3) + 0.0:.3f}" if math.isfinite(value) else "–"  # and no -0.000

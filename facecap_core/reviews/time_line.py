@@ -31,7 +31,7 @@ def draw_time_line(
     confidence: np.ndarray | None,
     corrected: np.ndarray,
     flags: Sequence[FlaggedRange],
-    start_frame: int = 0,
+    start_frame: int,
 ) -> None:
     """A curve [frame] with the expected error beside it; below it the flagged ranges, those that are corrected
     (bool [frame]), and a strip of confidence.

@@ -104,7 +104,7 @@ def is_published(folder: ObjectFolder) -> bool:
     return True
 
 
-def verify_objects(folder: ObjectFolder, *, contents: bool = True) -> list[Damage]:
+def verify_objects(folder: ObjectFolder, *, contents: bool) -> list[Damage]:
     """Everything that is not as it was written, by object.
 
     Args:

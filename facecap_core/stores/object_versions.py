@@ -39,7 +39,7 @@ class StagedObjects:
 
 @contextlib.contextmanager
 def whole_objects(
-    final: ObjectFolder, *, equal: Callable[[ObjectFolder], bool] | None = None
+    final: ObjectFolder, *, equal: Callable[[ObjectFolder], bool] | None
 ) -> Iterator[StagedObjects]:
     """A version to fill; when the block ends without an error it is what `final` shows, all at once.
 

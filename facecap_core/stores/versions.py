@@ -92,15 +92,6 @@ def whole_directory(
         _sweep(final)
 
 
-def remove_whole_directory(final: Path) -> None:
-    """Take a folder made by `whole_directory` away: first its name, then its contents."""
-    target = Path(os.path.realpath(final))
-    with contextlib.suppress(FileNotFoundError):
-        Path(final).unlink()
-    shutil.rmtree(target, ignore_errors=True)
-    target.with_name(target.name + SUFFIX).unlink(missing_ok=True)
-
-
 def finished_names(folder: Path) -> set[str]:
     """Under which names complete folders of ours were made in this one, also where a name is gone."""
     versions = (folder / VERSIONS).glob("*@*")
