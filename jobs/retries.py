@@ -16,7 +16,6 @@ BACKOFF_SECONDS = 2.0
 LEAST_MEMORY_GB = 1.0
 
 _MACHINE = ("NodeDiedError", "LocalRayletDiedError", "MachineLost")
-_MEMORY = ("OutOfMemoryError",)
 
 
 @dataclass
@@ -33,17 +32,10 @@ class Tries:
         return self.ends["lost"] + self.ends["machine"]
 
 
-@dataclass(frozen=True)
-class Again:
-    """Another try: after a pause."""
-
-    pause_seconds: float
-
-
 def next_try(
     tries: Tries, cause: Cause, *, node: str, peak_gb: float | None, largest_gb: float
-) -> Again | None:
-    """What follows a task's end: another try, for which `tries` is changed, or None: it has failed.
+) -> float | None:
+    """What follows a task's end: another try after so many seconds, for which `tries` is changed, or None: it has failed.
 
     Args:
         node: the machine where it ended.
@@ -65,7 +57,7 @@ def next_try(
     if node and (kind == "hung" or (kind == "lost" and tries.ends[kind] > 1)):
         tries.avoid |= {node}
     pause = {"transient": BACKOFF_SECONDS * 2 ** (tries.ends[kind] - 1), "memory": BACKOFF_SECONDS}
-    return Again(pause.get(kind, 0.0))
+    return pause.get(kind, 0.0)
 
 
 def given_up(tries: Tries, cause: Cause, largest_gb: float) -> Cause:
@@ -102,7 +94,7 @@ def cause_of(error: BaseException, job: str) -> Cause:
         text = "its machine was lost"
     elif name == "WorkerCrashedError":
         text = "its worker process died: it was killed, or the work crashed it"
-    if name in _MEMORY:
+    if name == "OutOfMemoryError":
         kind = "memory"
     elif told is not None or name == "TaskUnschedulableError":
         kind = "bug"

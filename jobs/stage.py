@@ -175,10 +175,10 @@ class Stage:
         nodes = alive_nodes()
         # Of those that could run it: a larger one without a GPU is of no use to what takes one.
         largest = largest_memory_gb([n for n in nodes if fits(self.place, [n])] or nodes)
-        again = next_try(
+        pause_seconds = next_try(
             tries, cause, node=record.node, peak_gb=record.peak_memory_gb, largest_gb=largest
         )
-        if again is None or self.stopped():
+        if pause_seconds is None or self.stopped():
             final = record.model_copy(update={"cause": given_up(tries, cause, largest)})
             self._notes.write(final)
             self._notes.log(final, f"failed: {final.cause}")
@@ -192,7 +192,7 @@ class Stage:
         self._notes.log(queued, text)
         self.say(f"{self.name} {record.name}: {text}")
         self.metrics.retried(self.name, cause.kind)
-        since = time.monotonic() + again.pause_seconds
+        since = time.monotonic() + pause_seconds
         self._waiting.appendleft(_Waiting(queued, tries, since))
         return None
 

@@ -47,7 +47,7 @@ def trained(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(trained, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "ada.html"
-    write_report(load_production(trained), "ada", "m1", path, clip_seconds=0.1, threads=1)
+    write_report(load_production(trained), "ada", "m1", path, clip_seconds=0.1)
     return path.read_text()
 
 

@@ -46,7 +46,6 @@ def page(trained, tmp_path_factory):
         "m1",
         path,
         clip_seconds=0.5,
-        threads=1,
         on_progress=told.append,
     )
     return path.read_text(encoding="utf-8"), result, told
@@ -164,9 +163,7 @@ def test_the_moving_face_plays(page):
 
 
 def test_writing_again_gives_the_same_page(trained, page, tmp_path):
-    write_report(
-        load_production(trained), "ada", "m1", tmp_path / "a.html", clip_seconds=0.5, threads=1
-    )
+    write_report(load_production(trained), "ada", "m1", tmp_path / "a.html", clip_seconds=0.5)
     again = (tmp_path / "a.html").read_text(encoding="utf-8")
     written = re.compile(r"Written [^<]* by facecap")
     assert written.sub("", again) == written.sub("", page[0])
@@ -180,7 +177,7 @@ def test_frames_of_an_image_sequence_have_the_numbers_of_its_files(copied, page,
         paths, phase = StorePaths(production.store), PHASES[shot]
         write_shot(paths, shot, frames, phase, start_frame=1001)
     path = tmp_path / "a.html"
-    write_report(production, "ada", "m1", path, clip_seconds=0.5, threads=1)
+    write_report(production, "ada", "m1", path, clip_seconds=0.5)
     text = path.read_text(encoding="utf-8")
     for pattern in (
         r"<br>frame (\d+)<br>",
@@ -212,7 +209,7 @@ def test_what_has_changed_in_the_store_is_pointed_out(copied, tmp_path):
     write_shot(StorePaths(production.store), "held_a", 70, 5.0, fingerprint="filmed again")
     for shot in ("learn_a", "learn_b"):  # whose pictures only Figure 3 needs
         shutil.rmtree(production.store / "frames" / shot)
-    write_report(production, "ada", "m1", tmp_path / "a.html", clip_seconds=0.1, threads=1)
+    write_report(production, "ada", "m1", tmp_path / "a.html", clip_seconds=0.1)
     text = (tmp_path / "a.html").read_text()
     warnings = re.findall(r'class="warn"><p[^>]*>(.*?)</p>', text)
     assert "Ingested anew" in warnings[0]
@@ -227,7 +224,7 @@ def test_a_model_without_validation_says_so(copied, tmp_path):
     facts = json.loads(path.read_text())
     facts["validation"] = {"shots": {}, "frames": 0}
     path.write_text(json.dumps(facts))
-    result = write_report(load_production(copied), "ada", "m1", tmp_path / "a.html", threads=1)
+    result = write_report(load_production(copied), "ada", "m1", tmp_path / "a.html")
     assert np.isnan(result.validation_rmse_mm)
     text = (tmp_path / "a.html").read_text()
     assert "has no validation shot" in text
@@ -240,15 +237,15 @@ def test_faults_are_named_and_leave_no_page(copied, tmp_path):
     with pytest.raises(ModelError, match="is not a model"):
         write_report(production, "ada", "m2", page)
     with pytest.raises(Cancelled):
-        write_report(production, "ada", "m1", page, threads=1, on_progress=lambda now: False)
+        write_report(production, "ada", "m1", page, on_progress=lambda now: False)
     frames = StorePaths(production.store).frames("held_a", "center")
     shutil.move(frames, tmp_path / "aside.zarr")
     with pytest.raises(StoreError, match=r"held_a.*is not in the store"):
-        write_report(production, "ada", "m1", page, threads=1)
+        write_report(production, "ada", "m1", page)
     obj = copied / "template.obj"
     obj.write_text(obj.read_text().replace("f 1 10 11 2\n", ""))
     with pytest.raises(ModelError, match="another template"):
-        write_report(production, "ada", "m1", page, threads=1)
+        write_report(production, "ada", "m1", page)
     assert not page.exists()
 
 

@@ -54,10 +54,10 @@ def test_memory_is_doubled_up_to_the_largest_machine():
 
 def test_pauses_grow_where_the_storage_hiccups():
     tries = Tries()
-    pauses = []
-    for _ in range(LIMITS["transient"]):
-        again = next_try(tries, cause("transient"), node="", peak_gb=None, largest_gb=1.0)
-        pauses.append(again.pause_seconds)
+    pauses = [
+        next_try(tries, cause("transient"), node="", peak_gb=None, largest_gb=1.0)
+        for _ in range(LIMITS["transient"])
+    ]
     assert pauses == sorted(pauses)
     assert pauses[-1] > pauses[0] > 0
 

@@ -34,7 +34,7 @@ def trained(tmp_path_factory):
 def page(trained, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "two.html"
     production = load_production(trained)
-    return path, write_comparison(production, "ada", ("one", "both"), path, threads=1)
+    return path, write_comparison(production, "ada", ("one", "both"), path)
 
 
 def known_rmse_mm(folder, model):
@@ -77,7 +77,7 @@ def test_the_page_loads_nothing_and_shows_all_views(page):
 def test_a_model_of_two_cameras_is_solved_from_both(trained, tmp_path):
     """Its error is that of training, so both pictures reached the network in order; and both are shown."""
     result = write_report(
-        load_production(trained), "ada", "both", tmp_path / "a.html", clip_seconds=0.1, threads=1
+        load_production(trained), "ada", "both", tmp_path / "a.html", clip_seconds=0.1
     )
     assert result.validation_rmse_mm == pytest.approx(known_rmse_mm(trained, "both"), rel=SAME)
     text = (tmp_path / "a.html").read_text()

@@ -9,8 +9,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from facecap_core.errors import ModelError
 from facecap_core.evaluation.clips import Clip, read_clip
 from facecap_core.evaluation.evaluation import Evaluation, evaluate, mean_of_training
@@ -66,7 +64,6 @@ def write_report(
     *,
     clip_seconds: float = 4.0,
     device: str | None = None,
-    threads: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> ReportResult:
     """Measure a model on its validation shots and write the page; memory does not grow with the shots.
@@ -75,7 +72,6 @@ def write_report(
         model: its name, a folder under `store/models/<actor>`.
         clip_seconds: length of the moving face; it takes most of the time.
         device: "cpu", "cuda", ...; None takes a GPU where there is one.
-        threads: of the CPU; None leaves torch's setting.
 
     Raises:
         ModelError: the model is missing or damaged, or its actor's template has changed since.
@@ -83,8 +79,6 @@ def write_report(
         Cancelled: `on_progress` answered False; nothing is written.
     """
     started = time.monotonic()
-    if threads is not None:
-        torch.set_num_threads(threads)
     subject = open_subject(production, actor, model, device)
     shots = subject.shots(subject.names("validation"))
     found = None

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from facecap_core.errors import ModelError
 from facecap_core.evaluation.clips import Clip, read_clip
@@ -57,7 +56,6 @@ def write_comparison(
     destination: Path,
     *,
     device: str | None = None,
-    threads: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> ComparisonResult:
     """Measure two models on the validation shots that both have, and write a page about them.
@@ -70,8 +68,6 @@ def write_comparison(
         Cancelled: `on_progress` answered False; nothing is written.
     """
     started = time.monotonic()
-    if threads is not None:
-        torch.set_num_threads(threads)
     subjects = [open_subject(production, actor, model, device) for model in models]
     theirs = subjects[1].names("validation")
     names = [name for name in subjects[0].names("validation") if name in theirs]
