@@ -235,7 +235,6 @@ def render(
     colours: Array | None = None,
     gloss: Array | float = 0.12,
     background: Array | Sequence[float] = (0.1, 0.1, 0.11),
-    lighting: Lighting | None = None,
     supersample: int = 1,
     device: str | torch.device | None = None,
 ) -> np.ndarray:
@@ -246,7 +245,7 @@ def render(
     """
     points = torch.as_tensor(positions)
     large = (size[0] * supersample, size[1] * supersample)
-    rasteriser = Rasteriser(faces, size=large, device=device, lighting=lighting)
+    rasteriser = Rasteriser(faces, size=large, device=device)
     tints = None if colours is None else torch.as_tensor(colours)
     pictures = []
     for index, frame in enumerate(points if points.ndim == 3 else points[None]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from facecap_core.errors import StoreError, TrainingError
-from facecap_core.progress import OnProgress, Progress, report
 from facecap_core.provenance import made
 from facecap_core.stores.group_writer import new_group
 from facecap_core.stores.groups import GroupReader, open_targets, stored
@@ -63,13 +62,7 @@ class ShotStabilisation:
         return positions.astype(np.float64) @ matrix[:, :3].T + matrix[:, 3]
 
 
-def stabilise(
-    targets: ArrayFolder,
-    template: Template,
-    *,
-    mm_per_unit: float,
-    on_progress: OnProgress | None = None,
-) -> ShotStabilisation:
+def stabilise(targets: ArrayFolder, template: Template, *, mm_per_unit: float) -> ShotStabilisation:
     """The affine transform that brings a shot nearest to the rest pose (Appendix A.2), in flat memory.
 
     Over the half of the frames that are most like the rest pose already (by mean squared distance), or
@@ -84,8 +77,7 @@ def stabilise(
         StoreError: the shot is not ingested, damaged, or of another topology.
     """
     source = _open(targets, template)
-    blocks = _blocks(source, on_progress, "read")
-    squares = [_mean_squares(block, template.positions) for block in blocks]
+    squares = [_mean_squares(block, template.positions) for block in source.chunks("positions")]
     points = _frames(source, most_like_rest(np.concatenate(squares)))
     matrix = nearest_affine(points, template.positions, tolerance=STEP_MM / mm_per_unit)
     return _described(matrix, points, template.positions, source.frames, mm_per_unit)
@@ -96,8 +88,6 @@ def write_stabilised(
     destination: ArrayFolder,
     template: Template,
     stabilisation: ShotStabilisation,
-    *,
-    on_progress: OnProgress | None = None,
 ) -> bool:
     """Write all frames of a target store, transformed, as another one; False where the same was there.
 
@@ -112,7 +102,7 @@ def write_stabilised(
         return False
     with new_group(destination, identity) as group:
         positions = group.positions(source.shape("positions")[1])
-        for block in _blocks(source, on_progress, "write"):
+        for block in source.chunks("positions"):
             positions.append(stabilisation.apply(block))
         group.set_attributes(
             {
@@ -227,14 +217,6 @@ def _open(targets: ArrayFolder, template: Template) -> GroupReader:
             file=targets,
         )
     return source
-
-
-def _blocks(source: GroupReader, on_progress: OnProgress | None, what: str) -> Iterator[np.ndarray]:
-    done = 0
-    for block in source.chunks("positions"):
-        yield block
-        done += len(block)
-        report(on_progress, Progress(what, done, source.frames))
 
 
 def _frames(source: GroupReader, chosen: np.ndarray) -> np.ndarray:

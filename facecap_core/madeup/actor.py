@@ -64,13 +64,13 @@ class MadeUpActor:
             [self.uvs, np.broadcast_to(WHITE_UV, (count, 2))], dtype=np.float32
         )
 
-    def animated(self, *, least_cm: float = 0.1) -> np.ndarray:
-        """Indices of the vertices that some control moves by at least `least_cm`: int64 [n]."""
+    def animated(self) -> np.ndarray:
+        """Indices of the vertices that some control moves by at least a millimetre: int64 [n]."""
         extremes = [controls()]
         for name in INDEX:
             extremes += [controls(1, **{name: value}) for value in (1.0, -1.0)]
         moved = self.face.pose(np.concatenate(extremes)) - self.template
-        return np.flatnonzero(np.linalg.norm(moved, axis=2).max(axis=0) >= least_cm)
+        return np.flatnonzero(np.linalg.norm(moved, axis=2).max(axis=0) >= 0.1)
 
     def scene(
         self, values: np.ndarray, rotation_degrees: np.ndarray, translation_cm: np.ndarray
