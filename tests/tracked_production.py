@@ -69,7 +69,7 @@ def write_shot(paths, shot, frames, phase, *, fingerprint="as filmed", **attribu
                 "luma", row_shape=(320, 240), dtype="uint8", dimension_names=("frame", "y", "x")
             ).append(pictures.astype(np.uint8))
             told = {"footage_fingerprint": fingerprint, "picture_size": [240, 320]}
-            group.set_attributes(told | attributes)
+            group.set_attributes({**told, "crop": [0, 0, 240, 320], **attributes})
     with new_group(paths.targets(shot)) as group:
         group.positions(len(rest)).append((rest + motion * pull).astype(np.float32))
         group.set_attributes({"cache_fingerprint": "as tracked"})
