@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from facecap_core.errors import Cancelled, ConfigError, FootageError, FootageMis
 from facecap_core.inference import infer_shot
 from facecap_core.ingest import ingest_frames, ingest_targets
 from facecap_core.learning.config import NetworkConfig, TrainConfig
-from facecap_core.learning.model import MOST_ERROR_MM, load_model
+from facecap_core.learning.model import MOST_ERROR_MM, autocast, load_model, whitened
 from facecap_core.learning.networks import build_network, parameter_count
-from facecap_core.learning.several_views import SeveralViews, view_sets
+from facecap_core.learning.run import Run
+from facecap_core.learning.several_views import SeveralViews, set_chances, view_sets
 from facecap_core.learning.training import train
 from facecap_core.learning.trainingset import Examples, ShotPaths, load_examples
 from facecap_core.productions.production import load_production
@@ -187,6 +189,38 @@ def test_more_optional_cameras_than_there_can_be_layers_are_refused():
     with pytest.raises(ConfigError, match="at most 4"):
         build_network(config, 9, 5)
     assert parameter_count(build_network(NetworkConfig.model_validate(NETWORK), 9, 5)) > 0
+
+
+@pytest.mark.parametrize("missing", [0.2, 0.7])
+@pytest.mark.parametrize("loss", [{}, {"by_motion": 0.5}])
+def test_view_dropout_is_the_expectation_over_the_cameras_that_are_left(missing, loss):
+    config = settings(view_dropout=missing)
+    config = TrainConfig.model_validate(config.model_dump() | {"loss": loss, "preset": "test"})
+    learned = Run(examples(64, 0), None, config, np.arange(VERTICES), torch.device("cpu"))
+    learned.network.train()
+    frames = learned.order.batch(0, config.batch)  # the first step is not augmented
+    images = whitened(learned.training.luma[frames], learned.whitening)
+    target = learned.training.positions[frames]
+    expected = torch.zeros(())
+    for lost in product([False, True], repeat=2):  # each camera is lost with that chance
+        chance = np.prod([missing if gone else 1 - missing for gone in lost])
+        kept = [view for view in (0, 1) if not lost[view]] or [0, 1]
+        with autocast(torch.device("cpu")):
+            said = learned.network(images[:, kept], kept)
+        expected = expected + float(chance) * learned.objective(said, target)
+    parameters = list(learned.network.parameters())
+    wanted = torch.autograd.grad(expected, parameters)
+    learned.step(0)
+    for parameter, gradient in zip(parameters, wanted, strict=True):
+        assert parameter.grad is not None
+        apart = (parameter.grad - gradient).norm()
+        assert apart < 0.02 * gradient.norm() + 1e-9  # bfloat16 adds up in other orders
+
+
+def test_chances_of_the_cameras_that_are_left():
+    assert set_chances(2, 0.2) == pytest.approx([0.16, 0.16, 0.68])
+    assert set_chances(3, 0.5) == pytest.approx([0.125] * 6 + [0.25])
+    assert set_chances(1, 0.3) == pytest.approx([1.0])
 
 
 def test_view_dropout_resumes_as_if_uninterrupted(tmp_path):

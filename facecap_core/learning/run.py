@@ -24,7 +24,7 @@ from facecap_core.learning.networks import AnyNetwork, build_network, to_device
 from facecap_core.learning.order import Order, mixed_seed, neighbours
 from facecap_core.learning.recording import Recorded, Work
 from facecap_core.learning.schedule import augmentation_strength, beta1, learning_rate
-from facecap_core.learning.several_views import SeveralViews
+from facecap_core.learning.several_views import SeveralViews, set_chances
 from facecap_core.learning.whitening import Whitening, choose_whitening
 from facecap_core.regions import FaceRegions
 from facecap_core.units import MM_PER_CM
@@ -69,7 +69,7 @@ class Run:
         self.order = Order(len(training), config.seed, again)
         self.neighbours = neighbours([*training.shots, *training.runs])
         self._pairs = config.loss.pairs_of(config.batch)
-        self._recorded: dict[tuple[int, ...], Work] = {}  # by the views that a step sees
+        self._recorded: Work | None = None
         self.network = build_network(config.network, training.positions.shape[1], training.views)
         if base is not None:
             self.network.load_state_dict(base.network.state_dict())
@@ -81,6 +81,8 @@ class Run:
         self.average: list[torch.Tensor] | None = None
         if config.optimizer.average:
             self.average = [p.detach().clone() for p in self.network.parameters()]
+        missing = config.network.view_dropout
+        self._chances = set_chances(training.views, missing) if missing else [1.0]
         self.position = Position("")
 
     def _initialise(self) -> None:
@@ -117,10 +119,9 @@ class Run:
         indices = self.order.batch(step * config.batch, config.batch)
         # For the loss of motion some frames come with their neighbour, at the end of the batch.
         frames = torch.cat([indices, self.neighbours[indices[: self._pairs]]])
-        views = self._views(step)
-        draws = self._draws(step, epoch, len(indices), len(views))
+        draws = self._draws(step, epoch, len(indices))
         torch.manual_seed(mixed_seed(config.seed, 2, step))  # dropout
-        loss, gradients = self._work(views, draws)(frames, torch.stack([d.rows() for d in draws]))
+        loss, gradients = self._work(draws)(frames, torch.stack([d.rows() for d in draws]))
         # Outside of the recording, since their rates are numbers that the kernels take by value.
         for parameter, gradient in zip(self.network.parameters(), gradients, strict=True):
             parameter.grad = gradient
@@ -134,19 +135,18 @@ class Run:
                 torch._foreach_lerp_(self.average, list(self.network.parameters()), weight)
         return loss
 
-    def _work(self, views: tuple[int, ...], draws: list[Draws]) -> Work:
-        """What a step computes from frames and draws, for these views: recorded where that is possible."""
+    def _work(self, draws: list[Draws]) -> Work:
+        """What a step computes from frames and draws: recorded where that is possible."""
         if any(
             drawn.noise is not None for drawn in draws
         ):  # its generator begins anew in each step
-            return partial(self._gradients, views, draws)
-        if views not in self._recorded:
-            work = partial(self._gradients, views, draws)
-            self._recorded[views] = Recorded(work, self.device)
-        return self._recorded[views]
+            return partial(self._gradients, draws)
+        if self._recorded is None:
+            self._recorded = Recorded(partial(self._gradients, draws), self.device)
+        return self._recorded
 
     def _gradients(
-        self, views: tuple[int, ...], kinds: list[Draws], frames: torch.Tensor, rows: torch.Tensor
+        self, kinds: list[Draws], frames: torch.Tensor, rows: torch.Tensor
     ) -> tuple[torch.Tensor, list[torch.Tensor | None]]:
         """The loss of the frames that were drawn, and the gradient of each parameter.
 
@@ -157,47 +157,51 @@ class Run:
             parameter.grad = None
         frames, rows = frames.to(self.device), rows.to(self.device)
         draws = [kind.of_rows(row) for kind, row in zip(kinds, rows, strict=True)]
-        images = self._augmented(frames, views, draws)
+        images = self._augmented(frames, draws)
         target = self.training.positions[frames]
-        with autocast(self.device):
-            if isinstance(self.network, SeveralViews):
-                predicted = self.network(images, views)
-            else:
-                predicted = self.network(images)
+        predicted = self._predicted(images)
         count = rows.shape[2]
-        shown = torch.nn.functional.mse_loss(predicted[:count], target[:count])
-        if self.objective.plain:
+        shown = torch.nn.functional.mse_loss(predicted[-1, :count], target[:count])
+        if self.objective.plain and len(predicted) == 1:
             shown.backward()
         else:
-            self.objective(predicted, target, self._pairs).backward()
+            torch.stack(
+                [
+                    chance * self.objective(said, target, self._pairs)
+                    for chance, said in zip(self._chances, predicted, strict=True)
+                ]
+            ).sum().backward()
         return shown.detach(), [parameter.grad for parameter in self.network.parameters()]
 
-    def _views(self, step: int) -> tuple[int, ...]:
-        """The cameras of a step: each is missing now and then (view dropout), but never all."""
-        every = tuple(range(self.training.views))
-        missing = self.config.network.view_dropout
-        if not missing or len(every) == 1:
-            return every
-        generator = torch.Generator().manual_seed(mixed_seed(self.config.seed, 3, step))
-        kept = (torch.rand(len(every), generator=generator) >= missing).tolist()
-        return tuple(view for view in every if kept[view]) or every
+    def _predicted(self, images: torch.Tensor) -> torch.Tensor:
+        """Coordinates [set, image, 3 * vertex] by each set of cameras that view dropout may leave, all of them last.
 
-    def _draws(self, step: int, epoch: float, images: int, views: int) -> list[Draws]:
+        A step with cameras drawn at random would train one layer of several, and each camera's
+        convolutions now and then: all sets in every step, weighed by their chances, are its expectation.
+        """
+        with autocast(self.device):
+            if isinstance(self.network, SeveralViews) and len(self.network.sets) > 1:
+                return self.network.every_set(images)
+            whole: torch.Tensor = self.network(images)
+            return whole[None]
+
+    def _draws(self, step: int, epoch: float, images: int) -> list[Draws]:
         config = self.config
         generator = torch.Generator().manual_seed(mixed_seed(config.seed, 1, step))
         strength = augmentation_strength(epoch, config.augmentation)
-        return [draw(images, config.augmentation, strength, generator) for _ in range(views)]
+        return [
+            draw(images, config.augmentation, strength, generator)
+            for _ in range(self.training.views)
+        ]
 
-    def _augmented(
-        self, frames: torch.Tensor, views: tuple[int, ...], draws: list[Draws]
-    ) -> torch.Tensor:
+    def _augmented(self, frames: torch.Tensor, draws: list[Draws]) -> torch.Tensor:
         """Whitened images [image, view, y, x] of these frames.
 
         The first are augmented each in its way, those beyond the draws as the first again: a head
         that moves between two frames must not be moved once more.
         """
         images = []
-        for view, drawn in zip(views, draws, strict=True):
+        for view, drawn in enumerate(draws):
             if self._pairs:
                 images_drawn = len(frames) - self._pairs
                 drawn = drawn.taken(torch.arange(len(frames), device=self.device) % images_drawn)
