@@ -80,7 +80,7 @@ def review(
 
     farm review --actor ada --out /mnt/dailies
 
-    farm review ada_line_0042 --camera left --out side
+    farm review ada_line_0042 --camera left
 
     farm review 'ada_*' --against 'truth/{shot}.pc2' --sheet
     """
@@ -90,7 +90,7 @@ def review(
     from facecap_core.reviews.review import flags_of, review_shot
     from facecap_core.reviews.reviewed_shot import ReviewedShot, open_reviewed
     from farm.each_shot import each_shot
-    from farm.output_choice import file_of, folder_of, review_options, warn_of_footage
+    from farm.output_choice import file_of, review_options, reviews_folder, warn_of_footage
     from farm.review_viewer import save_page, show
     from farm.shot_choice import solved_shots
 
@@ -110,7 +110,7 @@ def review(
         return save_page(source, names[0], file_of(save, "--save"), as_json=as_json)
     if opened:
         return show(source, names, port=port, browser=browser, as_json=as_json)
-    folder = folder_of(found, reviewing.out, "reviews")
+    folder = reviews_folder(found, reviewing)
 
     def work(name: str, on_progress: OnProgress | None) -> ReviewResult:
         threads = cpus or os.cpu_count() or 1

@@ -51,6 +51,11 @@ def test_regions_weigh_as_told_and_the_mean_weight_stays_one():
     assert loss(regions=everything) == pytest.approx(MSE, rel=1e-6)
 
 
+def test_still_targets_are_no_fault_of_the_regions():
+    with pytest.raises(ConfigError, match=r"loss\.by_motion: no vertex .* moves"):
+        loss(deviation=torch.zeros(VERTICES), by_motion=0.5, regions={"lips": 4})
+
+
 def test_weights_by_motion_follow_the_deviation():
     deviation = torch.tensor([0.0, 0.0, 1.0, 1.0, 4.0, 4.0])
     floor = 0.1 * deviation.mean().item()

@@ -87,6 +87,16 @@ def test_the_page_takes_it_too(folder, tmp_path):
     assert pages[0] != pages[1]
 
 
+def test_pictures_of_another_camera_lie_apart(folder):
+    for options in ([], ["--camera", "left"]):
+        done = review(folder, "bulk_0", "--sheet", *options)
+        assert done.exit_code == 0, done.output
+    usual, left = (folder / "reviews" / name for name in ("bulk_0.png", "left/bulk_0.png"))
+    assert usual.read_bytes() != left.read_bytes()
+    again = review(folder, "bulk_0", "--sheet", "--json")
+    assert json.loads(again.stdout)["shots"][0]["reused"], "the other one did not replace it"
+
+
 def test_a_camera_that_nobody_has_is_refused_before_any_work(folder, tmp_path):
     done = review(folder, "bulk_0", "--out", str(tmp_path / "out"), "--camera", "lefft")
     assert isinstance(done.exception, ConfigError)

@@ -90,6 +90,11 @@ def _weights(
         return None
     weights = torch.ones_like(deviation)
     if config.by_motion:
+        if not float(deviation.max()) > 0:
+            raise ConfigError(
+                "loss.by_motion: no vertex of the training targets ever moves",
+                remedy="leave it out, or train on shots in which the face moves",
+            )
         weights = (deviation + STILL_PART * deviation.mean()) ** config.by_motion
         weights = weights / weights.mean()
     groups = regions.groups if regions is not None else {}
