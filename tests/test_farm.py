@@ -118,8 +118,14 @@ def test_what_the_cluster_cannot_do_is_refused_at_once(farm, production, head):
     assert not (production / "store").exists()
 
 
-def test_training_ingests_what_it_needs(farm, production, head):
-    found = json.loads(farm.run(production, "submit", "train", *SMALL, "--wait", "--json"))
+@pytest.fixture(scope="module")
+def training(farm, production, head):
+    """The job that trained the production's model, as `farm submit --wait --json` tells it."""
+    return json.loads(farm.run(production, "submit", "train", *SMALL, "--wait", "--json"))
+
+
+def test_training_ingests_what_it_needs(farm, production, training):
+    found = training
     assert (found["state"], found["exit_code"]) == ("done", 0)
     assert found["counts"]["solved"] == 3
     assert int(found["driver"]["ray_job_id"], 16) > 0
@@ -136,7 +142,7 @@ def test_training_ingests_what_it_needs(farm, production, head):
     assert (again["job"], again["new"], again["state"]) == (found["job"], False, "done")
 
 
-def test_bad_shots_fail_alone_and_retry_does_only_those(farm, production, head):
+def test_bad_shots_fail_alone_and_retry_does_only_those(farm, production, training):
     found = json.loads(farm.run(production, "submit", "infer", "--wait", "--json", code=100))
     assert found["state"] == "failed"
     counts = {state: number for state, number in found["counts"].items() if number}
