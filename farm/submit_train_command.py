@@ -47,7 +47,8 @@ def train(
     camera: Annotated[
         list[str] | None,
         typer.Option(
-            help="Given twice or more: the network sees all of them. Else center, or the first.",
+            help="Given twice or more: the network sees all of them, and does without some where a shot lacks"
+            " them (two to four cameras). Else center, or the first.",
             show_default=False,
         ),
     ] = None,
@@ -134,7 +135,7 @@ def train(
         typer.echo(f"preset {preset}", err=True)
     if network == "fully-connected" and stabilised:
         overrides.insert(0, "stabilised_input=true")
-    config = resolve(preset, overrides, network=network)
+    config = resolve(preset, overrides, network=network, cameras=len(camera or ()))
     request = plan_train(
         found, actor=actor, config=config, cameras=camera or (), corrected=corrected
     )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
+import json
 
 import made_jobs
 import pytest
 from tiny_production import make_production, write_video
+from typer.testing import CliRunner
 
 from facecap_core.changes.model_results import open_compared
 from facecap_core.learning.presets import resolve
 from facecap_core.productions.production import load_production
 from facecap_core.stores.groups import open_vertices
+from farm.app import app
 from jobs.camera_lengths import length_warnings
 from jobs.ledger import Ledger
 from jobs.planning import plan_infer, plan_ingest, plan_train
@@ -115,6 +118,17 @@ def test_two_cameras_all_the_way(tmp_path, dropout):
         assert alone["state"] == "failed"
         assert "no footage of left" in alone["cause"]["message"]
         assert not production.paths.vertices("ada", "bulk_1").exists()
+
+
+def test_two_cameras_that_are_named_may_be_missing_later(tmp_path):
+    production = two_cameras(tmp_path / "tiny", {"train_0": 20, "train_1": 20, "validation_0": 20})
+    words = ["submit", "train", "--preset", "cpu", "--dry-run", "--json"]
+    words += ["--production", str(production.folder)]
+    for cameras, missing in ((["left"], 0.0), (["center", "left"], 0.2)):
+        told = CliRunner().invoke(app, words + [f"--camera={camera}" for camera in cameras])
+        assert told.exit_code == 0, told.output
+        network = json.loads(told.stdout)["request"]["config"]["network"]
+        assert network["view_dropout"] == missing
 
 
 def test_training_names_the_shots_that_lack_a_camera_or_differ_in_length(tmp_path):

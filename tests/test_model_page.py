@@ -156,7 +156,7 @@ def test_without_other_amounts_the_page_says_that_error_is_over_epochs(page):
 @pytest.mark.parametrize("network", ["convolutional", "fully-connected"])
 def test_the_command_makes_the_same_settings(preset, network):
     overrides = ["seed=7", "loss.motion=2", 'loss.regions={"lips": 4}', "schedule.epochs=12.5"]
-    config = resolve(preset, overrides, network=network)
+    config = resolve(preset, overrides, network=network, cameras=2)
     facts = {
         "actor": "ada",
         "cameras": ["center", "left"],
@@ -168,7 +168,7 @@ def test_the_command_makes_the_same_settings(preset, network):
     given, settings = dict(pairs), [value for name, value in pairs if name == "--set"]
     assert [w for w in words if w in ("center", "left")] == ["center", "left"]
     chosen = given.get("--network", "convolutional")
-    assert resolve(given["--preset"], settings, network=chosen) == config
+    assert resolve(given["--preset"], settings, network=chosen, cameras=2) == config
     assert len(settings) == len(overrides)
 
 

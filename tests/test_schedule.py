@@ -78,6 +78,15 @@ def test_the_run_ends_at_zero_and_starts_unaugmented():
         assert augmentation_strength(0, config.augmentation) == 0
 
 
+def test_of_two_to_four_cameras_some_may_be_missing_if_not_told_otherwise():
+    def dropout(cameras, *overrides):
+        return resolve("cpu", overrides, cameras=cameras).network.view_dropout
+
+    assert [dropout(count) > 0 for count in (1, 2, 3, 4, 5)] == [False, True, True, True, False]
+    assert dropout(2, "network.view_dropout=0") == 0
+    assert resolve("cpu", cameras=1) == resolve("cpu"), "trainings of one camera keep their names"
+
+
 def test_overrides_are_checked_together():
     config = resolve("paper", ["schedule.epochs=3", "network.dropout=0", "seed=7"])
     assert (config.schedule.epochs, config.network.dropout, config.seed) == (3, 0, 7)

@@ -88,7 +88,7 @@ class _Look:
                 remedy = f"name its video under {main}: it is the camera that the network sees"
                 self.fault(Fault(missing, remedy))
             else:
-                remedy = "only a model of several cameras solves it, with network.view_dropout"
+                remedy = "only a model of several cameras solves it"
                 self.warn(Fault(missing, f"name its video under {main}; else {remedy}"))
             main = next(iter(shot.footage))
         self.main = main

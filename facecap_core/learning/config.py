@@ -21,6 +21,8 @@ from pydantic import (
 
 from facecap_core.errors import ConfigError
 
+MOST_OPTIONAL_VIEWS = 4  # cameras: each set of them has a layer of its own
+
 
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -52,7 +54,7 @@ class NetworkConfig(_Settings):
         "pca", description="what the output layer starts from; random: as the paper does not do it"
     )
     view_dropout: float = Field(
-        0.0, ge=0, lt=1, description="several cameras: how often each is missing in training"
+        0.0, ge=0, lt=1, description="several cameras: how often each is taken to be missing"
     )
     image_components: int = Field(3000, ge=1, le=20000, description="fully-connected: its inputs")
     hidden: tuple[PositiveInt, PositiveInt] = Field(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import torch
 
 from facecap_core.errors import ConfigError
-from facecap_core.learning.config import NetworkConfig
+from facecap_core.learning.config import MOST_OPTIONAL_VIEWS, NetworkConfig
 from facecap_core.learning.fully_connected import FullyConnected
 from facecap_core.learning.network import Network
 from facecap_core.learning.several_views import SeveralViews
 
 AnyNetwork = Network | SeveralViews | FullyConnected
-MOST_OPTIONAL_VIEWS = 4
 
 
 def build_network(config: NetworkConfig, outputs: int, views: int) -> AnyNetwork:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from facecap_core.errors import ConfigError
-from facecap_core.learning.config import TrainConfig, overridden, parse
+from facecap_core.learning.config import MOST_OPTIONAL_VIEWS, TrainConfig, overridden, parse
 
 SMALL: dict[str, Any] = {  # what a processor without a GPU learns and solves in time
     "input_size": (60, 80),
@@ -64,10 +64,21 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 
 
+# Costs little and keeps the layers of each camera at work, also where one alone would do: docs/LOG.md, 2026-11-29.
+SEVERAL_CAMERAS: dict[str, Any] = {"network": {"view_dropout": 0.2}}
+
+
 def resolve(
-    preset: str, overrides: Iterable[str] = (), *, network: str = "convolutional"
+    preset: str,
+    overrides: Iterable[str] = (),
+    *,
+    network: str = "convolutional",
+    cameras: int = 1,
 ) -> TrainConfig:
     """The preset for this network, overrides such as `schedule.epochs=20` or `network.dropout=0` on top.
+
+    Args:
+        cameras: that the network sees; of two to four some may be missing later, see `SEVERAL_CAMERAS`.
 
     Raises:
         ConfigError: an unknown preset, network or setting, or a value out of range; all of them together.
@@ -81,6 +92,7 @@ def resolve(
             f"unknown network {network!r}", remedy=f"choose one of: {', '.join(NETWORKS)}"
         )
     values: dict[str, Any] = {"preset": preset, **json.loads(json.dumps(PRESETS[preset]))}
-    for section, settings in NETWORKS[network].items():
+    several = SEVERAL_CAMERAS if 1 < cameras <= MOST_OPTIONAL_VIEWS else {}
+    for section, settings in (*NETWORKS[network].items(), *several.items()):
         values[section] = {**values.get(section, {}), **settings}
     return parse(overridden(values, overrides))

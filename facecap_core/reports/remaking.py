@@ -32,7 +32,9 @@ def remake_command(facts: Mapping[str, Any], base: Mapping[str, Any] | None = No
         if config["preset"] not in PRESETS:
             return None
         kind = config["network"].get("kind", "convolutional")
-        start = resolve(config["preset"], network=kind).model_dump(mode="json")
+        start = resolve(config["preset"], network=kind, cameras=len(facts["cameras"])).model_dump(
+            mode="json"
+        )
         words += ["--preset", config["preset"]]
         words += [] if kind == "convolutional" else ["--network", kind]
         for camera in facts["cameras"]:
