@@ -69,13 +69,15 @@ class Cluster:
                 return str(row.get("status"))
         return None
 
-    def at_work(self) -> list[str]:
-        """The names of the jobs that wait or run there."""
-        return [
-            str((row.get("metadata") or {}).get("job_name") or row.get("submission_id"))
-            for row in self._ask("GET", "/api/jobs/", timeout=5.0)
-            if row.get("status") in ("PENDING", "RUNNING")
-        ]
+    def at_work(self) -> dict[str, str | None]:
+        """The names of the jobs that wait or run there, each with the folder of its ledger where that is known."""
+        found = {}
+        for row in self._ask("GET", "/api/jobs/", timeout=5.0):
+            if row.get("status") in ("PENDING", "RUNNING"):
+                metadata = row.get("metadata") or {}
+                name = str(metadata.get("job_name") or row.get("submission_id"))
+                found[name] = metadata.get("ledger")
+        return found
 
     def answers(self) -> bool:
         """Whether the dashboard is there and takes our token."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -86,8 +87,19 @@ def _at_work(head: LocalHead) -> list[str]:
 
     cluster = head.cluster()
     with contextlib.suppress(ClusterError):
-        return cluster.at_work() if cluster else []
+        known = cluster.at_work() if cluster else {}
+        return [job for job, folder in known.items() if not (folder and _has_ended(Path(folder)))]
     return []
+
+
+def _has_ended(folder: Path) -> bool:
+    """Whether the ledger says so: a driver whose work is done lives on for a moment."""
+    from facecap_core.errors import FacecapError
+    from jobs.ledger import Ledger
+
+    with contextlib.suppress(FacecapError, OSError):
+        return Ledger(folder).status().state not in ("queued", "running")
+    return False
 
 
 def dashboard(

@@ -182,6 +182,7 @@ def hand_over(
     entrypoint = shlex.join([python, "-P", "-m", "jobs.entry", str(ledger.folder)])
     metadata = {
         "job_name": ledger.job,  # the dashboard shows it
+        "ledger": str(ledger.folder),
         "kind": request.kind,
         "production": production.name,
         "shots": str(len(request.shots)),

@@ -6,28 +6,36 @@ import http.server
 import json
 import socket
 import threading
+from typing import ClassVar
 
+import made_jobs
 import pytest
+from tiny_production import make_production
 
+from facecap_core.productions.production import load_production
 from farm.cluster import Cluster, ClusterError, remote_cluster, user_token
+from farm.head import LocalHead
+from farm.head_commands import _at_work
+from jobs.ledger import Ledger
+from jobs.planning import plan_ingest
 
 
 class Dashboard(http.server.BaseHTTPRequestHandler):
     """Enough of a dashboard to see what our client sends."""
 
     token = "0" * 64
+    rows: ClassVar[list] = [
+        {"submission_id": "a-1", "status": "RUNNING", "metadata": {"job_name": "a"}},
+        {"submission_id": "e-1", "status": "PENDING", "metadata": None},
+        {"submission_id": "d-1", "status": "FAILED", "metadata": {"job_name": "d"}},
+    ]
     refusals = 0  # how often it has no agent for the job c-1
 
     def do_GET(self):
         if self.headers.get("Authorization") != f"Bearer {self.token}":
             self.send_error(401)
             return
-        rows = [
-            {"submission_id": "a-1", "status": "RUNNING", "metadata": {"job_name": "a"}},
-            {"submission_id": "e-1", "status": "PENDING", "metadata": None},
-            {"submission_id": "d-1", "status": "FAILED", "metadata": {"job_name": "d"}},
-        ]
-        body = json.dumps(rows).encode()
+        body = json.dumps(self.rows).encode()
         if self.path == "/api/odd":
             body = b"<html>"
         self.send_response(200)
@@ -72,7 +80,23 @@ def test_the_client_sends_its_token_and_names_refusals(dashboard):
 
 
 def test_the_jobs_at_work_are_named(dashboard):
-    assert Cluster(dashboard, Dashboard.token).at_work() == ["a", "e-1"]
+    assert Cluster(dashboard, Dashboard.token).at_work() == {"a": None, "e-1": None}
+
+
+def test_a_job_whose_driver_is_about_to_leave_is_not_interrupted(dashboard, tmp_path, monkeypatch):
+    production = load_production(make_production(tmp_path / "tiny", train=1, frames=4))
+    ledger = Ledger.create(
+        production.paths.jobs, plan_ingest(production, actor=None, shots=None, camera=None)
+    )
+    made_jobs.submit(ledger)
+    made_jobs.drive(ledger)
+    row = {"status": "RUNNING", "metadata": {"job_name": "a", "ledger": str(ledger.folder)}}
+    monkeypatch.setattr(Dashboard, "rows", [row])
+    cluster = Cluster(dashboard, Dashboard.token)
+    monkeypatch.setattr(LocalHead, "cluster", lambda head: cluster)
+    assert _at_work(LocalHead()) == ["a"]
+    made_jobs.drive(ledger, "finished")
+    assert _at_work(LocalHead()) == []
 
 
 def test_a_submission_that_the_cluster_has_already_is_no_error(dashboard):
