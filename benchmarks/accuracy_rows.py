@@ -99,11 +99,11 @@ ROWS = (
         steps=5,
     ),
     # Section 5.1
-    Row("two-cameras", "a second camera", views=2),
+    Row("two-cameras", "a second camera, both are always there", views=2),
     Row("two-cameras-seed", "the same, another seed", ("seed=7",), views=2),
     Row(
         "two-cameras-dropped",
-        "a second camera, either missing in a fifth of the steps",
+        "a second camera, either may be missing",
         ("network.view_dropout=0.2",),
         views=2,
     ),
