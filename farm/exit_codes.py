@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from facecap_core.errors import ConfigError, FacecapError, ModelError, ProductionError
+from facecap_core.errors import (
+    ConfigError,
+    FacecapError,
+    FootageError,
+    LandmarksError,
+    ModelError,
+    PointCacheError,
+    ProductionError,
+    TemplateError,
+)
 from jobs.errors import JobNotFound, NoSuchResources
 
 OK = 0
@@ -12,6 +21,18 @@ JOB_FAILED = 100
 NOT_FINISHED = 101
 NOT_FOUND = 102
 CANCELLED = 103
+
+# What was typed, or a file of the user's own, is at fault: neither we nor the cluster.
+OF_THE_USER = (
+    ConfigError,
+    FootageError,
+    LandmarksError,
+    ModelError,
+    NoSuchResources,
+    PointCacheError,
+    ProductionError,
+    TemplateError,
+)
 
 OF_JOB_STATE = {
     "done": OK,
@@ -27,6 +48,6 @@ def of_error(error: FacecapError) -> int:
     """The code that an error ends the command with."""
     if isinstance(error, JobNotFound):
         return NOT_FOUND
-    if isinstance(error, ProductionError | ConfigError | ModelError | NoSuchResources):
+    if isinstance(error, OF_THE_USER):
         return USAGE
     return INTERNAL

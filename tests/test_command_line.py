@@ -10,6 +10,7 @@ import sys
 import pytest
 from command_tree import commands
 from made_jobs import make_job
+from solved_shots import solve
 from tiny_production import make_production
 
 from facecap_core.provenance import versions
@@ -169,6 +170,27 @@ def test_slips_end_with_a_sentence_and_their_code(main, folder, arguments, code,
     found, out, err = main(folder, *arguments)
     assert found == code, err
     assert text in err
+    assert "Traceback" not in err
+    assert out == ""
+
+
+@pytest.mark.parametrize(
+    ("file", "arguments"),
+    [
+        ("fixed.pc2", ["correct", "train_0", "fixed.pc2"]),
+        ("template.obj", ["regions"]),
+        ("footage/train_0.mp4", ["review", "train_0", "--save", "page.html"]),
+        ("list.txt", ["export", "--shots", "list.txt", "--out", "out"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_a_users_own_file_that_is_faulty_is_no_internal_error(main, folder, file, arguments):
+    solve(folder, "train_0", 2)
+    (folder / file).write_bytes(b"\xff\x00 neither")
+    found, out, err = main(folder, *arguments)
+    assert found == 2, err
+    assert file in err
+    assert " -> " in err
     assert "Traceback" not in err
     assert out == ""
 
