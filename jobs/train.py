@@ -70,8 +70,8 @@ def train_model(ledger: Ledger, production: Production, request: Request, lot: L
 def _warnings(result: TrainResult) -> Iterator[str]:
     for camera in result.unused:
         yield (
-            f"camera {camera} decides nothing of what this model solves: its layers fell silent in training"
-            " -> train again with another seed (--set seed=1)"
+            f"camera {camera} decides nothing of what this model solves: its pictures are all alike, or its layers"
+            " fell silent in training -> look at its footage, or train again with another seed (--set seed=1)"
             " or in smaller steps (--set optimizer.muon_learning_rate=0.005)"
         )
     if not result.calibrated:

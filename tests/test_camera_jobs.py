@@ -1,4 +1,4 @@
-"""Jobs of several cameras: from footage to vertices, as workers do them, without a cluster."""
+"""Jobs of several cameras: from footage to vertices, as workers do them, most of them without a cluster."""
 
 from __future__ import annotations
 
@@ -129,6 +129,25 @@ def test_two_cameras_that_are_named_may_be_missing_later(tmp_path):
         assert told.exit_code == 0, told.output
         network = json.loads(told.stdout)["request"]["config"]["network"]
         assert network["view_dropout"] == missing
+
+
+def test_a_camera_that_decides_nothing_is_told_by_the_job_that_trained(tmp_path, farm):
+    folder, shots = tmp_path / "tiny", ("train_0", "train_1", "validation_0")
+    production = two_cameras(folder, dict.fromkeys(shots, 20))
+    for shot in shots:
+        write_video(production.shots[shot].footage["left"], 20, contrast=0)
+    options = [part for setting in SMALL for part in ("--set", setting)]
+    options += ["--preset", "demo", "--camera", "center", "--camera", "left", "--cpus", "1"]
+    farm.run(folder, "up", "--cpus", "2")
+    found = json.loads(farm.run(folder, "submit", "train", *options, "--wait", "--json"))
+    told = [text for text in found["training"]["warnings"] if "decides nothing" in text]
+    assert len(told) == 1
+    assert told[0].startswith("camera left decides nothing of what this model solves")
+    model = json.loads((production.paths.model("ada", found["model"]) / "model.json").read_text())
+    assert model["camera_shares"]["left"] == 0
+    assert model["camera_shares"]["center"] > 0.9
+    shown = " ".join(farm.run(folder, "status", found["job"]).split())
+    assert f"warning: {found['model']}: camera left decides nothing" in shown
 
 
 def test_training_names_the_shots_that_lack_a_camera_or_differ_in_length(tmp_path):

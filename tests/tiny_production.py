@@ -26,10 +26,11 @@ TEMPLATE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nf 1 2 3 4\n"
 COLUMNS = ("shot", "actor", "category", "split", "cache", "center")
 
 
-def write_video(path, frames, *, size=SIZE, seed=0, rate=30):
-    """Encode `frames` pictures of a moving pattern."""
+def write_video(path, frames, *, size=SIZE, seed=0, rate=30, contrast=1.0):
+    """Encode `frames` pictures of a moving pattern; of no contrast, of the same grey."""
     rng = np.random.default_rng(seed)
     base = rng.integers(40, 200, (size[1], size[0], 3), dtype=np.uint8)
+    base = (120 + contrast * (base - 120.0)).round().astype(np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=rate)
