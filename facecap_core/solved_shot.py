@@ -84,7 +84,7 @@ class SolvedShot:
     @property
     def camera(self) -> str:
         """That it was solved from; of several, the first."""
-        return str(self.facts.get("camera", self.actor.main_camera))
+        return _camera(self.facts, self.actor)
 
     @property
     def cameras(self) -> tuple[str, ...]:
@@ -217,6 +217,16 @@ def vertices_identity(production: Production, shot: str, *, corrected: bool = Tr
     return digest_of([_store(production, shot).attributes, contents])
 
 
+def camera_of(production: Production, shot: str) -> str:
+    """The first camera that a shot was solved from, see `SolvedShot.camera`.
+
+    Raises:
+        StoreError: it is not solved, or its store is damaged.
+    """
+    actor = production.actors[production.shots[shot].actor]
+    return _camera(_store(production, shot).attributes, actor)
+
+
 def fingerprints_solved(facts: Mapping[str, Any], main: str) -> dict[str, str | None]:
     """Of the footage that a shot was solved from, by camera, as its vertex store says of itself; None: it does not.
 
@@ -227,6 +237,10 @@ def fingerprints_solved(facts: Mapping[str, Any], main: str) -> dict[str, str | 
     if isinstance(told, dict):  # of a model of several cameras
         return told
     return {str(facts.get("camera", main)): facts.get("footage_fingerprint")}
+
+
+def _camera(facts: Mapping[str, Any], actor: Actor) -> str:
+    return str(facts.get("camera", actor.main_camera))
 
 
 def _store(production: Production, shot: str) -> GroupReader:

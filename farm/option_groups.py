@@ -230,10 +230,7 @@ class Reviewing:
     sheet: Annotated[bool, typer.Option("--sheet", help="Only the contact sheet, no video.")] = (
         False
     )
-    out: Annotated[
-        Path | None,
-        out_option("DIR", "Else reviews/ of the production; of another camera, reviews/CAMERA."),
-    ] = None
+    out: Annotated[Path | None, out_option("DIR", "Else reviews/ of the production.")] = None
     corrected: CorrectedOption = True
 
 

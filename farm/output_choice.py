@@ -127,15 +127,6 @@ def review_options(
     )
 
 
-def reviews_folder(production: Production, chosen: Reviewing) -> Path:
-    """Where reviews go; pictures of a camera that was named lie apart, since the files of all are called SHOT.*.
-
-    Raises:
-        ConfigError: see `folder_of`.
-    """
-    return folder_of(production, chosen.out, "/".join(filter(None, ("reviews", chosen.camera))))
-
-
 def _formats(text: str) -> tuple[str, ...]:
     from facecap_core.exports.formats import FORMATS
 

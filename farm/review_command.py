@@ -69,8 +69,9 @@ def review(
 
     SHOT.mp4 is H.264 of 1280x720 pixels at the production's rate: the crop, the result and how far it is from its
     target where there is one, with frame number, timecode and a time line of error (else motion), confidence and
-    flagged ranges. SHOT.png is the sheet. What is there and of the same vertices is not made again. For hundreds of
-    shots: farm submit review.
+    flagged ranges. SHOT.png is the sheet. With --camera left, where that is not the first that the shot was solved
+    from, they are SHOT+left.mp4 and SHOT+left.png. What is there and of the same vertices is not made again. For
+    hundreds of shots: farm submit review.
 
     Examples:
 
@@ -90,7 +91,7 @@ def review(
     from facecap_core.reviews.review import flags_of, review_shot
     from facecap_core.reviews.reviewed_shot import ReviewedShot, open_reviewed
     from farm.each_shot import each_shot
-    from farm.output_choice import file_of, review_options, reviews_folder, warn_of_footage
+    from farm.output_choice import file_of, folder_of, review_options, warn_of_footage
     from farm.review_viewer import save_page, show
     from farm.shot_choice import solved_shots
 
@@ -110,7 +111,7 @@ def review(
         return save_page(source, names[0], file_of(save, "--save"), as_json=as_json)
     if opened:
         return show(source, names, port=port, browser=browser, as_json=as_json)
-    folder = reviews_folder(found, reviewing)
+    folder = folder_of(found, reviewing.out, "reviews")
 
     def work(name: str, on_progress: OnProgress | None) -> ReviewResult:
         threads = cpus or os.cpu_count() or 1
@@ -130,8 +131,8 @@ def review(
                     "shot": name,
                     "frames": result.frames,
                     "rmse_mm": result.rmse_mm,
-                    "video": str(folder / f"{name}.mp4") if options.video else None,
-                    "sheet": str(folder / f"{name}.png"),
+                    "video": _path(result, ".mp4"),
+                    "sheet": _path(result, ".png"),
                     "reused": result.reused,
                 }
                 for name, result in done.made.items()
@@ -143,6 +144,10 @@ def review(
     if done.failed:
         raise typer.Exit(JOB_FAILED)
     return None
+
+
+def _path(result: ReviewResult, suffix: str) -> str | None:
+    return next((str(file) for file in result.files if file.suffix == suffix), None)
 
 
 def _sentence(result: ReviewResult, seconds: float) -> str:

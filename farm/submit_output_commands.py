@@ -92,7 +92,7 @@ def review(
     """
     from dataclasses import asdict
 
-    from farm.output_choice import review_options, reviews_folder
+    from farm.output_choice import folder_of, review_options
     from jobs.output_planning import plan_review
 
     found = find_and_load(handing.production)
@@ -105,7 +105,7 @@ def review(
         found,
         names,
         after=after,
-        folder=_inside(found, reviews_folder(found, reviewing)),
+        folder=_inside(found, folder_of(found, reviewing.out, "reviews")),
         **options,
     )
     hand_in(found, request, running, handing)

@@ -28,6 +28,7 @@ from facecap_core.reports.shot_trust import (
 )
 from facecap_core.reports.sparkline import sparkline
 from facecap_core.reports.worst_moments import thumbnails
+from facecap_core.reviews.review import names_of
 from jobs.ledger import Ledger
 from jobs.night import Night, night_of
 from jobs.night_ledger import ledger_part, shot_rows
@@ -194,8 +195,12 @@ def _worst(
 
 
 def _video(production: Production, shot: str, model: str, destination: Path) -> str:
-    """Where the shot's review video lies as seen from the page; empty where there is none of what this model solved."""
-    path = production.folder / "reviews" / f"{shot}.mp4"
-    record = Outputs(path.parent, f"{shot}.review.json", {}).read_record()
-    shown = path.is_file() and record.get("model") == model
-    return quote(os.path.relpath(path, destination.parent)) if shown else ""
+    """Where the shot's review video lies as seen from the page, that of its first camera before others; empty where
+    there is none of what this model solved."""
+    folder = production.folder / "reviews"
+    for camera in (None, *production.actors[production.shots[shot].actor].cameras):
+        video, _, record = names_of(shot, camera)
+        shown = Outputs(folder, record, {}).read_record().get("model")
+        if shown == model and (folder / video).is_file():
+            return quote(os.path.relpath(folder / video, destination.parent))
+    return ""

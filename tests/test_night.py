@@ -156,8 +156,17 @@ def test_review_videos_are_linked_where_they_show_what_was_solved(copied):
         record = {"model": model, "files": {f"{shot}.mp4": {"bytes": 0, "of": ""}}}
         (folder / "reviews" / f"{shot}.review.json").write_text(json.dumps(record))
     path = folder / "my pages" / "night.html"
-    write_night(load_production(folder), ledger, path)
-    assert re.findall(r'<a href="([^"]*)"', path.read_text()) == ["../reviews/bulk_5.mp4"]
+
+    def links():
+        write_night(load_production(folder), ledger, path)
+        return re.findall(r'<a href="([^"]*)"', path.read_text())
+
+    assert links() == ["../reviews/bulk_5.mp4"]
+    for name in ("bulk_1+center", "bulk_5+center"):
+        (folder / "reviews" / f"{name}.mp4").touch()
+        record = {"model": "m", "files": {f"{name}.mp4": {"bytes": 0, "of": ""}}}
+        (folder / "reviews" / f"{name}.review.json").write_text(json.dumps(record))
+    assert sorted(links()) == ["../reviews/bulk_1%2Bcenter.mp4", "../reviews/bulk_5.mp4"]
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "interrupted", "failed", "done"])

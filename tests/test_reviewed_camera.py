@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from facecap_core.reports.worst_moments import thumbnails
 from facecap_core.reviews.panels import Panels
 from facecap_core.reviews.reviewed_shot import open_reviewed
 from jobs.output_planning import plan_review
+from jobs.outputs import outputs_of
 from jobs.request import job_id
 
 FRAMES = 4
@@ -44,7 +46,7 @@ def pictures(folder, camera=None):
     return np.concatenate([scene.luma for scene in shot.scenes()])
 
 
-def test_another_camera_can_be_chosen_and_makes_the_files_anew(folder, tmp_path):
+def test_another_camera_can_be_chosen_and_has_files_of_its_own(folder, tmp_path):
     center, left = pictures(folder, "center"), pictures(folder, "left")
     assert (pictures(folder) == center).all()
     assert np.abs(center.astype(int) - left).mean() > 10
@@ -52,15 +54,41 @@ def test_another_camera_can_be_chosen_and_makes_the_files_anew(folder, tmp_path)
     def sheet(*more):
         done = review(folder, "bulk_0", "--sheet", "--out", str(tmp_path / "out"), *more)
         assert done.exit_code == 0, done.output
-        reused = json.loads(done.stdout)["shots"][0]["reused"]
-        return (tmp_path / "out" / "bulk_0.png").read_bytes(), reused
+        (shot,) = json.loads(done.stdout)["shots"]
+        path = Path(shot["sheet"])
+        assert path.parent == tmp_path / "out"
+        return path.name, path.read_bytes(), shot["reused"]
 
-    first, _ = sheet()
-    second, reused = sheet("--camera", "left")
+    name, first, _ = sheet()
+    other, second, reused = sheet("--camera", "left")
+    assert (name, other) == ("bulk_0.png", "bulk_0+left.png")
     assert second != first
     assert not reused
-    assert sheet("--camera", "left") == (second, True)
-    assert sheet() == (first, False)
+    assert sheet("--camera", "left") == (other, second, True)
+    assert sheet() == sheet("--camera", "center") == (name, first, True)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "bulk_0.png",
+        "bulk_0.review.json",
+        "bulk_0+left.png",
+        "bulk_0+left.review.json",
+    }
+
+
+def test_the_first_camera_of_the_solve_has_the_plain_names(folder, tmp_path):
+    solve(folder, "bulk_0", FRAMES, camera="left", cameras=["left", "center"])
+    for more, name in (([], "bulk_0"), (["--camera", "center"], "bulk_0+center")):
+        done = review(folder, "bulk_0", "--out", str(tmp_path), *more)
+        (shot,) = json.loads(done.stdout)["shots"]
+        assert shot["video"] == str(tmp_path / f"{name}.mp4")
+        assert (tmp_path / f"{name}.mp4").is_file()
+
+
+def test_a_job_knows_its_files_by_their_camera(folder):
+    production = load_production(folder)
+    request = plan_review(production, ["bulk_0"], folder="reviews", camera="left", sheet=True)
+    outputs = outputs_of(production, request, "bulk_0")
+    assert set(outputs.wanted) == {"bulk_0+left.mp4", "bulk_0+left.png"}
+    assert outputs.record == "bulk_0+left.review.json"
 
 
 def test_the_pictures_are_called_by_their_camera(folder, tmp_path):
@@ -70,7 +98,8 @@ def test_the_pictures_are_called_by_their_camera(folder, tmp_path):
         assert Panels(shot, (48, 64), 1.0).names[:2] == (name, "result")
         more = ["--camera", camera] if camera else []
         assert review(folder, "bulk_0", "--sheet", "--out", str(tmp_path), *more).exit_code == 0
-        record = json.loads((tmp_path / "bulk_0.review.json").read_text())
+        ending = "+left" if camera == "left" else ""
+        record = json.loads((tmp_path / f"bulk_0{ending}.review.json").read_text())
         assert (record["shown_camera"], record["shown_crop"]) == (name, [0, 0, 48, 64])
     solve(folder, "bulk_0", FRAMES)
     alone = open_reviewed(found, "bulk_0")
@@ -85,16 +114,6 @@ def test_the_page_takes_it_too(folder, tmp_path):
         assert done.exit_code == 0, done.output
         pages.append(file.read_bytes())
     assert pages[0] != pages[1]
-
-
-def test_pictures_of_another_camera_lie_apart(folder):
-    for options in ([], ["--camera", "left"]):
-        done = review(folder, "bulk_0", "--sheet", *options)
-        assert done.exit_code == 0, done.output
-    usual, left = (folder / "reviews" / name for name in ("bulk_0.png", "left/bulk_0.png"))
-    assert usual.read_bytes() != left.read_bytes()
-    again = review(folder, "bulk_0", "--sheet", "--json")
-    assert json.loads(again.stdout)["shots"][0]["reused"], "the other one did not replace it"
 
 
 def test_a_camera_that_nobody_has_is_refused_before_any_work(folder, tmp_path):

@@ -23,7 +23,7 @@ from facecap_core.reviews.contact_sheet import ContactSheet
 from facecap_core.reviews.measures import Measures, measure
 from facecap_core.reviews.playblast import write_playblast
 from facecap_core.reviews.reviewed_shot import ReviewedShot, open_reviewed
-from facecap_core.solved_shot import vertices_identity
+from facecap_core.solved_shot import camera_of, vertices_identity
 from facecap_core.stores.groups import open_targets
 
 SCHEMA_VERSION = 1
@@ -55,6 +55,17 @@ class ReviewResult:
     reused: bool = False
 
 
+def names_of(shot: str, other_camera: str | None = None) -> tuple[str, str, str]:
+    """What the video, the sheet and the record of a review are called.
+
+    Args:
+        other_camera: whose pictures are shown, where it is not the first that the shot was solved from.
+    """
+    # No name of a shot has a +, so that none is taken for another shot's.
+    name = shot if other_camera is None else f"{shot}+{other_camera}"
+    return f"{name}.mp4", f"{name}.png", f"{name}.review.json"
+
+
 def review_outputs(
     production: Production, shot: str, folder: Path, options: ReviewOptions
 ) -> Outputs:
@@ -64,6 +75,8 @@ def review_outputs(
         StoreError: the shot is not solved.
     """
     actor = production.actors[production.shots[shot].actor]
+    first = options.camera in (None, camera_of(production, shot))
+    other_camera = None if first else options.camera
     made_of = {
         "vertices": vertices_identity(production, shot, corrected=options.corrected),
         "template": fingerprint_file(actor.template, whole=True),
@@ -75,15 +88,12 @@ def review_outputs(
             if path is not None and path.exists()
         },
         "version": VERSION,
-        **({} if options.camera is None else {"camera": options.camera}),
+        **({} if other_camera is None else {"camera": other_camera}),
     }
-    names = []
-    if options.video:
-        names.append(f"{shot}.mp4")
-    if options.sheet:
-        names.append(f"{shot}.png")
+    video, sheet, record = names_of(shot, other_camera)
+    names = [video] * options.video + [sheet] * options.sheet
     wanted = {name: digest_of([name, made_of]) for name in names}
-    return Outputs(folder, f"{shot}.review.json", wanted)
+    return Outputs(folder, record, wanted)
 
 
 def review_shot(
@@ -97,8 +107,8 @@ def review_shot(
 ) -> ReviewResult:
     """Write SHOT.mp4, SHOT.png (see the modules playblast and contact_sheet) and SHOT.review.json beside them.
 
-    Each file appears whole or not at all; one that is there is replaced, unless it is whole and was made of the
-    same vertices in the same way.
+    Of another camera than the first that the shot was solved from they are SHOT+CAMERA.mp4, ... Each file appears
+    whole or not at all; one that is there is replaced, unless it is whole and was made of the same vertices in the same way.
 
     Args:
         threads: that draw.
@@ -117,9 +127,10 @@ def review_shot(
     if due:
         measures = measure(reviewed, flags_of(production, reviewed, on_progress), on_progress)
         sheet = ContactSheet(reviewed, measures)
-        if f"{shot}.mp4" in due:
+        paths = {Path(name).suffix: folder / name for name in due}
+        if ".mp4" in paths:
             write_playblast(
-                folder / f"{shot}.mp4",
+                paths[".mp4"],
                 reviewed,
                 measures,
                 threads=threads,
@@ -130,8 +141,8 @@ def review_shot(
             for scene in reviewed.scenes(threads):
                 report(on_progress, Progress("review", scene.first, reviewed.frames))
                 sheet.see(scene)
-        if f"{shot}.png" in due:
-            sheet.write(folder / f"{shot}.png")
+        if ".png" in paths:
+            sheet.write(paths[".png"])
         entries = told.get("files", {}) | {name: outputs.entry(name) for name in due}
         told = _told(reviewed, measures, sheet) | {"files": entries}
         outputs.write_record(told)
