@@ -64,7 +64,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 
 
-# Costs little and keeps the layers of each camera at work, also where one alone would do: docs/LOG.md, 2026-11-29.
+# No cost in error was seen, and each camera has to do alone, so that none is left unused: docs/LOG.md, 2026-11-29.
 SEVERAL_CAMERAS: dict[str, Any] = {"network": {"view_dropout": 0.2}}
 
 
